@@ -1,0 +1,245 @@
+//! Records of a CSV file as bytes, one at a time, in bounded memory.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use csv_core::ReadRecordResult;
+use huiliu_sdk::{Error, ErrorKind, Result};
+use sha2::{Digest, Sha256};
+
+use crate::config::Stream;
+use crate::encoding::{self, Transcoder, read_some};
+use crate::folder::broken;
+use crate::ledger::Fingerprint;
+
+/// More than any honest record has.
+const MAX_RECORD_BYTES: usize = 16 << 20;
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A file whose digest is taken on the way.
+pub(crate) struct Hashing {
+    file: File,
+    hasher: Sha256,
+    size: u64,
+}
+
+impl Hashing {
+    pub(crate) fn new(file: File) -> Self {
+        Self { file, hasher: Sha256::new(), size: 0 }
+    }
+
+    /// Reads what is left and tells what the whole file was.
+    pub(crate) fn finish(mut self, name: &str) -> Result<Fingerprint> {
+        io::copy(&mut self, &mut io::sink()).map_err(|cause| broken(name, cause))?;
+        let digest = self.hasher.finalize();
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Fingerprint { size: self.size, sha256 })
+    }
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        self.size += read as u64;
+        Ok(read)
+    }
+}
+
+/// Gives the records of one file.
+pub(crate) struct Records<'a> {
+    file: &'a str,
+    input: Box<dyn Read + 'a>,
+    delimiter: u8,
+    quote: Option<u8>,
+    parser: csv_core::Reader,
+    buffer: Vec<u8>,
+    /// The part of `buffer` that is not parsed yet.
+    filled: std::ops::Range<usize>,
+    /// Line ends before the current record.
+    lines: u64,
+    record: Record,
+}
+
+/// One record as bytes.
+#[derive(Default)]
+pub(crate) struct Record {
+    /// The line it begins in, counted from 1.
+    pub(crate) line: u64,
+    raw: Vec<u8>,
+    values: Vec<u8>,
+    ends: Vec<usize>,
+    width: usize,
+}
+
+impl Record {
+    /// How many fields it has.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Its fields, without quotes.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends[..self.width].iter().map(move |end| {
+            let field = &self.values[start..*end];
+            start = *end;
+            field
+        })
+    }
+
+    /// The record as it stands in the file, without its line end.
+    pub(crate) fn raw(&self) -> &[u8] {
+        let is_text = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+        let start = self.raw.iter().position(is_text).unwrap_or(self.raw.len());
+        let end = self.raw.iter().rposition(is_text).map_or(start, |last| last + 1);
+        &self.raw[start..end]
+    }
+}
+
+impl<'a> Records<'a> {
+    /// Reads the records of `input`, the content of file `name`, as `stream` says.
+    pub(crate) fn open(input: &'a mut Hashing, name: &'a str, stream: &Stream) -> Result<Self> {
+        let mut start = [0; 4];
+        let mut length = 0;
+        while length < start.len() {
+            let read = read_some(input, &mut start[length..]).map_err(|e| broken(name, e))?;
+            if read == 0 {
+                break;
+            }
+            length += read;
+        }
+        let skip = encoding::check_mark(&start[..length], stream.encoding, name)?;
+        let input = io::Cursor::new(start[skip..length].to_vec()).chain(input);
+        let input: Box<dyn Read> = if stream.splits_as_is() {
+            Box::new(input)
+        } else {
+            Box::new(Transcoder::new(input, stream.encoding))
+        };
+        let mut builder = csv_core::ReaderBuilder::new();
+        builder.delimiter(stream.delimiter);
+        match stream.quote {
+            Some(quote) => builder.quote(quote),
+            None => builder.quoting(false),
+        };
+        Ok(Self {
+            file: name,
+            input,
+            delimiter: stream.delimiter,
+            quote: stream.quote,
+            parser: builder.build(),
+            buffer: vec![0; BUFFER_BYTES],
+            filled: 0..0,
+            lines: 0,
+            record: Record { values: vec![0; 4096], ends: vec![0; 64], ..Record::default() },
+        })
+    }
+
+    /// The next record, or nothing at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<&Record>> {
+        let record = &mut self.record;
+        self.lines += line_ends(&record.raw);
+        record.raw.clear();
+        record.width = 0;
+        let mut length = 0;
+        loop {
+            if self.filled.is_empty() {
+                let read = read_some(&mut self.input, &mut self.buffer)
+                    .map_err(|cause| broken(self.file, cause))?;
+                self.filled = 0..read;
+            }
+            let at_end = self.filled.is_empty();
+            if at_end && record.raw().is_empty() {
+                return Ok(None);
+            }
+            // At the end of the file the parser would close an open quote by itself; a line end
+            // closes all else, and becomes part of the value within quotes.
+            let input = if at_end { b"\n" } else { &self.buffer[self.filled.clone()] };
+            let (result, consumed, written, fields) = self.parser.read_record(
+                input,
+                &mut record.values[length..],
+                &mut record.ends[record.width..],
+            );
+            length += written;
+            record.width += fields;
+            if !at_end {
+                record.raw.extend_from_slice(&input[..consumed]);
+                self.filled.start += consumed;
+            } else if result == ReadRecordResult::InputEmpty {
+                return Err(self.unclosed());
+            }
+            match result {
+                ReadRecordResult::Record => break,
+                ReadRecordResult::End | ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => record.values.resize(2 * record.values.len(), 0),
+                ReadRecordResult::OutputEndsFull => record.ends.resize(2 * record.ends.len(), 0),
+            }
+            if record.raw.len() > MAX_RECORD_BYTES {
+                return Err(self.oversized());
+            }
+        }
+        if record.raw.len() > MAX_RECORD_BYTES {
+            return Err(self.oversized());
+        }
+        record.line = self.lines + first_line(&record.raw);
+        Ok(Some(&self.record))
+    }
+
+    fn oversized(&self) -> Error {
+        let line = self.lines + first_line(&self.record.raw);
+        Error::new(
+            ErrorKind::Data,
+            "E-ROW-SIZE",
+            format!(
+                "the record at line {line} of file {} is longer than {} MiB",
+                self.file,
+                MAX_RECORD_BYTES >> 20
+            ),
+        )
+        .hint("check the file's quotes and line ends near that line")
+    }
+
+    fn unclosed(&self) -> Error {
+        let line = self.lines + 1 + line_ends(&self.record.raw[..self.open_quote()]);
+        Error::new(
+            ErrorKind::Data,
+            "E-QUOTE",
+            format!("a quote opens at line {line} of file {} and is never closed", self.file),
+        )
+        .hint("the file is cut off or holds a stray quote; ask the sender to deliver it again")
+    }
+
+    /// Where the quote stands that is open at the end of the record: the first one after the
+    /// last delimiter outside of quotes.
+    fn open_quote(&self) -> usize {
+        let raw = &self.record.raw;
+        let mut opened = 0;
+        let mut in_quotes = false;
+        let mut at_start = true;
+        for (at, byte) in raw.iter().enumerate() {
+            let is_quote = Some(*byte) == self.quote;
+            // A doubled quote closes and opens again, within the same field.
+            if is_quote && (in_quotes || at_start || raw.get(at.wrapping_sub(1)) == Some(byte)) {
+                in_quotes = !in_quotes;
+                if at_start {
+                    opened = at;
+                }
+            }
+            let is_line_end = matches!(byte, b'\r' | b'\n');
+            at_start = !in_quotes && (*byte == self.delimiter || at_start && is_line_end);
+        }
+        opened
+    }
+}
+
+fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+}
+
+/// The line in which the text of a record begins, counted from 1 at its first byte: line ends
+/// before it belong to blank lines or to the record before.
+fn first_line(raw: &[u8]) -> u64 {
+    let text = raw.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(raw.len());
+    1 + line_ends(&raw[..text])
+}

@@ -1,0 +1,189 @@
+//! From bytes to text, strictly: what does not decode is told, never replaced.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+use std::ops::Range;
+
+use encoding_rs::{DecoderResult, GB18030, UTF_8, UTF_16BE, UTF_16LE};
+use huiliu_sdk::{Error, ErrorKind, Result};
+
+use crate::config::Encoding;
+
+const MARKS: [(Encoding, &[u8]); 4] = [
+    (Encoding::Utf8, &[0xef, 0xbb, 0xbf]),
+    (Encoding::Utf16Le, &[0xff, 0xfe]),
+    (Encoding::Utf16Be, &[0xfe, 0xff]),
+    (Encoding::Gb18030, &[0x84, 0x31, 0x95, 0x33]),
+];
+
+/// A byte that is never part of UTF-8; it marks what could not be transcoded.
+const UNDECODABLE: u8 = 0xff;
+
+/// The byte order mark at the start of a file: whose it is and how long.
+pub(crate) fn mark(start: &[u8]) -> Option<(Encoding, usize)> {
+    MARKS
+        .iter()
+        .find(|(_, mark)| start.starts_with(mark))
+        .map(|(encoding, mark)| (*encoding, mark.len()))
+}
+
+/// Skips a byte order mark, and refuses that of another encoding.
+pub(crate) fn check_mark(start: &[u8], expected: Encoding, file: &str) -> Result<usize> {
+    match mark(start) {
+        None => Ok(0),
+        Some((found, length)) if found == expected => Ok(length),
+        Some((found, _)) => Err(Error::new(
+            ErrorKind::Data,
+            "E-ENCODING",
+            format!("file {file} begins as {}, not {}", found.name(), expected.name()),
+        )
+        .hint("correct `encoding` of the stream")),
+    }
+}
+
+/// Whether records can be found in the bytes as they are.
+///
+/// A trailing byte of GB18030 is one of 0x30-0x39, 0x40-0x7e and 0x80-0xfe: comma, semicolon,
+/// tab, quote and line ends never are one, but `|` is. UTF-16 has no bytes of its own for them.
+pub(crate) fn splits_as_is(encoding: Encoding, delimiter: u8, quote: Option<u8>) -> bool {
+    let free = |byte: u8| !matches!(byte, 0x30..=0x39 | 0x40..=0x7e);
+    match encoding {
+        Encoding::Utf8 => true,
+        Encoding::Gb18030 => free(delimiter) && quote.is_none_or(free),
+        Encoding::Utf16Le | Encoding::Utf16Be => false,
+    }
+}
+
+/// Decodes one field, or says that it cannot be.
+pub(crate) fn field(bytes: &[u8], encoding: Encoding) -> Option<Cow<'_, str>> {
+    match encoding {
+        Encoding::Gb18030 => GB18030.decode_without_bom_handling_and_without_replacement(bytes),
+        // UTF-16 was transcoded on the way.
+        _ => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+    }
+}
+
+/// Turns a stream of bytes into UTF-8 as it is read.
+pub(crate) struct Transcoder<R> {
+    inner: R,
+    decoder: encoding_rs::Decoder,
+    input: Vec<u8>,
+    /// The part of `input` that is not decoded yet.
+    pending: Range<usize>,
+    output: Vec<u8>,
+    /// How much of `output` the caller has.
+    given: usize,
+    input_ended: bool,
+    done: bool,
+}
+
+impl<R: Read> Transcoder<R> {
+    pub(crate) fn new(inner: R, encoding: Encoding) -> Self {
+        let decoder = match encoding {
+            Encoding::Utf16Le => UTF_16LE,
+            Encoding::Utf16Be => UTF_16BE,
+            Encoding::Gb18030 => GB18030,
+            Encoding::Utf8 => UTF_8,
+        }
+        .new_decoder_without_bom_handling();
+        Self {
+            inner,
+            decoder,
+            input: vec![0; 64 << 10],
+            pending: 0..0,
+            output: Vec::new(),
+            given: 0,
+            input_ended: false,
+            done: false,
+        }
+    }
+
+    /// Decodes the next piece of input into `output`.
+    fn advance(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() && !self.input_ended {
+            let read = read_some(&mut self.inner, &mut self.input)?;
+            self.pending = 0..read;
+            self.input_ended = read == 0;
+        }
+        // Two bytes of UTF-16 become at most three; the rest is room for what was held back.
+        self.output.resize(2 * self.input.len() + 16, 0);
+        self.given = 0;
+        let input = &self.input[self.pending.clone()];
+        let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(
+            input,
+            &mut self.output,
+            self.input_ended,
+        );
+        self.pending.start += read;
+        self.output.truncate(written);
+        match result {
+            DecoderResult::InputEmpty => self.done = self.input_ended,
+            DecoderResult::OutputFull => {}
+            DecoderResult::Malformed(..) => self.output.push(UNDECODABLE),
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Transcoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.given == self.output.len() {
+            if self.done {
+                return Ok(0);
+            }
+            self.advance()?;
+        }
+        let length = buffer.len().min(self.output.len() - self.given);
+        buffer[..length].copy_from_slice(&self.output[self.given..self.given + length]);
+        self.given += length;
+        Ok(length)
+    }
+}
+
+/// Reads what is there, however little, and nothing only at the end.
+pub(crate) fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one byte at a time, so that every character is cut somewhere.
+    struct Trickle<'a>(&'a [u8]);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(&mut buffer[..1])
+        }
+    }
+
+    fn transcode(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
+        let mut out = Vec::new();
+        Transcoder::new(Trickle(bytes), encoding).read_to_end(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn cut_characters_are_joined() {
+        let text = "办件,𠮷\r\n";
+        let le: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let be: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(transcode(&le, Encoding::Utf16Le), text.as_bytes());
+        assert_eq!(transcode(&be, Encoding::Utf16Be), text.as_bytes());
+        assert_eq!(transcode(&GB18030.encode(text).0, Encoding::Gb18030), text.as_bytes());
+    }
+
+    #[test]
+    fn what_cannot_be_transcoded_is_marked_and_no_more() {
+        let lone = [0x61, 0x00, 0x00, 0xd8, 0x62, 0x00, 0x63];
+        assert_eq!(transcode(&lone, Encoding::Utf16Le), b"a\xffb\xff");
+        assert_eq!(transcode(b"a\x81,b", Encoding::Gb18030), b"a\xff,b");
+        assert_eq!(transcode(b"a\x81", Encoding::Gb18030), b"a\xff");
+    }
+}

@@ -1,0 +1,170 @@
+//! Writing records, with an outcome for each.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use huiliu_httpkit::{Failure, HeaderValue, Method, Request};
+use huiliu_sdk::{Cx, Error, ErrorKind, Outcome, Receipt, Result, Sink, WriteBatch};
+use serde_json::{Map, Value};
+
+use crate::config::Shape;
+use crate::encode;
+use crate::push::PushPlan;
+use crate::session::Session;
+
+/// So many answers lost in a row mean that the system is gone, not that one got lost.
+const LOST_IN_A_ROW: usize = 3;
+
+/// Writes to one push.
+pub(crate) struct HttpSink {
+    session: Arc<Session>,
+    plan: Arc<PushPlan>,
+}
+
+impl HttpSink {
+    pub(crate) fn new(session: Arc<Session>, plan: Arc<PushPlan>) -> Self {
+        Self { session, plan }
+    }
+
+    fn encode(&self, batch: &WriteBatch) -> Result<Vec<Value>> {
+        let columns = self.columns(batch)?;
+        let mut records = Vec::with_capacity(batch.batch.num_rows());
+        for (row, key) in batch.idempotency_keys.iter().enumerate() {
+            let mut record = Map::new();
+            for (index, field) in &columns {
+                let array = batch.batch.column(*index);
+                record.insert((*field).to_owned(), encode::value(field, array, row)?);
+            }
+            if let Some(field) = &self.plan.field {
+                record.insert(field.clone(), key.as_str().into());
+            }
+            records.push(Value::Object(record));
+        }
+        Ok(records)
+    }
+
+    /// Index of each column to send and the field that takes it.
+    fn columns<'a>(&'a self, batch: &'a WriteBatch) -> Result<Vec<(usize, &'a str)>> {
+        let schema = batch.batch.schema_ref();
+        if self.plan.fields.is_empty() {
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            return Ok(names.enumerate().collect());
+        }
+        let mut columns = Vec::new();
+        for (column, field) in &self.plan.fields {
+            let index = schema.index_of(column).map_err(|_| {
+                Error::new(
+                    ErrorKind::Schema,
+                    "E-COLUMN",
+                    format!("{}: the records have no column `{column}`", self.plan.id),
+                )
+                .hint("check fields")
+            })?;
+            columns.push((index, field.as_str()));
+        }
+        Ok(columns)
+    }
+
+    fn request(&self, records: &[Value], keys: &[String]) -> Result<Request> {
+        let content = match (self.plan.shape, records) {
+            (Shape::Object, [record]) => record.clone(),
+            _ => Value::Array(records.to_vec()),
+        };
+        let mut body = self.plan.body.clone();
+        self.plan.records.put(&mut body, content);
+        let idempotent = self.plan.field.is_some() || self.plan.header.is_some();
+        let mut request = Request::new(self.plan.method.clone(), self.plan.url.clone())
+            .json(body.to_string())
+            .idempotent(idempotent);
+        if let (Some(header), [key]) = (&self.plan.header, keys) {
+            let value = HeaderValue::from_str(key)
+                .map_err(|_| Error::internal("an idempotency key does not fit into a header"))?;
+            request = request.header(header.clone(), value);
+        }
+        Ok(request)
+    }
+
+    /// Sends records in one request.
+    async fn send(
+        &self,
+        cx: &Cx,
+        records: &[Value],
+        keys: &[String],
+    ) -> Result<Vec<Outcome>, Failure> {
+        let request = self.request(records, keys)?;
+        let answer = self.session.send(cx, &request).await?;
+        if self.plan.outcomes.is_none() && self.plan.success.conditions.is_empty() {
+            return Ok(vec![Outcome::Accepted; keys.len()]);
+        }
+        let content: Value = answer.json()?;
+        self.plan.success.check(&self.session, answer.request(), &content)?;
+        Ok(match &self.plan.outcomes {
+            Some(outcomes) => outcomes.read(&self.session, &content, keys),
+            None => vec![Outcome::Accepted; keys.len()],
+        })
+    }
+}
+
+#[async_trait]
+impl Sink for HttpSink {
+    async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt> {
+        let count = batch.batch.num_rows();
+        if batch.idempotency_keys.len() != count {
+            return Err(Error::internal("there are not as many idempotency keys as records"));
+        }
+        let records = self.encode(&batch)?;
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(count);
+        let mut lost = 0;
+        let parts = records.chunks(self.plan.batch);
+        for (records, keys) in parts.zip(batch.idempotency_keys.chunks(self.plan.batch)) {
+            match self.send(cx, records, keys).await {
+                Ok(part) => {
+                    outcomes.extend(part);
+                    lost = 0;
+                }
+                Err(failure) if failure.error.kind() == ErrorKind::Cancelled => {
+                    if outcomes.is_empty() {
+                        return Err(failure.error);
+                    }
+                    break;
+                }
+                // It may have been acted on, and only asking can tell.
+                Err(failure) if failure.lost => {
+                    outcomes.extend(vec![Outcome::Unknown; keys.len()]);
+                    lost += 1;
+                    if lost == LOST_IN_A_ROW {
+                        break;
+                    }
+                }
+                Err(failure) if outcomes.is_empty() => {
+                    return Err(failure.error.context(&self.plan.id));
+                }
+                // What is known of earlier records must not get lost with this error; the next
+                // write meets it again.
+                Err(_) => break,
+            }
+        }
+        outcomes.resize(count, Outcome::Unknown);
+        Ok(Receipt { outcomes })
+    }
+
+    async fn lookup(&mut self, cx: &Cx, idempotency_keys: &[String]) -> Result<Receipt> {
+        let Some(lookup) = &self.plan.lookup else {
+            return Err(Error::unsupported("looking up what the target has"));
+        };
+        let mut outcomes = Vec::with_capacity(idempotency_keys.len());
+        for key in idempotency_keys {
+            let request = Request::new(Method::GET, lookup.url.clone()).query(&lookup.param, key);
+            match self.session.send(cx, &request).await {
+                Ok(answer) => {
+                    let content: Value = answer.json()?;
+                    let keys = std::slice::from_ref(key);
+                    outcomes.extend(lookup.outcomes.read(&self.session, &content, keys));
+                }
+                Err(failure) if failure.status == Some(404) => outcomes.push(Outcome::Unknown),
+                Err(failure) => return Err(failure.error.context(&self.plan.id)),
+            }
+        }
+        Ok(Receipt { outcomes })
+    }
+}

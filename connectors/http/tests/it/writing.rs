@@ -1,0 +1,219 @@
+//! Pushing records.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
+use arrow::record_batch::RecordBatch;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use huiliu_sdk::{
+    Cx, Endpoint, ErrorKind, Outcome, RawPush, Receipt, Result, StreamId, WriteBatch, WriteRequest,
+};
+use serde_json::{Value, json};
+
+use crate::{config, configure, serve};
+
+fn writer(url: &str, options: Value) -> Arc<dyn Endpoint> {
+    let push = RawPush { name: "repairs".into(), key: vec![], options };
+    let system = json!({"url": url, "timeout": "300ms", "attempts": 2});
+    configure(config(system, vec![], vec![push])).unwrap()
+}
+
+fn options(batch: u32) -> Value {
+    json!({
+        "path": "/push", "batch": batch, "records": "/records", "idempotency_field": "requestId",
+        "fields": {"case_no": "caseNo", "at": "at", "day": "day", "n": "n", "fee": "fee"},
+        "success": [{"pointer": "/code", "equals": "0"}], "message": "/msg",
+        "outcomes": {"list": "/data", "id": "/requestId", "result": "/result",
+            "accepted": ["accepted"], "rejected": ["rejected"], "code": "/code", "message": "/message"},
+        "lookup": {"path": "/push", "param": "requestId"},
+    })
+}
+
+fn batch(count: usize) -> WriteBatch {
+    let numbers: Vec<i64> = (0..count as i64).collect();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "case_no",
+            Arc::new(StringArray::from_iter_values(numbers.iter().map(|n| format!("0{n}")))),
+        ),
+        ("at", Arc::new(TimestampMicrosecondArray::from(vec![1_528_765_200_000_000_i64; count]))),
+        ("day", Arc::new(Date32Array::from(vec![Some(17_694); count]))),
+        (
+            "n",
+            Arc::new(Int64Array::from(
+                numbers.iter().map(|n| (*n != 1).then_some(*n)).collect::<Vec<_>>(),
+            )),
+        ),
+        (
+            "fee",
+            Arc::new(
+                Decimal128Array::from(vec![110; count]).with_precision_and_scale(10, 2).unwrap(),
+            ),
+        ),
+    ];
+    WriteBatch {
+        stream: StreamId::new("repairs"),
+        batch: RecordBatch::try_from_iter(columns).unwrap(),
+        idempotency_keys: (0..count).map(|n| format!("k{n}")).collect(),
+    }
+}
+
+async fn write(endpoint: &dyn Endpoint, count: usize) -> Result<Receipt> {
+    let cx = Cx::new();
+    let request = WriteRequest { push: StreamId::new("repairs") };
+    endpoint.sink(&cx, request).await?.write(&cx, batch(count)).await
+}
+
+#[derive(Clone, Default)]
+struct Target {
+    /// Effects by key: how often a record was taken in.
+    effects: Arc<Mutex<BTreeMap<String, u32>>>,
+    bodies: Arc<Mutex<Vec<String>>>,
+    /// How many requests are answered too late.
+    late: Arc<Mutex<u32>>,
+}
+
+/// Rejects key `k2`, and says nothing of `k4`.
+async fn take(State(target): State<Target>, body: String) -> Json<Value> {
+    let content: Value = serde_json::from_str(&body).unwrap();
+    target.bodies.lock().unwrap().push(body);
+    let mut answers = Vec::new();
+    for record in content["records"].as_array().unwrap() {
+        let key = record["requestId"].as_str().unwrap().to_owned();
+        match key.as_str() {
+            "k2" => answers.push(json!({"requestId": key, "result": "rejected", "code": "D07", "message": "bad code"})),
+            "k4" => {}
+            _ => {
+                target.effects.lock().unwrap().entry(key.clone()).or_insert(1);
+                answers.push(json!({"requestId": key, "result": "accepted"}));
+            }
+        }
+    }
+    let late = {
+        let mut late = target.late.lock().unwrap();
+        let now = *late > 0;
+        *late = late.saturating_sub(1);
+        now
+    };
+    if late {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    answers.reverse();
+    Json(json!({"code": "0", "data": answers}))
+}
+
+async fn know(
+    State(target): State<Target>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> std::result::Result<Json<Value>, StatusCode> {
+    let key = &query["requestId"];
+    if !target.effects.lock().unwrap().contains_key(key) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    Ok(Json(json!({"data": {"requestId": key, "result": "accepted"}})))
+}
+
+async fn start(target: &Target) -> String {
+    serve(Router::new().route("/push", post(take).get(know)).with_state(target.clone())).await
+}
+
+#[tokio::test]
+async fn every_record_gets_its_own_outcome() {
+    let target = Target::default();
+    let endpoint = writer(&start(&target).await, options(3));
+    let receipt = write(endpoint.as_ref(), 6).await.unwrap();
+    let refused = Outcome::Rejected { code: "D07".into(), message: "bad code".into() };
+    use Outcome::{Accepted, Unknown};
+    assert_eq!(receipt.outcomes, [Accepted, Accepted, refused, Accepted, Unknown, Accepted]);
+    let bodies = target.bodies.lock().unwrap();
+    assert_eq!(bodies.len(), 2);
+    let first = r#"{"records":[{"caseNo":"00","at":"2018-06-12 01:00:00","day":"2018-06-12","n":0,"fee":1.10,"requestId":"k0"},{"caseNo":"01","at":"2018-06-12 01:00:00","day":"2018-06-12","n":null,"#;
+    assert!(bodies[0].starts_with(first), "{}", bodies[0]);
+}
+
+#[tokio::test]
+async fn a_late_answer_is_asked_for_again_under_the_same_keys() {
+    let target = Target::default();
+    *target.late.lock().unwrap() = 1;
+    let endpoint = writer(&start(&target).await, options(10));
+    let receipt = write(endpoint.as_ref(), 2).await.unwrap();
+    assert_eq!(receipt.outcomes, [Outcome::Accepted, Outcome::Accepted]);
+    let bodies = target.bodies.lock().unwrap();
+    assert_eq!((bodies.len(), &bodies[0]), (2, &bodies[1]));
+    assert_eq!(target.effects.lock().unwrap().values().sum::<u32>(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_stays_away_leaves_the_outcome_unknown_until_it_is_looked_up() {
+    let target = Target::default();
+    *target.late.lock().unwrap() = 2;
+    let endpoint = writer(&start(&target).await, options(2));
+    let receipt = write(endpoint.as_ref(), 4).await.unwrap();
+    assert_eq!(receipt.outcomes[..2], [Outcome::Unknown, Outcome::Unknown]);
+    assert_eq!(receipt.outcomes[3], Outcome::Accepted);
+    let cx = Cx::new();
+    let request = WriteRequest { push: StreamId::new("repairs") };
+    let mut sink = endpoint.sink(&cx, request).await.unwrap();
+    let keys = ["k1".to_owned(), "k9".to_owned()];
+    let known = sink.lookup(&cx, &keys).await.unwrap();
+    assert_eq!(known.outcomes, [Outcome::Accepted, Outcome::Unknown]);
+}
+
+#[tokio::test]
+async fn a_target_that_is_not_there_or_refuses_the_whole_is_an_error() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = write(writer(&url, options(2)).as_ref(), 2).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unreachable, "E-CONNECT"));
+    let url = serve(Router::new().route("/push", post(|| async { StatusCode::FORBIDDEN }))).await;
+    let error = write(writer(&url, options(2)).as_ref(), 2).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission);
+    let refusal = || async { Json(json!({"code": "9", "msg": "closed for the night"})) };
+    let url = serve(Router::new().route("/push", post(refusal))).await;
+    let error = write(writer(&url, options(2)).as_ref(), 2).await.unwrap_err();
+    assert_eq!(error.code(), "E-REMOTE");
+    assert!(error.message().contains("closed for the night"));
+}
+
+#[tokio::test]
+async fn without_keys_nothing_is_sent_twice() {
+    let target = Target::default();
+    let seen = Arc::clone(&target.bodies);
+    let busy = move |body: String| async move {
+        seen.lock().unwrap().push(body);
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let url = serve(Router::new().route("/push", post(busy))).await;
+    let error = write(writer(&url, json!({"path": "/push"})).as_ref(), 2).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert_eq!(target.bodies.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_single_object_can_carry_its_key_in_a_header() {
+    let keys = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&keys);
+    let answer = move |headers: HeaderMap, Json(body): Json<Value>| async move {
+        assert!(body["case_no"].is_string());
+        seen.lock().unwrap().push(headers["idempotency-key"].to_str().unwrap().to_owned());
+        StatusCode::CREATED
+    };
+    let url =
+        serve(Router::new().route("/push", post(answer)).route("/", get(|| async { "ok" }))).await;
+    let options = json!({"path": "/push", "batch": 1, "shape": "object", "idempotency_header": "Idempotency-Key"});
+    let endpoint = writer(&url, options);
+    assert_eq!(
+        write(endpoint.as_ref(), 2).await.unwrap().outcomes,
+        [Outcome::Accepted, Outcome::Accepted]
+    );
+    assert_eq!(*keys.lock().unwrap(), ["k0", "k1"]);
+    assert_eq!(endpoint.probe(&Cx::new()).await.unwrap().summary, "HTTP 200");
+}

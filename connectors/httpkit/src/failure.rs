@@ -1,0 +1,158 @@
+//! What went wrong, told apart by what to do about it.
+
+use std::time::Duration;
+
+use huiliu_sdk::{Error, ErrorKind};
+use reqwest::StatusCode;
+
+use crate::Request;
+
+/// A request that did not succeed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The error.
+    pub error: Error,
+    /// The system may have acted on the request, and its answer was lost: the outcome is
+    /// unknown.
+    pub lost: bool,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    pub(crate) again: Again,
+}
+
+/// Whether another attempt makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    Never,
+    Later,
+    After(Duration),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, lost: false, status: None, again: Again::Never }
+    }
+}
+
+/// The innermost cause in its own words: the system's, which quote neither address nor body.
+#[derive(Debug)]
+struct Root(String);
+
+impl std::fmt::Display for Root {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Root {}
+
+fn root(error: reqwest::Error) -> Root {
+    let error = error.without_url();
+    let mut inner: &dyn std::error::Error = &error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    Root(inner.to_string())
+}
+
+/// A request that never got a complete answer.
+pub(crate) fn of_transport(request: &Request, error: reqwest::Error) -> Failure {
+    let name = request.name();
+    if error.is_builder() {
+        let error = Error::new(ErrorKind::Config, "E-REQUEST", format!("{name}: cannot be sent"))
+            .cause(root(error));
+        return error.into();
+    }
+    if error.is_connect() {
+        let error =
+            Error::new(ErrorKind::Unreachable, "E-CONNECT", format!("{name}: no connection"))
+                .hint("check the url, and that the system is up and reachable from here")
+                .cause(root(error));
+        return Failure { error, lost: false, status: None, again: Again::Later };
+    }
+    let error = if error.is_timeout() {
+        Error::new(ErrorKind::Timeout, "E-TIMEOUT", format!("{name}: no answer in time"))
+            .hint("raise timeout, or ask for smaller pages")
+    } else {
+        Error::new(ErrorKind::Unreachable, "E-CUT", format!("{name}: the answer was cut short"))
+            .hint("the system or something between closed the connection early")
+            .cause(root(error))
+    };
+    Failure { error, lost: true, status: None, again: Again::Later }
+}
+
+/// An answer whose status is not success.
+pub(crate) fn of_status(
+    request: &Request,
+    status: StatusCode,
+    location: Option<&str>,
+    wait: Option<Duration>,
+) -> Failure {
+    let name = request.name();
+    let number = status.as_u16();
+    let made = |kind, code, hint: &str| {
+        let error = Error::new(kind, code, format!("{name}: HTTP {number}"));
+        if hint.is_empty() { error } else { error.hint(hint) }
+    };
+    let retry = wait.map_or(Again::Later, Again::After);
+    let (error, lost, again) = match number {
+        300..=399 => {
+            let target = location
+                .and_then(|text| request.url.join(text).ok())
+                .and_then(|url| url.host_str().map(str::to_owned))
+                .unwrap_or_else(|| "an unnamed host".to_owned());
+            let error = Error::new(
+                ErrorKind::Schema,
+                "E-REDIRECT",
+                format!("{name}: HTTP {number}, redirected to {target}"),
+            )
+            .hint("redirects are not followed: set url to the final address, or log in first");
+            (error, false, Again::Never)
+        }
+        401 => (
+            made(ErrorKind::Auth, "E-AUTH", "check the credentials under [auth]"),
+            false,
+            Again::Never,
+        ),
+        403 => (
+            made(
+                ErrorKind::Permission,
+                "E-PERMISSION",
+                "the credentials are known there and not enough: ask the system's owner",
+            ),
+            false,
+            Again::Never,
+        ),
+        404 => {
+            (made(ErrorKind::NotFound, "E-NOT-FOUND", "check url and path"), false, Again::Never)
+        }
+        408 => (made(ErrorKind::Timeout, "E-TIMEOUT", ""), true, Again::Later),
+        409 => (made(ErrorKind::Conflict, "E-CONFLICT", ""), false, Again::Never),
+        429 => {
+            let mut error = made(
+                ErrorKind::Throttled,
+                "E-THROTTLED",
+                "lower requests_per_minute for this system",
+            );
+            if let Some(wait) = wait {
+                error = error.retry_after_ms(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            }
+            (error, false, retry)
+        }
+        502 | 504 => (made(ErrorKind::Unreachable, "E-STATUS", ""), true, retry),
+        503 => (made(ErrorKind::Unreachable, "E-STATUS", ""), false, retry),
+        500..=599 => (made(ErrorKind::Unreachable, "E-STATUS", ""), false, Again::Never),
+        _ => (
+            made(ErrorKind::Data, "E-STATUS", "the system refuses the request as it is"),
+            false,
+            Again::Never,
+        ),
+    };
+    Failure { error, lost, status: Some(number), again }
+}

@@ -1,0 +1,201 @@
+//! The client against real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use huiliu_httpkit::{Client, Method, Request, Settings, Url};
+use huiliu_sdk::{Cx, ErrorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+fn settings() -> Settings {
+    Settings {
+        timeout: Duration::from_millis(400),
+        backoff: Duration::from_millis(2),
+        tls: false,
+        ..Settings::default()
+    }
+}
+
+async fn serve(router: Router) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Url::parse(&format!("http://{address}/")).unwrap()
+}
+
+/// A server that sends the same bytes to whoever connects, and closes.
+async fn raw(answer: &'static str) -> (Url, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let hits = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&hits);
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut request = [0_u8; 4096];
+            let read = socket.read(&mut request).await.unwrap();
+            assert!(read > 0);
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            socket.shutdown().await.unwrap();
+        }
+    });
+    (Url::parse(&format!("http://{address}/")).unwrap(), hits)
+}
+
+async fn fails(settings: Settings, url: Url) -> huiliu_httpkit::Failure {
+    let client = Client::new(settings).unwrap();
+    match client.send(&Cx::new(), &Request::new(Method::GET, url)).await {
+        Ok(_) => panic!("the request succeeded"),
+        Err(failure) => failure,
+    }
+}
+
+#[tokio::test]
+async fn each_status_has_its_kind() {
+    for (status, kind, code) in [
+        (401, ErrorKind::Auth, "E-AUTH"),
+        (403, ErrorKind::Permission, "E-PERMISSION"),
+        (404, ErrorKind::NotFound, "E-NOT-FOUND"),
+        (409, ErrorKind::Conflict, "E-CONFLICT"),
+        (422, ErrorKind::Data, "E-STATUS"),
+        (429, ErrorKind::Throttled, "E-THROTTLED"),
+        (500, ErrorKind::Unreachable, "E-STATUS"),
+        (503, ErrorKind::Unreachable, "E-STATUS"),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let url = serve(Router::new().route("/", get(move || async move { status }))).await;
+        let failure = fails(settings(), url).await;
+        assert_eq!((failure.error.kind(), failure.error.code()), (kind, code), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_unreachable_and_not_lost() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let url = Url::parse(&format!("http://{address}/x?token=s3cret")).unwrap();
+    let failure = fails(settings(), url).await;
+    assert_eq!(failure.error.code(), "E-CONNECT");
+    assert_eq!(failure.error.kind(), ErrorKind::Unreachable);
+    assert!(!failure.lost);
+    assert!(!format!("{:?}", failure.error).contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_silent_server_times_out_and_the_outcome_is_lost() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let failure = fails(Settings { attempts: 2, ..settings() }, url).await;
+    assert_eq!(failure.error.kind(), ErrorKind::Timeout);
+    assert!(failure.lost);
+    drop(listener);
+}
+
+#[tokio::test]
+async fn a_body_shorter_than_announced_is_tried_again_and_then_fails() {
+    let (url, hits) =
+        raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{}")
+            .await;
+    let failure = fails(settings(), url).await;
+    assert_eq!(failure.error.code(), "E-CUT");
+    assert_eq!(hits.load(Ordering::SeqCst), 4);
+    let (url, _) = raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n").await;
+    assert_eq!(fails(settings(), url).await.error.code(), "E-CUT");
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_idempotent_is_sent_once() {
+    let (url, hits) = raw("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
+    let client = Client::new(settings()).unwrap();
+    let request = Request::new(Method::POST, url);
+    assert!(client.send(&Cx::new(), &request).await.is_err());
+    assert_eq!(hits.load(Ordering::SeqCst), 1);
+    assert!(client.send(&Cx::new(), &request.idempotent(true)).await.is_err());
+    assert_eq!(hits.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn retry_after_is_respected() {
+    let hits = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&hits);
+    let router = Router::new().route(
+        "/",
+        get(move || async move {
+            let mut headers = HeaderMap::new();
+            if counted.fetch_add(1, Ordering::SeqCst) > 0 {
+                return (StatusCode::OK, headers, "{}");
+            }
+            headers.insert("retry-after", "1".parse().unwrap());
+            (StatusCode::TOO_MANY_REQUESTS, headers, "")
+        }),
+    );
+    let client = Client::new(settings()).unwrap();
+    let start = Instant::now();
+    let answer = client.send(&Cx::new(), &Request::new(Method::GET, serve(router).await)).await;
+    assert_eq!(answer.map(|answer| answer.status()).ok(), Some(200));
+    assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_redirect_is_refused_and_names_only_the_host() {
+    let (url, hits) = raw(
+        "HTTP/1.1 302 Found\r\nlocation: http://login.example/a?ticket=s3cret\r\ncontent-length: 0\r\n\r\n",
+    )
+    .await;
+    let failure = fails(settings(), url).await;
+    assert_eq!(failure.error.code(), "E-REDIRECT");
+    assert!(failure.error.message().contains("login.example"));
+    assert!(!format!("{:?}", failure.error).contains("s3cret"));
+    assert_eq!(hits.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limit_is_refused_announced_or_not() {
+    let small = Settings { max_response: 10, ..settings() };
+    let (url, _) = raw("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n12345678901").await;
+    assert_eq!(fails(small.clone(), url).await.error.code(), "E-TOO-LARGE");
+    let (url, _) = raw("HTTP/1.1 200 OK\r\n\r\n12345678901").await;
+    assert_eq!(fails(small, url).await.error.code(), "E-TOO-LARGE");
+}
+
+#[tokio::test]
+async fn a_cancelled_request_stops_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let client = Client::new(Settings { timeout: Duration::from_secs(60), ..settings() }).unwrap();
+    let cx = Cx::new();
+    let request = Request::new(Method::GET, url);
+    let (sent, ()) = tokio::join!(client.send(&cx, &request), async {
+        let accepted = listener.accept().await;
+        cx.cancel.cancel();
+        drop(accepted);
+    });
+    assert_eq!(sent.err().map(|failure| failure.error.kind()), Some(ErrorKind::Cancelled));
+}
+
+#[tokio::test]
+async fn content_that_is_not_json_is_told_apart() {
+    let client = Client::new(settings()).unwrap();
+    for (answer, code) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>", "E-CONTENT"),
+        ("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\n{}", "E-CONTENT"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n{\"a\": s3cret}", "E-JSON"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "E-JSON"),
+    ] {
+        let (url, _) = raw(answer).await;
+        let Ok(answer) = client.send(&Cx::new(), &Request::new(Method::GET, url)).await else {
+            panic!("no answer");
+        };
+        let error = answer.json::<serde_json::Value>().unwrap_err();
+        assert_eq!(error.code(), code);
+        assert!(!format!("{error:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,28 @@
+//! The contract between the hub and its connectors.
+//!
+//! A connector turns one kind of system into [`Endpoint`]s that read and write Arrow batches.
+//! This crate must never import a connector, DataFusion, sqlx, an HTTP client or anything of
+//! the hub's `src/`: a leaf connector builds on it alone.
+
+mod clock;
+mod column;
+mod connector;
+mod cx;
+mod error;
+mod event;
+mod rows;
+mod settings;
+mod sink;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use column::{ColumnSpec, ColumnType, parse_type};
+pub use connector::{
+    Capabilities, ConfigError, ConfigErrors, Connector, Endpoint, Probe, RawConfig, RawPush,
+    RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, WriteRequest,
+};
+pub use cx::{BatchLimits, Cx};
+pub use error::{Error, ErrorKind, Result};
+pub use event::{Checkpoint, Event, Op, Ops, Rejected, Rows, Scope, StreamId};
+pub use rows::{Cell, RowBuilder, RowError};
+pub use settings::{Deletes, ReadMode, StreamSettings, WriteMode};
+pub use sink::{Outcome, Receipt, Sink, WriteBatch};

@@ -1,0 +1,84 @@
+//! The settings every stream has, whatever the connector.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ColumnSpec;
+
+/// How a stream is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadMode {
+    /// Everything, every time.
+    #[default]
+    Full,
+    /// Only rows whose cursor is at or after the last one seen.
+    Incremental,
+    /// Rows a front database (前置库) has not marked as fetched.
+    Flagged,
+    /// The source's change log.
+    Changes,
+}
+
+/// How a stream is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteMode {
+    /// Add rows.
+    Append,
+    /// One current row per key; superseded rows move to history.
+    #[default]
+    Upsert,
+    /// The table becomes what was read.
+    Replace,
+    /// Every read is kept under its date.
+    Snapshot,
+    /// Rows carry their period of validity.
+    Scd2,
+}
+
+/// What happens to rows that are gone from the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Deletes {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// The source marks them itself.
+    Soft,
+    /// All keys are compared at the end of a complete read.
+    KeyScan,
+}
+
+/// The settings of one stream that mean the same for every connector.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct StreamSettings {
+    /// Name of the stream inside its system; the lake table is `<system>_<stream>`.
+    pub name: String,
+    /// Columns that identify one row.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// How the stream is read.
+    #[serde(default)]
+    pub read: ReadMode,
+    /// The column that only grows, for `read = "incremental"`.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// How far before the last cursor the next read starts, such as `10m`.
+    #[serde(default)]
+    pub overlap: Option<String>,
+    /// How the stream is written.
+    #[serde(default)]
+    pub write: WriteMode,
+    /// What happens to rows that are gone from the source.
+    #[serde(default)]
+    pub deletes: Deletes,
+    /// Zone of the source's timestamps without zone, such as `Asia/Shanghai`.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// Type and personal-data tag by column.
+    #[serde(default)]
+    pub columns: BTreeMap<String, ColumnSpec>,
+}

@@ -1,0 +1,60 @@
+//! Writing to a system, with an answer for each record.
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Cx, Error, Result, StreamId};
+
+/// What became of one record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// The target has it.
+    Accepted,
+    /// The target refuses it; sending it again unchanged is of no use.
+    Rejected {
+        /// The target's code.
+        code: String,
+        /// The target's words.
+        message: String,
+    },
+    /// The target will say later.
+    Pending {
+        /// What to ask for.
+        handle: String,
+    },
+    /// Nobody knows: the answer was lost.
+    Unknown,
+}
+
+/// The outcome of each record of a batch, in the batch's order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// One outcome per record.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Records to write.
+#[derive(Debug, Clone)]
+pub struct WriteBatch {
+    /// The push stream they belong to.
+    pub stream: StreamId,
+    /// The records.
+    pub batch: RecordBatch,
+    /// One key per record that stays the same over all attempts.
+    pub idempotency_keys: Vec<String>,
+}
+
+/// Writes records to one stream of a system.
+#[async_trait]
+pub trait Sink: Send {
+    /// Writes a batch and says what became of each record. An error means that the outcome of
+    /// every record is unknown, unless its kind says that nothing was sent.
+    async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt>;
+
+    /// Asks the target what it knows of `idempotency_keys`.
+    async fn lookup(&mut self, _cx: &Cx, _idempotency_keys: &[String]) -> Result<Receipt> {
+        Err(Error::unsupported("looking up what the target has"))
+    }
+}

@@ -1,0 +1,301 @@
+//! The configuration: what an operator writes, checked without opening anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+use huiliu_sdk::{
+    ColumnType, ConfigErrors, Deletes, RawConfig, RawStream, ReadMode, StreamId, StreamSettings,
+    parse_type,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Keys of a system file with `kind = "sqlite"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct SystemOptions {
+    /// The database file, relative to the folder of the project's configuration.
+    pub path: String,
+}
+
+/// Keys of one stream of a system with `kind = "sqlite"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct StreamOptions {
+    /// The table or view to read.
+    pub table: String,
+    /// The columns to read. Default: all columns of the table.
+    #[serde(default)]
+    pub select: Option<Vec<String>>,
+}
+
+/// A checked system file.
+pub(crate) struct Settings {
+    pub(crate) path: PathBuf,
+    pub(crate) hub_zone: Tz,
+    pub(crate) streams: Vec<Stream>,
+}
+
+/// A checked stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) table: String,
+    pub(crate) select: Option<Vec<String>>,
+    pub(crate) key: Vec<String>,
+    /// The cursor column of an incremental stream; none means that all is read every time.
+    pub(crate) cursor: Option<String>,
+    pub(crate) overlap: chrono::Duration,
+    pub(crate) zone: Tz,
+    pub(crate) columns: BTreeMap<String, Declared>,
+}
+
+/// What an operator declares about a column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Declared {
+    pub(crate) kind: Option<ColumnType>,
+    pub(crate) nullable: bool,
+}
+
+/// Checks a whole system file and names every fault.
+pub(crate) fn settings(raw: &RawConfig) -> Result<Settings, ConfigErrors> {
+    let mut faults = ConfigErrors::default();
+    let path: Option<String> = required(&raw.options, "", "path", &mut faults);
+    if let Some(path) = &path {
+        check_name("path", path, &mut faults);
+    }
+    for index in 0..raw.pushes.len() {
+        faults.push_with_hint(
+            format!("pushes[{index}]"),
+            "a sqlite system takes no pushes",
+            "remove the push or send it to another system",
+        );
+    }
+    let mut streams = Vec::with_capacity(raw.streams.len());
+    for (index, stream) in raw.streams.iter().enumerate() {
+        let at = format!("streams[{index}]");
+        streams.push(read_stream(stream, &at, raw.hub_zone, &mut faults));
+    }
+    faults.into_result(Settings {
+        path: raw.base_dir.join(path.unwrap_or_default()),
+        hub_zone: raw.hub_zone,
+        streams: streams.into_iter().flatten().collect(),
+    })
+}
+
+fn read_stream(
+    raw: &RawStream,
+    at: &str,
+    hub_zone: Tz,
+    faults: &mut ConfigErrors,
+) -> Option<Stream> {
+    let settings = &raw.settings;
+    let table: Option<String> = required(&raw.options, at, "table", faults);
+    if let Some(table) = &table {
+        check_name(&format!("{at}.table"), table, faults);
+    }
+    let select: Option<Vec<String>> = optional(&raw.options, at, "select", faults);
+    check_select(select.as_deref(), settings, at, faults);
+    let cursor = read_cursor(settings, at, faults);
+    let overlap = read_overlap(settings, at, faults);
+    let zone = read_zone(settings, at, hub_zone, faults);
+    let columns = read_columns(settings, at, faults);
+    match settings.deletes {
+        Deletes::Ignore => {}
+        Deletes::KeyScan if settings.read == ReadMode::Full => {}
+        Deletes::KeyScan | Deletes::Soft => faults.push_with_hint(
+            format!("{at}.deletes"),
+            "a sqlite stream does not report deleted rows yet",
+            "use deletes = \"ignore\", or key_scan together with read = \"full\"",
+        ),
+    }
+    Some(Stream {
+        id: StreamId::new(settings.name.as_str()),
+        table: table?,
+        select,
+        key: settings.key.clone(),
+        cursor,
+        overlap,
+        zone,
+        columns,
+    })
+}
+
+fn read_cursor(settings: &StreamSettings, at: &str, faults: &mut ConfigErrors) -> Option<String> {
+    match settings.read {
+        ReadMode::Full => None,
+        ReadMode::Incremental => {
+            if settings.cursor.as_deref().is_none_or(str::is_empty) {
+                faults.push_with_hint(
+                    format!("{at}.cursor"),
+                    "an incremental stream needs a cursor column",
+                    "name the column that only grows, such as cd_time",
+                );
+            }
+            settings.cursor.clone()
+        }
+        ReadMode::Flagged | ReadMode::Changes => {
+            faults.push_with_hint(
+                format!("{at}.read"),
+                "a sqlite stream is read full or incremental",
+                "use read = \"full\" or read = \"incremental\" with a cursor",
+            );
+            None
+        }
+    }
+}
+
+fn check_select(
+    select: Option<&[String]>,
+    settings: &StreamSettings,
+    at: &str,
+    faults: &mut ConfigErrors,
+) {
+    let Some(select) = select else { return };
+    let path = format!("{at}.select");
+    if select.is_empty() {
+        faults.push_with_hint(&path, "no column is selected", "remove `select` to read all");
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for (index, name) in select.iter().enumerate() {
+        check_name(&format!("{path}[{index}]"), name, faults);
+        if !seen.insert(name.as_str()) {
+            faults.push(format!("{path}[{index}]"), format!("column `{name}` is selected twice"));
+        }
+    }
+    let used = (settings.key.iter().map(|name| ("key", name)))
+        .chain(settings.cursor.iter().map(|name| ("cursor", name)))
+        .chain(settings.columns.keys().map(|name| ("columns", name)));
+    for (setting, name) in used {
+        if !seen.contains(name.as_str()) {
+            faults.push_with_hint(
+                format!("{at}.{setting}"),
+                format!("column `{name}` is not selected"),
+                "add it to `select`",
+            );
+        }
+    }
+}
+
+fn read_overlap(
+    settings: &StreamSettings,
+    at: &str,
+    faults: &mut ConfigErrors,
+) -> chrono::Duration {
+    let Some(text) = &settings.overlap else { return chrono::Duration::zero() };
+    parse_duration(text).unwrap_or_else(|| {
+        faults.push_with_hint(
+            format!("{at}.overlap"),
+            format!("`{text}` is not a duration"),
+            "write a whole number and a unit: 30s, 10m, 2h or 1d",
+        );
+        chrono::Duration::zero()
+    })
+}
+
+fn parse_duration(text: &str) -> Option<chrono::Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: i64 = digits.trim().parse().ok().filter(|number| *number >= 0)?;
+    match &text[digits.len()..] {
+        "s" => chrono::Duration::try_seconds(number),
+        "m" => chrono::Duration::try_minutes(number),
+        "h" => chrono::Duration::try_hours(number),
+        "d" => chrono::Duration::try_days(number),
+        _ => None,
+    }
+}
+
+fn read_zone(settings: &StreamSettings, at: &str, hub: Tz, faults: &mut ConfigErrors) -> Tz {
+    let Some(text) = &settings.zone else { return hub };
+    text.parse().unwrap_or_else(|_| {
+        faults.push_with_hint(
+            format!("{at}.zone"),
+            format!("`{text}` is not a time zone"),
+            "use a name such as Asia/Shanghai",
+        );
+        hub
+    })
+}
+
+fn read_columns(
+    settings: &StreamSettings,
+    at: &str,
+    faults: &mut ConfigErrors,
+) -> BTreeMap<String, Declared> {
+    let mut columns = BTreeMap::new();
+    for (name, spec) in &settings.columns {
+        let kind = spec.data_type.as_deref().and_then(|text| match parse_type(text) {
+            Ok(kind) => Some(kind),
+            Err(error) => {
+                faults.push_with_hint(
+                    format!("{at}.columns.{name}.type"),
+                    error.message(),
+                    error.hint_text().unwrap_or_default(),
+                );
+                None
+            }
+        });
+        let nullable = spec.nullable.unwrap_or(true);
+        columns.insert(name.clone(), Declared { kind, nullable });
+    }
+    columns
+}
+
+fn check_name(path: &str, name: &str, faults: &mut ConfigErrors) {
+    if name.is_empty() {
+        faults.push(path, "must not be empty");
+    } else if name.contains('\0') {
+        // SQLite would read a statement only up to here.
+        faults.push(path, "must not hold a NUL character");
+    }
+}
+
+fn required<T: DeserializeOwned>(
+    options: &serde_json::Value,
+    at: &str,
+    key: &str,
+    faults: &mut ConfigErrors,
+) -> Option<T> {
+    if options.get(key).is_none_or(serde_json::Value::is_null) {
+        faults.push(join(at, key), "is required");
+        return None;
+    }
+    optional(options, at, key, faults)
+}
+
+fn optional<T: DeserializeOwned>(
+    options: &serde_json::Value,
+    at: &str,
+    key: &str,
+    faults: &mut ConfigErrors,
+) -> Option<T> {
+    let value = options.get(key).filter(|value| !value.is_null())?;
+    match T::deserialize(value) {
+        Ok(value) => Some(value),
+        Err(_) => {
+            // The cause would repeat the value, which may be a secret put in by reference.
+            faults.push(join(at, key), "has the wrong type");
+            None
+        }
+    }
+}
+
+fn join(at: &str, key: &str) -> String {
+    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_whole_numbers_with_a_unit() {
+        assert_eq!(parse_duration("10m"), Some(chrono::Duration::minutes(10)));
+        assert_eq!(parse_duration("2h"), Some(chrono::Duration::hours(2)));
+        assert_eq!(parse_duration("0s"), Some(chrono::Duration::zero()));
+        for wrong in ["", "m", "10", "-1m", "1.5h", "10 minutes", "十m", "99999999999999999d"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
+    }
+}

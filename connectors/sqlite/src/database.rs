@@ -1,0 +1,152 @@
+//! Opening the database, naming its faults, quoting its identifiers.
+
+use std::path::Path;
+use std::time::Duration;
+
+use huiliu_sdk::{Error, ErrorKind, Result};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+
+/// How long a read waits for a writer to let go.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Rows that SQLite may be ahead of the decoder.
+const ROW_BUFFER: usize = 256;
+
+/// Opens the database at `path` for reading only.
+pub(crate) async fn open(path: &Path) -> Result<SqliteConnection> {
+    let shown = path.display();
+    match tokio::fs::metadata(path).await {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "E-SQLITE-FILE",
+                format!("{shown} is not a database file"),
+            )
+            .hint("let `path` name the database file itself"));
+        }
+        Err(cause) => return Err(unreadable(&shown.to_string(), cause)),
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(ROW_BUFFER)
+        .disable_statement_logging();
+    let mut db = SqliteConnection::connect_with(&options)
+        .await
+        .map_err(|cause| fault(format!("opening {shown}"), cause))?;
+    let encoding: String = sqlx::query("pragma encoding")
+        .fetch_one(&mut db)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|cause| fault(format!("opening {shown}"), cause))?;
+    if encoding != "UTF-8" {
+        // Values arrive in the database's own encoding, and the driver reads them as UTF-8.
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "E-SQLITE-ENCODING",
+            format!("{shown} keeps its text as {encoding}"),
+        )
+        .hint("make a UTF-8 copy of the database and read that"));
+    }
+    Ok(db)
+}
+
+fn unreadable(shown: &str, cause: std::io::Error) -> Error {
+    match cause.kind() {
+        std::io::ErrorKind::NotFound => Error::new(
+            ErrorKind::NotFound,
+            "E-SQLITE-MISSING",
+            format!("there is no database file at {shown}"),
+        )
+        .hint("check `path`; it is read relative to the folder of the configuration"),
+        std::io::ErrorKind::PermissionDenied => Error::new(
+            ErrorKind::Permission,
+            "E-SQLITE-PERMISSION",
+            format!("{shown} may not be read"),
+        )
+        .hint("let the hub's user read the file and its folder"),
+        _ => Error::new(
+            ErrorKind::Unreachable,
+            "E-SQLITE-FILE",
+            format!("{shown} could not be looked at"),
+        )
+        .cause(cause),
+    }
+}
+
+/// Turns a driver's error into the contract's. SQLite's messages name objects, never values.
+pub(crate) fn fault(what: impl std::fmt::Display, cause: sqlx::Error) -> Error {
+    let code: Option<i32> = cause.as_database_error().and_then(|error| error.code()?.parse().ok());
+    // The low byte is the primary result code; the rest refines it.
+    let (kind, code, hint) = match code.map(|code| code & 0xff) {
+        Some(5 | 6) => (
+            ErrorKind::Timeout,
+            "E-SQLITE-BUSY",
+            Some("another program holds the database; try again when it is done"),
+        ),
+        Some(11 | 26) => (
+            ErrorKind::Data,
+            "E-SQLITE-CORRUPT",
+            Some("the file is damaged or no SQLite database; ask its owner for a good copy"),
+        ),
+        Some(3 | 8 | 23) => (
+            ErrorKind::Permission,
+            "E-SQLITE-PERMISSION",
+            Some("let the hub's user read the file and its folder"),
+        ),
+        Some(10 | 14) => (
+            ErrorKind::Unreachable,
+            "E-SQLITE-IO",
+            Some("check the disk or the share that holds the database"),
+        ),
+        Some(1) => (
+            ErrorKind::Schema,
+            "E-SQLITE-SQL",
+            Some("run `discover` to see what the database offers"),
+        ),
+        _ => (ErrorKind::Internal, "E-SQLITE", None),
+    };
+    let error = Error::new(kind, code, format!("{what} failed")).cause(cause);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// Writes a name so that SQLite reads it as an identifier and as nothing else.
+///
+/// SQLite takes a quoted name that is no column as text, so columns are also qualified by
+/// [`column`].
+pub(crate) fn quote(name: &str) -> String {
+    let mut quoted = String::with_capacity(name.len() + 2);
+    quoted.push('"');
+    for c in name.chars() {
+        if c == '"' {
+            quoted.push('"');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A column of the table that is read under the alias `t`.
+pub(crate) fn column(name: &str) -> String {
+    format!("t.{}", quote(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_stay_names() {
+        assert_eq!(quote("plain"), "\"plain\"");
+        assert_eq!(quote("a\"; drop table t; --"), "\"a\"\"; drop table t; --\"");
+        assert_eq!(quote("办件🏛"), "\"办件🏛\"");
+        assert_eq!(column("select"), "t.\"select\"");
+    }
+}

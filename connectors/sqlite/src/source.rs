@@ -1,0 +1,346 @@
+//! Reading streams: one thread decodes ahead of the caller, by at most a few batches.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono_tz::Tz;
+use futures::StreamExt;
+use huiliu_sdk::{
+    Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Result, RowBuilder, Rows, Source,
+};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::config::{Settings, Stream};
+use crate::cursor::{Mark, checkpoint};
+use crate::database::{self, column, fault, quote};
+use crate::row;
+use crate::schema::{self, Layout};
+use crate::statement;
+
+/// Events that may wait for the caller; with [`huiliu_sdk::BatchLimits`] this bounds memory.
+const EVENTS_AHEAD: usize = 2;
+
+/// Batches after which an incremental read offers a checkpoint.
+const BATCHES_PER_CHECKPOINT: u64 = 8;
+
+/// A read in progress.
+pub(crate) struct SqliteSource {
+    events: mpsc::Receiver<Result<Event>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// One stream to read.
+struct Plan {
+    stream: Stream,
+    resume: Option<Mark>,
+}
+
+impl SqliteSource {
+    /// Opens the database and starts to read the streams, one after the other.
+    pub(crate) async fn start(
+        settings: &Arc<Settings>,
+        cx: &Cx,
+        request: ReadRequest,
+    ) -> Result<Self> {
+        cx.check()?;
+        let mut plans = Vec::with_capacity(request.streams.len());
+        for wanted in &request.streams {
+            let stream =
+                settings.streams.iter().find(|s| s.id == wanted.stream).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::NotFound,
+                        "E-STREAM",
+                        format!("stream `{}` is not configured", wanted.stream),
+                    )
+                })?;
+            // A full read starts over, so it has no use for what an earlier one noted.
+            let resume = match (&stream.cursor, &wanted.resume) {
+                (Some(_), Some(checkpoint)) => Mark::of_checkpoint(checkpoint)
+                    .map_err(|error| error.context(format!("stream `{}`", stream.id)))?,
+                _ => None,
+            };
+            plans.push(Plan { stream: stream.clone(), resume });
+        }
+        let db = database::open(&settings.path).await?;
+        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
+        let (cx, hub_zone) = (cx.clone(), settings.hub_zone);
+        let runtime = tokio::runtime::Handle::current();
+        // Decoding is work for a thread, and the driver's rows arrive through a future.
+        let reader = tokio::task::spawn_blocking(move || {
+            let outlet = Outlet { sender, cx, hub_zone, row_limit: request.row_limit };
+            runtime.block_on(Box::pin(outlet.run(db, plans)));
+        });
+        Ok(Self { events, reader: Some(reader) })
+    }
+}
+
+#[async_trait]
+impl Source for SqliteSource {
+    async fn next(&mut self, cx: &Cx) -> Result<Option<Event>> {
+        let event = tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => return Err(Error::cancelled()),
+            event = self.events.recv() => event,
+        };
+        if let Some(event) = event {
+            return event.map(Some);
+        }
+        // Silence is an end only if the reader came to its own.
+        match self.reader.take() {
+            Some(reader) => reader
+                .await
+                .map(|()| None)
+                .map_err(|cause| Error::internal("the reader broke off").cause(cause)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Where the reader puts its events.
+struct Outlet {
+    sender: mpsc::Sender<Result<Event>>,
+    cx: Cx,
+    hub_zone: Tz,
+    row_limit: Option<u64>,
+}
+
+impl Outlet {
+    async fn run(self, mut db: SqliteConnection, plans: Vec<Plan>) {
+        for plan in &plans {
+            if let Err(error) = self.read(&mut db, plan).await {
+                let error = error.context(format!("stream `{}`", plan.stream.id));
+                // If nobody listens any more, nobody misses the error.
+                drop(self.sender.send(Err(error)).await);
+                return;
+            }
+        }
+    }
+
+    /// Reads one stream in one transaction, whose snapshot its first statement pins.
+    async fn read(&self, db: &mut SqliteConnection, plan: &Plan) -> Result<()> {
+        self.cx.check()?;
+        execute(db, "begin deferred").await?;
+        let stream = &plan.stream;
+        let layout = schema::layout(db, stream).await?;
+        let newest = match &stream.cursor {
+            Some(cursor) => newest(db, &stream.table, cursor, plan.resume.as_ref()).await?,
+            None => None,
+        };
+        let builder = RowBuilder::new(&layout.columns, stream.zone, self.hub_zone);
+        self.send(Event::Schema(stream.id.clone(), builder.schema())).await?;
+        let batch = Batch {
+            builder,
+            rejected: Vec::new(),
+            rejected_bytes: 0,
+            origin: stream.table.as_str().into(),
+            stream,
+        };
+        let whole = self.rows(db, plan, &layout, newest.as_ref(), batch).await?;
+        execute(db, "rollback").await?;
+        let (mark, complete) = match whole {
+            Whole::Yes => (newest, plan.resume.is_none()),
+            Whole::UpTo(passed) => (passed, false),
+        };
+        // An empty table says nothing about how far it was read before.
+        let mark = mark.or_else(|| plan.resume.clone());
+        self.send(Event::Checkpoint(checkpoint(&stream.id, mark.as_ref()))).await?;
+        self.send(Event::End { stream: stream.id.clone(), complete }).await
+    }
+
+    /// Sends the rows of a stream and says whether they were all.
+    async fn rows(
+        &self,
+        db: &mut SqliteConnection,
+        plan: &Plan,
+        layout: &Layout,
+        newest: Option<&Mark>,
+        mut batch: Batch<'_>,
+    ) -> Result<Whole> {
+        let statements =
+            statement::read(&plan.stream, layout, plan.resume.as_ref(), self.row_limit);
+        let low = plan.resume.as_ref().map(|mark| mark.back_by(plan.stream.overlap));
+        let (sql, low) = match statements.sort {
+            Some(sort) => {
+                let sort = bind(sqlx::query(AssertSqlSafe(sort)).persistent(false), low);
+                self.unless_stopped(sort.execute(&mut *db))
+                    .await?
+                    .map_err(|cause| fault("sorting rows", cause))?;
+                (statements.rows, None)
+            }
+            None => (statements.rows, low),
+        };
+        let query = bind(sqlx::query(AssertSqlSafe(sql)).persistent(false), low);
+        let mut rows = query.fetch(db);
+        let mut read = 0_u64;
+        let mut batches = 0_u64;
+        let mut passed = plan.resume.clone();
+        while let Some(next) = self.unless_stopped(rows.next()).await? {
+            let next = next.map_err(|cause| fault("reading rows", cause))?;
+            if self.row_limit.is_some_and(|limit| read >= limit) {
+                self.flush(&mut batch).await?;
+                return Ok(Whole::UpTo(passed));
+            }
+            read += 1;
+            batch.push(&next, layout, read)?;
+            let full = batch.is_full(&self.cx);
+            if full {
+                self.flush(&mut batch).await?;
+                batches += 1;
+            }
+            let due = full && batches >= BATCHES_PER_CHECKPOINT;
+            let Some(cursor) = layout.cursor.filter(|_| due || self.row_limit == Some(read)) else {
+                continue;
+            };
+            let Some(mark) = Mark::of_row(&next, cursor)? else { continue };
+            if !mark.advances(passed.as_ref(), newest) {
+                continue;
+            }
+            if due {
+                let at = checkpoint(&plan.stream.id, Some(&mark));
+                self.send(Event::Checkpoint(at)).await?;
+                batches = 0;
+            }
+            passed = Some(mark);
+        }
+        self.flush(&mut batch).await?;
+        Ok(Whole::Yes)
+    }
+
+    async fn flush(&self, batch: &mut Batch<'_>) -> Result<()> {
+        match batch.take()? {
+            Some(rows) => self.send(Event::Rows(rows)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&self, event: Event) -> Result<()> {
+        self.cx.check()?;
+        self.sender.send(Ok(event)).await.map_err(|_| Error::cancelled())
+    }
+
+    /// Waits for `step`, unless the caller asks to stop or goes away.
+    async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = step => Ok(done),
+            () = self.cx.cancel.cancelled() => Err(Error::cancelled()),
+            () = self.sender.closed() => Err(Error::cancelled()),
+        }
+    }
+}
+
+/// Whether a read came to the end of what the source holds.
+enum Whole {
+    Yes,
+    /// It stopped early, and can go on from this mark.
+    UpTo(Option<Mark>),
+}
+
+/// The rows collected for the next event.
+struct Batch<'a> {
+    builder: RowBuilder,
+    rejected: Vec<Rejected>,
+    rejected_bytes: usize,
+    origin: Arc<str>,
+    stream: &'a Stream,
+}
+
+impl Batch<'_> {
+    fn push(&mut self, row: &SqliteRow, layout: &Layout, ordinal: u64) -> Result<()> {
+        let columns = &layout.columns;
+        let position = match layout.rowid {
+            // Row numbers below zero are legal and rare; they keep their bits.
+            Some(_) => row
+                .try_get_unchecked::<i64, _>(columns.len())
+                .map_err(|cause| fault("reading a row number", cause))?
+                .cast_unsigned(),
+            None => ordinal,
+        };
+        let decimals = row::decimal_texts(row, columns)?;
+        let (code, reason) = match row::cells(row, columns, &decimals)? {
+            Ok(cells) => match self.builder.push(position, &cells) {
+                Ok(()) => return Ok(()),
+                Err(refused) => {
+                    (refused.code, format!("column `{}`: {}", refused.column, refused.reason))
+                }
+            },
+            Err(unfit) => (unfit.code, unfit.reason),
+        };
+        let raw = row::render(row, columns.len())?;
+        self.rejected_bytes += raw.len();
+        self.rejected.push(Rejected { position, code, reason, raw });
+        Ok(())
+    }
+
+    fn is_full(&self, cx: &Cx) -> bool {
+        self.builder.len() + self.rejected.len() >= cx.limits.rows
+            || self.builder.bytes() + self.rejected_bytes >= cx.limits.bytes
+    }
+
+    fn take(&mut self) -> Result<Option<Rows>> {
+        if self.builder.is_empty() && self.rejected.is_empty() {
+            return Ok(None);
+        }
+        let (batch, positions) = self.builder.finish()?;
+        self.rejected_bytes = 0;
+        Ok(Some(Rows {
+            stream: self.stream.id.clone(),
+            batch,
+            ops: Ops::Upsert,
+            origin: Arc::clone(&self.origin),
+            positions,
+            rejected: std::mem::take(&mut self.rejected),
+        }))
+    }
+}
+
+fn bind(
+    query: Query<'_, Sqlite, SqliteArguments>,
+    mark: Option<Mark>,
+) -> Query<'_, Sqlite, SqliteArguments> {
+    match mark {
+        Some(mark) => mark.bind(query),
+        None => query,
+    }
+}
+
+async fn execute(db: &mut SqliteConnection, sql: &'static str) -> Result<()> {
+    sqlx::query(sql).execute(db).await.map(|_| ()).map_err(|cause| fault(sql, cause))
+}
+
+/// The greatest cursor in the table, refused if the source has gone back behind `resume`.
+async fn newest(
+    db: &mut SqliteConnection,
+    table: &str,
+    cursor: &str,
+    resume: Option<&Mark>,
+) -> Result<Option<Mark>> {
+    let (table, column) = (quote(table), column(cursor));
+    let failed = |cause| fault(format!("finding the greatest `{cursor}`"), cause);
+    let sql = match resume {
+        Some(_) => format!("select max({column}), max({column}) < ? from main.{table} as t"),
+        None => format!("select max({column}), null from main.{table} as t"),
+    };
+    let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    if let Some(resume) = resume {
+        query = resume.clone().bind(query);
+    }
+    let row = query.fetch_one(db).await.map_err(failed)?;
+    let gone_back: Option<bool> = row.try_get(1).map_err(failed)?;
+    if gone_back == Some(true) {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "E-SOURCE-REWOUND",
+            format!("the greatest `{cursor}` lies before the one that was already read"),
+        )
+        .hint(
+            "the source was restored or its rows were deleted; ask its owner, then reset the \
+             stream's state to read it from the start",
+        ));
+    }
+    Mark::of_row(&row, 0)
+}

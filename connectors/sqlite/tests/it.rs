@@ -1,0 +1,12 @@
+//! The connector against real database files.
+
+#[path = "it/configure.rs"]
+mod configure;
+#[path = "it/discover.rs"]
+mod discover;
+#[path = "it/hazards.rs"]
+mod hazards;
+#[path = "it/read.rs"]
+mod read;
+#[path = "it/support.rs"]
+mod support;

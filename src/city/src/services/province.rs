@@ -1,0 +1,200 @@
+//! The provincial platform: gives out its cases by page, takes pushed ones.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use sqlx::Row;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use tokio::time::Instant;
+
+use super::answer::{Answer, Parameters, Refusal, header, number, parameters, unknown_address};
+use super::push::{known, push};
+use super::token::{LIFETIME, Tokens};
+
+const PAGE: i64 = 1000;
+const LARGEST_PAGE: i64 = 2000;
+const LARGEST_BODY: usize = 8 * 1024 * 1024;
+/// The request that is told to come back later.
+const THROTTLED_REQUEST: u64 = 7;
+const RECORDS: &str = "select record_id, project_no, task_code, task_name, org_code, org_name, \
+    applicant_name, applicant_type, cert_type, cert_no, mobile, accept_date, promise_date, \
+    result_type, result_date, division_code, update_time, data_version from cases \
+    where seq > $1 order by seq limit $2";
+const NAMES: [&str; 17] = [
+    "recordId",
+    "projectNo",
+    "taskCode",
+    "taskName",
+    "orgCode",
+    "orgName",
+    "applicantName",
+    "applicantType",
+    "certType",
+    "certNo",
+    "mobile",
+    "acceptDate",
+    "promiseDate",
+    "resultType",
+    "resultDate",
+    "divisionCode",
+    "updateTime",
+];
+
+/// What the service works with.
+pub(super) struct Province {
+    pub(super) pool: SqlitePool,
+    pub(super) app_key: String,
+    pub(super) app_secret: String,
+    pub(super) tokens: Mutex<Tokens>,
+    pub(super) requests: AtomicU64,
+    /// When the service started: the city's clock goes on from its present.
+    pub(super) started: Instant,
+}
+
+/// The service's addresses.
+pub(super) fn routes(province: Arc<Province>) -> Router {
+    Router::new()
+        .route("/api/token", post(token))
+        .route("/api/cases", get(cases))
+        .route("/api/cases/push", post(push).get(known))
+        .layer(from_fn_with_state(Arc::clone(&province), throttle))
+        .route("/api/health", get(health))
+        .fallback(unknown_address)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(province)
+}
+
+impl Province {
+    /// Refuses callers without a valid token.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        match header(headers, "x-access-token") {
+            Some(token) if tokens.is_valid(token, Instant::now()) => Ok(()),
+            _ => Err(Refusal::unauthorized("token is missing, unknown or expired")),
+        }
+    }
+}
+
+async fn throttle(State(province): State<Arc<Province>>, request: Request, next: Next) -> Response {
+    let number = province.requests.fetch_add(1, Ordering::Relaxed) + 1;
+    if number != THROTTLED_REQUEST {
+        return next.run(request).await;
+    }
+    let body = Json(json!({ "code": "429", "message": "too many requests" }));
+    (StatusCode::TOO_MANY_REQUESTS, [("Retry-After", "1")], body).into_response()
+}
+
+async fn health() -> Json<Value> {
+    Json(json!({ "code": "0", "message": "ok" }))
+}
+
+async fn token(
+    State(province): State<Arc<Province>>,
+    body: Result<Json<Value>, JsonRejection>,
+) -> Answer {
+    let Json(body) = body.map_err(|_| Refusal::bad("body is not JSON"))?;
+    let (Some(key), Some(secret)) = (body["appKey"].as_str(), body["appSecret"].as_str()) else {
+        return Err(Refusal::bad("appKey and appSecret are required"));
+    };
+    if key != province.app_key || secret != province.app_secret {
+        return Err(Refusal::unauthorized("appKey or appSecret is wrong"));
+    }
+    let token = province
+        .tokens
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .issue(secret, Instant::now());
+    let data = json!({ "token": token, "expiresIn": LIFETIME.as_secs() });
+    Ok(Json(json!({ "code": "0", "message": "ok", "data": data })))
+}
+
+async fn cases(
+    State(province): State<Arc<Province>>,
+    headers: HeaderMap,
+    query: Parameters,
+) -> Result<Json<Pages>, Refusal> {
+    province.check(&headers)?;
+    let map = parameters(query)?;
+    let page = number(&map, "page", 1, 1..=1_000_000)?;
+    let size = number(&map, "size", PAGE, 1..=LARGEST_PAGE)?;
+    let (skipped, all) = range(&province.pool, since(&map)?).await?;
+    let rows = sqlx::query(RECORDS)
+        .bind(skipped + (page - 1) * size)
+        .bind(size)
+        .fetch_all(&province.pool)
+        .await
+        .map_err(Refusal::failed)?;
+    let list = rows.into_iter().map(Record).collect();
+    let data = Page { total: all - skipped, page, size, list };
+    Ok(Json(Pages { code: "0", message: "ok", data }))
+}
+
+/// An answer of records, written straight from the rows: there are hundreds of thousands.
+#[derive(Serialize)]
+struct Pages {
+    code: &'static str,
+    message: &'static str,
+    data: Page,
+}
+
+#[derive(Serialize)]
+struct Page {
+    total: i64,
+    page: i64,
+    size: i64,
+    list: Vec<Record>,
+}
+
+struct Record(SqliteRow);
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(NAMES.len() + 1))?;
+        for (column, name) in NAMES.iter().enumerate() {
+            let text: Option<&str> = self.0.try_get(column).map_err(S::Error::custom)?;
+            map.serialize_entry(name, &text)?;
+        }
+        let version: i64 = self.0.try_get(NAMES.len()).map_err(S::Error::custom)?;
+        map.serialize_entry("dataVersion", &version)?;
+        map.end()
+    }
+}
+
+fn since(map: &HashMap<String, String>) -> Result<Option<&str>, Refusal> {
+    let Some(text) = map.get("updatedSince").filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    match chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S") {
+        // The comparison is by text, so the text must have exactly this form.
+        Ok(moment) if moment.format("%Y-%m-%d %H:%M:%S").to_string() == *text => Ok(Some(text)),
+        _ => Err(Refusal::bad("updatedSince is not of the form YYYY-MM-DD HH:MM:SS")),
+    }
+}
+
+/// How many records are older than `since`, and how many there are: the numbers have no gap.
+async fn range(pool: &SqlitePool, since: Option<&str>) -> Result<(i64, i64), Refusal> {
+    let all: i64 = sqlx::query_scalar("select coalesce(max(seq), 0) from cases")
+        .fetch_one(pool)
+        .await
+        .map_err(Refusal::failed)?;
+    let Some(since) = since else { return Ok((0, all)) };
+    let first: Option<i64> = sqlx::query_scalar(
+        "select seq from cases where update_time >= $1 order by update_time, seq limit 1",
+    )
+    .bind(since)
+    .fetch_optional(pool)
+    .await
+    .map_err(Refusal::failed)?;
+    Ok((first.map_or(all, |first| first - 1), all))
+}

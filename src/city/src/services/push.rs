@@ -1,0 +1,207 @@
+//! Cases pushed to the province: stored before they are answered, told apart by request id.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
+
+use super::answer::{Answer, Parameters, Refusal, parameters};
+use super::province::Province;
+use crate::seed::hash;
+use crate::world::now;
+
+const MOST_RECORDS: usize = 2000;
+const LONGEST_ID: usize = 128;
+const STALL: Duration = Duration::from_secs(5);
+/// Records in one statement: 5 variables each, far below SQLite's limit.
+const CHUNK: usize = 500;
+
+/// Why the province refuses a record.
+const REASONS: [(&str, &str); 4] = [
+    ("E203", "缺少申请人证件类型"),
+    ("E207", "事项编码在省级目录中不存在"),
+    ("E211", "承诺办结时间早于受理时间"),
+    ("E215", "行政区划代码无效"),
+];
+const NO_NUMBER: (&str, &str) = ("E201", "缺少办件编号");
+
+struct Record {
+    request_id: String,
+    project_no: String,
+    body: String,
+}
+
+/// The refusal of a case, decided by its number alone so that it never changes.
+fn refusal(project_no: &str) -> Option<(&'static str, &'static str)> {
+    if project_no.is_empty() {
+        return Some(NO_NUMBER);
+    }
+    let value = hash(&format!("refuse|{project_no}"));
+    let reason = REASONS[usize::try_from(value / 100 % 4).unwrap_or(0)];
+    (value % 100 < 3).then_some(reason)
+}
+
+/// Whether a push that begins with this new request id is answered late.
+fn stalls(request_id: &str) -> bool {
+    hash(&format!("stall|{request_id}")) % 100 < 2
+}
+
+fn verdict(request_id: &str, project_no: &str) -> Value {
+    match refusal(project_no) {
+        Some((code, message)) => json!({
+            "requestId": request_id, "result": "rejected", "code": code, "message": message,
+        }),
+        None => json!({
+            "requestId": request_id, "result": "accepted", "code": "0", "message": "ok",
+        }),
+    }
+}
+
+/// Takes records.
+pub(super) async fn push(
+    State(province): State<Arc<Province>>,
+    headers: HeaderMap,
+    body: Result<Json<Value>, JsonRejection>,
+) -> Answer {
+    province.check(&headers)?;
+    let Json(body) = body.map_err(|_| Refusal::bad("body is not JSON, or too large"))?;
+    let records = read(&body)?;
+    let elapsed = i64::try_from(province.started.elapsed().as_secs()).unwrap_or(0);
+    let received_at = now().plus(elapsed).text();
+    let Some(first) = records.first() else {
+        return Ok(Json(json!({ "code": "0", "message": "ok", "data": [] })));
+    };
+    let mut transaction =
+        province.pool.begin_with("begin immediate").await.map_err(Refusal::failed)?;
+    let is_known: i64 = sqlx::query_scalar("select count(*) from received where request_id = $1")
+        .bind(&first.request_id)
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(Refusal::failed)?;
+    let mut stored = HashMap::with_capacity(records.len());
+    for chunk in records.chunks(CHUNK) {
+        store(&mut transaction, chunk, &received_at, &mut stored).await.map_err(Refusal::failed)?;
+    }
+    transaction.commit().await.map_err(Refusal::failed)?;
+    if is_known == 0 && stalls(&first.request_id) {
+        tokio::time::sleep(STALL).await;
+    }
+    // The first body under a request id is the one that was judged.
+    let data: Vec<Value> = records
+        .iter()
+        .map(|record| {
+            let number = stored.get(&record.request_id).unwrap_or(&record.project_no);
+            verdict(&record.request_id, number)
+        })
+        .collect();
+    Ok(Json(json!({ "code": "0", "message": "ok", "data": data })))
+}
+
+fn read(body: &Value) -> Result<Vec<Record>, Refusal> {
+    let Some(list) = body["records"].as_array() else {
+        return Err(Refusal::bad("records is not a list"));
+    };
+    if list.len() > MOST_RECORDS {
+        return Err(Refusal::bad(format!("more than {MOST_RECORDS} records")));
+    }
+    let mut records = Vec::with_capacity(list.len());
+    for (position, record) in list.iter().enumerate() {
+        let request_id = record["requestId"].as_str().unwrap_or_default();
+        if request_id.is_empty() || request_id.len() > LONGEST_ID || request_id.contains(',') {
+            return Err(Refusal::bad(format!("records[{position}].requestId is not usable")));
+        }
+        records.push(Record {
+            request_id: request_id.to_owned(),
+            project_no: record["projectNo"].as_str().unwrap_or_default().to_owned(),
+            body: record.to_string(),
+        });
+    }
+    Ok(records)
+}
+
+async fn store(
+    transaction: &mut Transaction<'_, Sqlite>,
+    records: &[Record],
+    received_at: &str,
+    stored: &mut HashMap<String, String>,
+) -> Result<(), sqlx::Error> {
+    let values = vec!["(?,?,?,?,1,?)"; records.len()].join(",");
+    let sql = format!(
+        "insert into received (request_id, project_no, body, first_received_at, times_sent, \
+         result) values {values} on conflict (request_id) do update set \
+         times_sent = times_sent + 1 returning request_id, project_no"
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for record in records {
+        let result = if refusal(&record.project_no).is_some() { "rejected" } else { "accepted" };
+        query = query
+            .bind(&record.request_id)
+            .bind(&record.project_no)
+            .bind(&record.body)
+            .bind(received_at)
+            .bind(result);
+    }
+    for row in query.fetch_all(&mut **transaction).await? {
+        stored.insert(row.try_get(0)?, row.try_get(1)?);
+    }
+    Ok(())
+}
+
+/// What is known of request ids.
+pub(super) async fn known(
+    State(province): State<Arc<Province>>,
+    headers: HeaderMap,
+    query: Parameters,
+) -> Answer {
+    province.check(&headers)?;
+    let map = parameters(query)?;
+    let ids: Vec<&str> = map
+        .get("requestId")
+        .map(|text| text.split(',').filter(|id| !id.is_empty()).collect())
+        .unwrap_or_default();
+    if ids.is_empty() || ids.len() > MOST_RECORDS {
+        return Err(Refusal::bad("requestId is a list of ids with commas between them"));
+    }
+    let mut data = Vec::with_capacity(ids.len());
+    let mut connection = province.pool.acquire().await.map_err(Refusal::failed)?;
+    for id in ids {
+        let row = sqlx::query(
+            "select project_no, times_sent, first_received_at from received where request_id = $1",
+        )
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(Refusal::failed)?;
+        let Some(row) = row else {
+            data.push(json!({ "requestId": id, "result": "unknown" }));
+            continue;
+        };
+        let number: String = row.try_get(0).map_err(Refusal::failed)?;
+        let mut known = verdict(id, &number);
+        known["projectNo"] = json!(number);
+        known["timesSent"] = json!(row.try_get::<i64, _>(1).map_err(Refusal::failed)?);
+        known["firstReceivedAt"] = json!(row.try_get::<String, _>(2).map_err(Refusal::failed)?);
+        data.push(known);
+    }
+    Ok(Json(json!({ "code": "0", "message": "ok", "data": data })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn about_three_in_a_hundred_are_refused_and_two_stall() {
+        let ids: Vec<String> = (0..10_000).map(|id| format!("3405002018121300{id:04}")).collect();
+        let refused = ids.iter().filter(|id| refusal(id).is_some()).count();
+        let stalled = ids.iter().filter(|id| stalls(id)).count();
+        assert!((250..350).contains(&refused), "{refused}");
+        assert!((150..250).contains(&stalled), "{stalled}");
+    }
+}

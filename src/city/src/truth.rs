@@ -1,0 +1,205 @@
+//! `truth.json`: what is so in the city, for tests only; the hub never reads it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Serialize;
+
+use crate::world::{Case, Flaw, Status, World};
+
+/// How the copies of a case stand to each other.
+const CLASSES: [&str; 7] = [
+    "matched",
+    "mismatch",
+    "missing_in_city",
+    "missing_in_province",
+    "missing_in_department",
+    "duplicate_key",
+    "pending",
+];
+
+const NOTES: [&str; 11] = [
+    "keys are project numbers; outside_platform has the departments' own numbers (内部编号)",
+    "classes hold all cases, the ones that do not count among them; each case is in one class",
+    "compared are the hub's state and the accept time; names, phones and the rest are not",
+    "a case that was not accepted (31) is at the province (resultType 6) and with the department \
+     (不予受理) and has no row in the city: class missing_in_city, listed again in sets.not_accepted",
+    "a city row with cd_operation D means state 56 whatever its result row says; the province \
+     then has resultType 3",
+    "a case without a result row in the city, or with a null resultType, is accepted (30)",
+    "a misencoded name in the city is quarantined by the hub, so the case is missing_in_city; a \
+     broken line of a department makes missing_in_department",
+    "a city case resent with a later update_time, and a province case resent with a higher \
+     dataVersion, are matched by their latest row; equal update_time or dataVersion twice is \
+     duplicate_key",
+    "pending: accepted less than two hours before the newest accept time of the city and not yet \
+     at the province",
+    "a department's line without 办件编号 is the case with the same 部门编码, 实施编码, 证件号码 \
+     and day of 受理时间; none such: outside_platform, which does not count as a case",
+    "conflicting states are both countable and conflicting accept times lie in the same period, \
+     so no figure depends on whom one trusts",
+];
+
+/// The keys of a class.
+#[derive(Serialize)]
+struct Keys {
+    count: usize,
+    keys: Vec<String>,
+}
+
+impl Keys {
+    fn new(mut keys: Vec<String>) -> Self {
+        keys.sort_unstable();
+        Self { count: keys.len(), keys }
+    }
+}
+
+#[derive(Serialize)]
+struct Ratio {
+    numerator: u64,
+    denominator: u64,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    items_total: u64,
+    online_able_ratio: Ratio,
+    full_online_ratio: Ratio,
+    cases_ytd: u64,
+    cases_to_2018_06: u64,
+    counties: u64,
+    parks: u64,
+    townships: u64,
+    villages: u64,
+}
+
+#[derive(Serialize)]
+struct InvalidIds {
+    resident_numbers: usize,
+    credit_codes: usize,
+}
+
+/// The whole file.
+#[derive(Serialize)]
+pub(crate) struct Truth {
+    seed: u64,
+    scale: f64,
+    notes: &'static [&'static str],
+    figures: Figures,
+    classes: BTreeMap<&'static str, Keys>,
+    /// Planted cases by what exactly is wrong with them.
+    sets: BTreeMap<&'static str, Keys>,
+    quarantined: BTreeMap<String, u64>,
+    rows: BTreeMap<String, u64>,
+    invalid_ids: InvalidIds,
+    investment: BTreeMap<String, u64>,
+}
+
+/// What the stores wrote.
+pub(crate) struct Written {
+    pub(crate) rows: Vec<(String, u64)>,
+    pub(crate) broken: Vec<(String, u64)>,
+    pub(crate) outside: Vec<String>,
+    pub(crate) investment: BTreeMap<String, u64>,
+}
+
+impl Truth {
+    /// The truth about `world` and what was written of it.
+    pub(crate) fn new(world: &World, written: Written) -> Self {
+        let mut classes: BTreeMap<&str, Vec<String>> =
+            CLASSES.iter().map(|name| (*name, Vec::new())).collect();
+        let mut sets: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for case in &world.cases {
+            let number = world.number_of(case);
+            if let Some(set) = set_of(case) {
+                sets.entry(set).or_default().push(number.clone());
+            }
+            if case.is_unnumbered {
+                sets.entry("unnumbered_in_department").or_default().push(number.clone());
+            }
+            classes.entry(class_of(case)).or_default().push(number);
+        }
+        classes.insert("outside_platform", written.outside);
+        let misencoded = world.cases.iter().filter(|case| case.flaw == Flaw::Misencoded).count();
+        let mut quarantined: BTreeMap<String, u64> = written.broken.into_iter().collect();
+        quarantined.insert("operation.up_pro_accept".to_owned(), misencoded as u64);
+        Self {
+            seed: world.seed,
+            scale: world.scale,
+            notes: &NOTES,
+            figures: figures(world),
+            classes: classes.into_iter().map(|(name, keys)| (name, Keys::new(keys))).collect(),
+            sets: sets.into_iter().map(|(name, keys)| (name, Keys::new(keys))).collect(),
+            quarantined,
+            rows: written.rows.into_iter().collect(),
+            invalid_ids: invalid_ids(world),
+            investment: written.investment,
+        }
+    }
+}
+
+fn figures(world: &World) -> Figures {
+    let items = world.item_figures;
+    let cases = world.case_figures;
+    let ratio = |numerator| Ratio { numerator, denominator: items.total };
+    Figures {
+        items_total: items.total,
+        online_able_ratio: ratio(items.online_able),
+        full_online_ratio: ratio(items.fully_online),
+        cases_ytd: cases.in_2018,
+        cases_to_2018_06: cases.early,
+        counties: 6,
+        parks: 3,
+        townships: 52,
+        villages: 554,
+    }
+}
+
+fn invalid_ids(world: &World) -> InvalidIds {
+    let mut invalid = [HashSet::new(), HashSet::new()];
+    for case in world.cases.iter().filter(|case| case.is_in_city()) {
+        let applicant = world.applicant_of(case);
+        if !applicant.is_valid {
+            invalid[usize::from(!applicant.is_person)].insert(case.applicant);
+        }
+    }
+    InvalidIds { resident_numbers: invalid[0].len(), credit_codes: invalid[1].len() }
+}
+
+fn class_of(case: &Case) -> &'static str {
+    match case.flaw {
+        Flaw::CityDuplicate | Flaw::ProvinceDuplicate => "duplicate_key",
+        Flaw::Pending => "pending",
+        Flaw::MissingInCity | Flaw::Misencoded => "missing_in_city",
+        Flaw::MissingInProvince => "missing_in_province",
+        Flaw::MissingInDepartment | Flaw::BrokenLine => "missing_in_department",
+        Flaw::ProvinceStatus(_) | Flaw::ProvinceTime(_) | Flaw::DepartmentStatus(_) => "mismatch",
+        Flaw::None | Flaw::CityResent | Flaw::ProvinceResent => {
+            if case.status == Status::NotAccepted { "missing_in_city" } else { "matched" }
+        }
+    }
+}
+
+fn set_of(case: &Case) -> Option<&'static str> {
+    Some(match case.flaw {
+        Flaw::MissingInCity => "missing_in_city",
+        Flaw::CityDuplicate => "duplicate_in_city",
+        Flaw::CityResent => "resent_in_city",
+        Flaw::Misencoded => "misencoded_in_city",
+        Flaw::MissingInProvince => "missing_in_province",
+        Flaw::ProvinceDuplicate => "duplicate_in_province",
+        Flaw::ProvinceStatus(_) => "status_conflict_in_province",
+        Flaw::ProvinceTime(_) => "accept_time_conflict_in_province",
+        Flaw::ProvinceResent => "resent_in_province",
+        Flaw::Pending => "pending",
+        Flaw::MissingInDepartment => "missing_in_department",
+        Flaw::DepartmentStatus(_) => "status_conflict_in_department",
+        Flaw::BrokenLine => "broken_in_department",
+        Flaw::None => match (case.status, case.is_marked_deleted) {
+            (Status::NotAccepted, _) => "not_accepted",
+            (Status::Voided, _) => "voided",
+            (Status::Deleted, false) => "deleted",
+            (Status::Deleted, true) => "marked_deleted_in_city",
+            _ => return None,
+        },
+    })
+}

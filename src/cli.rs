@@ -1,0 +1,234 @@
+//! The command line, and everything the program takes from its environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Huiliu (汇流): the data hub of a city's government-service data office.
+#[derive(Debug, Parser)]
+#[command(name = "huiliu", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder that holds `config/` and `pipelines/`.
+    #[arg(long, global = true, default_value = ".", value_name = "DIR")]
+    pub(crate) project: PathBuf,
+    /// Folder for the hub's database and the lake. [default: data in the project]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    /// Language of messages. [default: by LANG]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) lang: Option<Language>,
+    /// Log more: -v what happens, -vv details.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Tables for people.
+    Text,
+    /// JSON for programs.
+    Json,
+}
+
+/// Language of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// English.
+    En,
+    /// 中文.
+    Zh,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new project in an empty folder.
+    Init {
+        /// The folder.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Check all configuration, models and metrics, without contacting anything.
+    Check,
+    /// List what a system offers, as lines ready for its file.
+    Discover {
+        /// The system's id.
+        system: String,
+    },
+    /// Show the first rows of a stream, personal data masked; nothing is stored.
+    Preview {
+        /// The stream, as `system.stream`.
+        stream: String,
+        /// How many rows.
+        #[arg(long, default_value_t = 10)]
+        rows: u64,
+    },
+    /// Read streams, build models, compute metrics, send pushes.
+    Run {
+        /// What: names with `*`, `+` before for what they need, `+` after for what needs them.
+        #[arg(default_values_t = ["*".to_owned()])]
+        selector: Vec<String>,
+    },
+    /// Run one read-only SQL statement.
+    Query {
+        /// The statement.
+        sql: String,
+        /// At a snapshot instead of the latest one.
+        #[arg(long)]
+        snapshot: Option<i64>,
+        /// At most this many rows.
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+    },
+    /// Figures and the rows behind them.
+    #[command(subcommand)]
+    Metric(MetricCommand),
+    /// Runs and their balances.
+    Runs {
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+    },
+    /// Keep the schedule of config/jobs.toml and answer SQL over the Postgres wire.
+    Serve {
+        /// Address instead of the one in config/hub.toml; loopback only.
+        #[arg(long, value_name = "ADDRESS")]
+        pgwire: Option<String>,
+    },
+    /// Print or write the JSON Schemas of the configuration files.
+    Schema {
+        /// Write one file per schema into this folder.
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
+    /// Run the whole city in simulation and compare its figures with the 2018 report.
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetricCommand {
+    /// Compute figures: value, numerator, denominator, definition.
+    Show {
+        /// The metric's key; all without one.
+        key: Option<String>,
+        /// At a snapshot instead of the latest one.
+        #[arg(long)]
+        snapshot: Option<i64>,
+    },
+    /// The rows a figure counts.
+    Rows {
+        /// The metric's key.
+        key: String,
+        /// Which rows.
+        #[arg(long, value_enum, default_value_t = Part::Numerator)]
+        of: Part,
+        /// At most this many rows.
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+        /// At a snapshot instead of the latest one.
+        #[arg(long)]
+        snapshot: Option<i64>,
+    },
+}
+
+/// A part of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Rows that count.
+    Numerator,
+    /// Rows they are counted against.
+    Denominator,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// One run with the balance of each step.
+    Show {
+        /// Its number.
+        run: i64,
+    },
+}
+
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Seed of the simulated city.
+    #[arg(long, default_value_t = 2018)]
+    pub(crate) seed: u64,
+    /// Size of the city; 1.0 has the report's numbers.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) scale: f64,
+    /// Keep the city's endpoints running until Ctrl-C.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<DemoCommand>,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemoCommand {
+    /// Edit rows of the city platform's case database, as its users would.
+    Change {
+        /// How many rows.
+        #[arg(long, default_value_t = 100)]
+        rows: u64,
+    },
+}
+
+/// What the program takes from its environment, read once.
+#[derive(Debug, Clone)]
+pub(crate) struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// The process's environment. Variables that are not Unicode are left out.
+    pub(crate) fn of_process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { variables }
+    }
+
+    /// All variables.
+    pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    /// The language messages are in: what was asked for, else by the locale.
+    pub(crate) fn language(&self, asked: Option<Language>) -> Language {
+        asked.unwrap_or_else(|| {
+            let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+                .iter()
+                .find_map(|name| self.variables.get(*name).filter(|value| !value.is_empty()));
+            match locale {
+                Some(locale) if locale.starts_with("zh") => Language::Zh,
+                _ => Language::En,
+            }
+        })
+    }
+
+    /// The key file that `HUILIU_KEY_FILE` names.
+    pub(crate) fn key_file(&self) -> Option<PathBuf> {
+        self.variables.get("HUILIU_KEY_FILE").map(PathBuf::from)
+    }
+
+    /// What `HUILIU_LOG` asks the log for.
+    pub(crate) fn log(&self) -> Option<&str> {
+        self.variables.get("HUILIU_LOG").map(String::as_str)
+    }
+}

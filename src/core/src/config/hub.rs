@@ -1,0 +1,56 @@
+//! `config/hub.toml`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The hub itself.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HubConfig {
+    /// Version of this file's layout; 1.
+    pub version: u32,
+    /// Name of the city or office, for people.
+    pub name: String,
+    /// Zone in which the lake keeps wall times, such as `Asia/Shanghai`.
+    pub zone: String,
+    /// The calendar file under `config/`, such as `calendar/holidays.csv`.
+    pub calendar: String,
+    /// How many streams are read at the same time. Default: 4.
+    #[serde(default = "default_parallel")]
+    #[schemars(range(min = 1))]
+    pub parallel: u32,
+    /// Memory for queries and models, such as `1GiB`. Beyond it they spill to disk.
+    #[serde(default = "default_memory")]
+    pub memory: String,
+    /// What `huiliu serve` offers.
+    #[serde(default)]
+    pub serve: ServeConfig,
+}
+
+/// What `huiliu serve` offers.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServeConfig {
+    /// Address of the Postgres wire. Only loopback addresses are accepted, since it speaks
+    /// without TLS.
+    #[serde(default = "default_pgwire")]
+    pub pgwire: String,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self { pgwire: default_pgwire() }
+    }
+}
+
+fn default_pgwire() -> String {
+    "127.0.0.1:15432".into()
+}
+
+fn default_parallel() -> u32 {
+    4
+}
+
+fn default_memory() -> String {
+    "1GiB".into()
+}

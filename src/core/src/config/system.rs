@@ -1,0 +1,279 @@
+//! `config/systems/*.toml`: one system each.
+
+use std::path::{Path, PathBuf};
+
+use huiliu_sdk::{RawConfig, RawPush, RawStream, Spec, StreamSettings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Document, Faults, Missing, Resolver, shape, system_schema};
+
+/// How far the integration of a system is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Known, not connected.
+    Survey,
+    /// Pulled and compared, not counted, never pushed to.
+    Trial,
+    /// In service.
+    #[default]
+    Live,
+}
+
+/// How many rows of one run may go to quarantine before it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Rows of one run. Default: 1000.
+    #[serde(default = "default_rows")]
+    pub rows: u64,
+    /// Per cent of the rows of one run, applied from the eleventh bad row on. Default: 0.1.
+    #[serde(default = "default_percent")]
+    pub percent: f64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { rows: default_rows(), percent: default_percent() }
+    }
+}
+
+fn default_rows() -> u64 {
+    1000
+}
+
+fn default_percent() -> f64 {
+    0.1
+}
+
+/// Keys every system file has.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(super) struct SystemKeys {
+    /// Version of this file's layout; 1.
+    version: u32,
+    /// Kind of system.
+    kind: String,
+    /// Its name, for people.
+    title: String,
+    /// The department that answers for it.
+    owner: String,
+    /// How far its integration is. Default: live.
+    #[serde(default)]
+    stage: Stage,
+}
+
+/// Keys every stream has.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(super) struct StreamKeys {
+    #[serde(flatten)]
+    settings: StreamSettings,
+    /// What the stream holds, for people.
+    #[serde(default)]
+    description: Option<String>,
+    /// How many rows of one run may go to quarantine before it fails.
+    #[serde(default)]
+    quarantine: Budget,
+}
+
+/// Keys every push has.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(super) struct PushKeys {
+    /// Name of the push inside its system.
+    name: String,
+    /// The table or model whose rows are pushed, such as `reconciled.province_push`.
+    from: String,
+    /// Columns that identify one record at the target.
+    key: Vec<String>,
+    /// What is pushed, for people.
+    #[serde(default)]
+    description: Option<String>,
+}
+
+/// One push.
+#[derive(Debug, Clone)]
+pub struct PushConfig {
+    /// Its name.
+    pub name: String,
+    /// The table whose rows are pushed.
+    pub from: String,
+    /// Columns that identify one record.
+    pub key: Vec<String>,
+}
+
+/// One system, ready for its connector.
+#[derive(Clone)]
+pub struct SystemConfig {
+    /// The file's name without ending.
+    pub id: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Kind of system.
+    pub kind: String,
+    /// Its name.
+    pub title: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// How far its integration is.
+    pub stage: Stage,
+    /// Its streams' settings and quarantine budgets.
+    pub streams: Vec<(StreamSettings, Budget)>,
+    /// Its pushes.
+    pub pushes: Vec<PushConfig>,
+    /// What its connector gets.
+    pub raw: RawConfig,
+    /// References without a value; with any, the system is not ready.
+    pub missing: Vec<Missing>,
+}
+
+impl std::fmt::Debug for SystemConfig {
+    // `raw` holds resolved secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SystemConfig({} of kind {})", self.id, self.kind)
+    }
+}
+
+/// Reads a system file. `base_dir` is the folder for its relative paths.
+pub fn parse_system(
+    document: &Document,
+    file: &Path,
+    spec: &Spec,
+    resolver: &Resolver,
+    base_dir: &Path,
+    hub_zone: chrono_tz::Tz,
+) -> Result<SystemConfig, Faults> {
+    let mut value = document.to_json();
+    let schema = system_schema(spec);
+    let mut faults = Faults::default();
+    for (path, message, hint) in shape::check(&schema, &schema, &value, "") {
+        faults.0.push(document.fault(&path, message, hint));
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let missing = resolver.resolve(&mut value);
+    let id = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("system").to_owned();
+    let bad = |path: &str, error: &dyn std::fmt::Display| {
+        Faults(vec![document.fault(path, error.to_string(), None)])
+    };
+    if value["version"] != 1 {
+        return Err(bad("version", &"this program reads version 1 of system files"));
+    }
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    if !plain(&id) {
+        return Err(bad("", &format!("the file name `{id}` must be of a-z, 0-9 and _")));
+    }
+    let keys: SystemKeys = serde_json::from_value(value.clone()).map_err(|e| bad("", &e))?;
+    let mut streams = Vec::new();
+    let mut raw_streams = Vec::new();
+    for (index, stream) in value["streams"].as_array().into_iter().flatten().enumerate() {
+        let path = format!("streams[{index}]");
+        let keys: StreamKeys =
+            serde_json::from_value(stream.clone()).map_err(|e| bad(&path, &e))?;
+        for (field, message) in stream_faults(&keys.settings, spec) {
+            faults.0.push(document.fault(&format!("{path}.{field}"), message, None));
+        }
+        if !plain(&keys.settings.name) {
+            let message = "a stream's name must be of a-z, 0-9 and _".to_owned();
+            faults.0.push(document.fault(&format!("{path}.name"), message, None));
+        }
+        if streams.iter().any(|(s, _): &(StreamSettings, Budget)| s.name == keys.settings.name) {
+            let message = format!("a second stream is called `{}`", keys.settings.name);
+            faults.0.push(document.fault(&format!("{path}.name"), message, None));
+        }
+        streams.push((keys.settings.clone(), keys.quarantine));
+        raw_streams.push(RawStream {
+            settings: keys.settings,
+            options: own_keys(stream, &spec.stream_schema),
+        });
+    }
+    let mut pushes = Vec::new();
+    let mut raw_pushes = Vec::new();
+    for (index, push) in value["pushes"].as_array().into_iter().flatten().enumerate() {
+        let path = format!("pushes[{index}]");
+        let keys: PushKeys = serde_json::from_value(push.clone()).map_err(|e| bad(&path, &e))?;
+        pushes.push(PushConfig { name: keys.name.clone(), from: keys.from, key: keys.key.clone() });
+        raw_pushes.push(RawPush {
+            name: keys.name,
+            key: keys.key,
+            options: own_keys(push, &spec.push_schema),
+        });
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let raw = RawConfig {
+        system: id.clone(),
+        base_dir: base_dir.to_owned(),
+        hub_zone,
+        options: own_keys(&value, &spec.system_schema),
+        streams: raw_streams,
+        pushes: raw_pushes,
+    };
+    Ok(SystemConfig {
+        id,
+        file: file.to_owned(),
+        kind: keys.kind,
+        title: keys.title,
+        owner: keys.owner,
+        stage: keys.stage,
+        streams,
+        pushes,
+        raw,
+        missing,
+    })
+}
+
+/// What the schema alone cannot say about a stream.
+fn stream_faults(settings: &StreamSettings, spec: &Spec) -> Vec<(&'static str, String)> {
+    use huiliu_sdk::{Deletes, ReadMode, WriteMode};
+    let mut faults = Vec::new();
+    match settings.read {
+        ReadMode::Full => {}
+        ReadMode::Incremental if spec.capabilities.incremental => {}
+        ReadMode::Flagged if spec.capabilities.flagged => {}
+        mode => faults.push((
+            "read",
+            format!("a system of kind {} cannot be read in mode {mode:?}", spec.kind)
+                .to_lowercase(),
+        )),
+    }
+    match settings.write {
+        WriteMode::Upsert if settings.key.is_empty() => faults
+            .push(("write", "`upsert` needs a `key`; without one use `write = \"append\"`".into())),
+        WriteMode::Upsert | WriteMode::Append => {}
+        mode => faults.push(("write", format!("writing by {mode:?} is not available yet"))),
+    }
+    if settings.deletes != Deletes::Ignore {
+        faults.push(("deletes", "only `ignore` is available yet".into()));
+    }
+    if let Some(zone) = &settings.zone
+        && zone.parse::<chrono_tz::Tz>().is_err()
+    {
+        faults
+            .push(("zone", format!("`{zone}` is no time zone; use a name such as Asia/Shanghai")));
+    }
+    if let Some(overlap) = &settings.overlap
+        && let Err(error) = crate::duration::parse_duration(overlap)
+    {
+        faults.push(("overlap", error.to_string()));
+    }
+    faults
+}
+
+/// The entries of `value` that belong to the connector.
+fn own_keys(value: &Value, schema: &Value) -> Value {
+    let known = schema.get("properties").and_then(Value::as_object);
+    let own: Map<String, Value> = value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| known.is_some_and(|known| known.contains_key(*key)))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    Value::Object(own)
+}

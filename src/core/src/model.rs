@@ -1,0 +1,169 @@
+//! SQL models, audits and metrics as they are written in `pipelines/`.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Document, Fault, Faults};
+
+/// How a model's result is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// Computed when it is asked for.
+    View,
+    /// Written to the lake when its inputs change.
+    Table,
+}
+
+/// The header of a model.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelHeader {
+    /// How the result is kept.
+    pub kind: ModelKind,
+    /// What one row is, for people.
+    pub description: String,
+    /// Columns that are unique and not null in the result; checked at every build.
+    #[serde(default)]
+    pub key: Vec<String>,
+}
+
+/// One model: a header and one SELECT.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// `schema.table`, from folder and file name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Its header.
+    pub header: ModelHeader,
+    /// Its SELECT.
+    pub sql: String,
+}
+
+impl Model {
+    /// Reads a model from the text of `file`, which stands in the folder of its schema.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
+        let fault = |message: &str, hint: &str| {
+            Faults(vec![Fault {
+                file: file.to_owned(),
+                line: 1,
+                column: 1,
+                message: message.to_owned(),
+                hint: Some(hint.to_owned()),
+                excerpt: None,
+            }])
+        };
+        let hint = "begin with `/* +++`, then TOML such as `kind = \"view\"`, then `+++ */`";
+        let rest = text
+            .trim_start_matches('\u{feff}')
+            .trim_start()
+            .strip_prefix("/* +++")
+            .ok_or_else(|| fault("a model begins with its header", hint))?;
+        let (header, sql) = rest
+            .split_once("+++ */")
+            .ok_or_else(|| fault("the model's header does not end", hint))?;
+        let document = Document::parse(file, header)?;
+        let header: ModelHeader = serde_json::from_value(document.to_json())
+            .map_err(|e| Faults(vec![document.fault("", e.to_string(), None)]))?;
+        let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        let schema =
+            file.parent().and_then(Path::file_name).and_then(|s| s.to_str()).unwrap_or_default();
+        Ok(Self {
+            name: format!("{schema}.{stem}"),
+            file: file.to_owned(),
+            header,
+            sql: sql.trim().trim_end_matches(';').to_owned(),
+        })
+    }
+}
+
+/// Unit of a metric's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Numerator / denominator × 100.
+    Percent,
+    /// The numerator itself.
+    Count,
+}
+
+/// One version of what a metric means.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// First day it applies, `YYYY-MM-DD`.
+    pub valid_from: String,
+    /// The definition in words, printed beside the figure.
+    pub text: String,
+    /// SQL predicate of the rows that count. Default: all rows.
+    #[serde(default)]
+    pub denominator: Option<String>,
+    /// SQL predicate, within the denominator, of the rows above the line.
+    #[serde(default)]
+    pub numerator: Option<String>,
+    /// SQL expression; equal values count once.
+    #[serde(default)]
+    pub distinct: Option<String>,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// Version of this file's layout; 1.
+    pub version: u32,
+    /// Its key: the file's name.
+    #[serde(skip)]
+    pub key: String,
+    /// Its name, for people.
+    pub title: String,
+    /// Unit of its value.
+    pub unit: Unit,
+    /// Digits after the point, rounded half up. Default: 2 for per cent, 0 for counts.
+    #[serde(default)]
+    pub decimals: Option<u8>,
+    /// Who answers for it.
+    pub owner: String,
+    /// The table or model it counts.
+    pub from: String,
+    /// Its definitions, oldest first.
+    pub definition: Vec<Definition>,
+}
+
+impl Metric {
+    /// Reads a metric from the text of `file`.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
+        let document = Document::parse(file, text)?;
+        let mut metric: Self = serde_json::from_value(document.to_json())
+            .map_err(|e| Faults(vec![document.fault("", e.to_string(), None)]))?;
+        file.file_stem().and_then(|s| s.to_str()).unwrap_or_default().clone_into(&mut metric.key);
+        let mut faults = Faults::default();
+        if metric.definition.is_empty() {
+            faults.0.push(document.fault("", "a metric needs a [[definition]]".into(), None));
+        }
+        for (index, definition) in metric.definition.iter().enumerate() {
+            let path = format!("definition[{index}]");
+            if definition.valid_from.parse::<chrono::NaiveDate>().is_err() {
+                let message = "`valid_from` is a date such as 2018-01-01".to_owned();
+                faults.0.push(document.fault(&format!("{path}.valid_from"), message, None));
+            }
+            if metric.unit == Unit::Percent && definition.numerator.is_none() {
+                let message = "a ratio needs a `numerator`".to_owned();
+                faults.0.push(document.fault(&path, message, None));
+            }
+        }
+        if faults.is_empty() { Ok(metric) } else { Err(faults) }
+    }
+
+    /// The definition in force on `day`, or the oldest one before that.
+    pub fn definition_on(&self, day: &str) -> Option<&Definition> {
+        self.definition
+            .iter()
+            .filter(|definition| definition.valid_from.as_str() <= day)
+            .max_by(|a, b| a.valid_from.cmp(&b.valid_from))
+            .or_else(|| self.definition.first())
+    }
+}

@@ -1,0 +1,224 @@
+//! `huiliu demo`: the whole city in simulation, end to end, beside the report's own figures.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use huiliu_city::{CityOptions, Credentials, RunningCity};
+use huiliu_core::policy::exit;
+use huiliu_engine::Figure;
+use huiliu_runner::{Hub, RunReport};
+use huiliu_sdk::{Error, ErrorKind};
+use serde_json::{Value, json};
+
+use crate::cli::{DemoArgs, DemoCommand};
+use crate::progress;
+use crate::setup::{Failure, Setup};
+use crate::work::{print_report, report_json};
+
+/// One figure beside the report's.
+struct Compared {
+    figure: Figure,
+    report: Option<String>,
+    matches: Option<bool>,
+}
+
+/// Runs the demo.
+pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
+    let folder = city_folder(&setup.data)?;
+    if let Some(DemoCommand::Change { rows }) = args.command {
+        let changed = huiliu_city::change(&folder, rows).await?;
+        if setup.printer.is_json() {
+            setup.printer.json(&json!({ "changed": changed }));
+        } else {
+            let text = setup.printer.pick("rows changed at the city platform", "行已在市平台修改");
+            setup.printer.line(&format!("{changed} {text}"));
+        }
+        return Ok(exit::DONE);
+    }
+    let began = Instant::now();
+    setup.printer.note(setup.printer.pick(
+        "building the simulated city; it is calibrated to the 2018 report and proves the arithmetic, not the city",
+        "正在生成仿真城市（按 2018 年报告校准，用于验证计算与机制，并非真实数据）",
+    ));
+    huiliu_city::generate(&folder, &CityOptions { seed: args.seed, scale: args.scale }).await?;
+    let built = began.elapsed();
+    let city = huiliu_city::start(&folder).await?;
+    write_connections(&setup.data, &folder, &city)?;
+    let hub = setup.open().await?;
+    let listener = progress::listener(setup.printer);
+    let report = hub.run("*", None, setup.cancel.clone(), listener).await?;
+    let session = hub.engine.session(None).await?;
+    let unavailable = !session.unavailable().is_empty();
+    let figures = if unavailable { Vec::new() } else { hub.figures(&session).await? };
+    let compared = compare(&hub, figures, args.scale)?;
+    let code = exit_code(&report, &compared);
+    if setup.printer.is_json() {
+        setup.printer.json(&demo_json(&args, &report, &compared, began, code));
+    } else {
+        print_report(setup.printer, &report);
+        print_figures(setup, &compared, &args);
+        let total = began.elapsed();
+        setup.printer.line(&format!(
+            "{}: {:.1} s ({} {:.1} s)",
+            setup.printer.pick("time", "用时"),
+            total.as_secs_f64(),
+            setup.printer.pick("of which the city", "其中生成城市"),
+            built.as_secs_f64()
+        ));
+    }
+    if args.keep {
+        let text = setup.printer.pick(
+            "the endpoints stay up until Ctrl-C; in another terminal use the same --data",
+            "各系统接口保持运行，按 Ctrl-C 结束；另开终端时请使用相同的 --data",
+        );
+        setup.printer.note(text);
+        setup.cancel.cancelled().await;
+    }
+    city.stop().await;
+    hub.close().await;
+    Ok(code)
+}
+
+fn city_folder(data: &Path) -> Result<PathBuf, Error> {
+    let failed = |error: std::io::Error| {
+        let message = format!("the data folder {} cannot be made", data.display());
+        Error::new(ErrorKind::Permission, "E-DATA", message)
+            .hint("name a folder that may be written with --data")
+            .cause(error)
+    };
+    std::fs::create_dir_all(data).map_err(failed)?;
+    Ok(data.canonicalize().map_err(failed)?.join("city"))
+}
+
+/// Writes where the city is and how to get in, so that every other command finds it.
+fn write_connections(data: &Path, folder: &Path, city: &RunningCity) -> Result<(), Error> {
+    let Credentials { province_app_key, province_app_secret, investment_api_key, .. } =
+        huiliu_city::credentials(folder)?;
+    let env = format!(
+        "# the simulated city; written by `huiliu demo`\nCITY_FOLDER={}\nPROVINCE_URL={}\nINVESTMENT_URL={}\n",
+        folder.display(),
+        city.province_url,
+        city.investment_url
+    );
+    let secrets = format!(
+        "# the simulated city; written by `huiliu demo`\nprovince_app_key={province_app_key}\nprovince_app_secret={province_app_secret}\ninvestment_api_key={investment_api_key}\n"
+    );
+    write_private(&data.join("env"), &env)?;
+    write_private(&data.join("secrets"), &secrets)
+}
+
+fn write_private(path: &Path, text: &str) -> Result<(), Error> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let written = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let message = format!("{} cannot be written", path.display());
+        Error::new(ErrorKind::Permission, "E-DATA", message).cause(error)
+    })
+}
+
+/// Puts the report's figures beside the computed ones. A smaller or larger city has other
+/// counts by design, so only scale 1.0 is compared.
+fn compare(hub: &Arc<Hub>, figures: Vec<Figure>, scale: f64) -> Result<Vec<Compared>, Error> {
+    let file = hub.project.root.join("pipelines/reports/2018.csv");
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        let message = format!("{} cannot be read", file.display());
+        Error::new(ErrorKind::Config, "E-PROJECT", message).cause(error)
+    })?;
+    let table = huiliu_core::code_table::CodeTable::parse("2018", &reorder(&text))?;
+    let comparable = (scale - 1.0).abs() < f64::EPSILON;
+    Ok(figures
+        .into_iter()
+        .map(|figure| {
+            let report = table.value(&figure.key).map(str::to_owned);
+            let matches = match &report {
+                Some(report) if comparable => Some(figure.value.as_deref() == Some(report)),
+                _ => None,
+            };
+            Compared { figure, report, matches }
+        })
+        .collect())
+}
+
+/// The report's columns in the order of a code table: key, value.
+fn reorder(text: &str) -> String {
+    text.replacen("key,value", "code,value", 1)
+}
+
+fn exit_code(report: &RunReport, compared: &[Compared]) -> u8 {
+    if report.exit_code != exit::DONE {
+        return report.exit_code;
+    }
+    if compared.is_empty() || compared.iter().any(|c| c.matches == Some(false)) {
+        return exit::FINDINGS;
+    }
+    exit::DONE
+}
+
+fn demo_json(
+    args: &DemoArgs,
+    report: &RunReport,
+    compared: &[Compared],
+    began: Instant,
+    code: u8,
+) -> Value {
+    let figures: Vec<Value> = compared
+        .iter()
+        .map(|c| {
+            json!({
+                "key": c.figure.key, "title": c.figure.title, "unit": c.figure.unit,
+                "report": c.report, "value": c.figure.value, "numerator": c.figure.numerator,
+                "denominator": c.figure.denominator, "definition": c.figure.definition,
+                "match": c.matches,
+            })
+        })
+        .collect();
+    let mut value = report_json(report);
+    value["exit_code"] = code.into();
+    value["city"] = json!({ "seed": args.seed, "scale": args.scale, "simulated": true });
+    value["figures"] = Value::Array(figures);
+    value["seconds"] = json!(began.elapsed().as_secs_f64());
+    value
+}
+
+fn print_figures(setup: &Setup, compared: &[Compared], args: &DemoArgs) {
+    let printer = setup.printer;
+    printer.line("");
+    printer.line(printer.pick("figures beside the 2018 report", "与 2018 年报告对照"));
+    for c in compared {
+        let unit = if c.figure.denominator.is_some() { "%" } else { "" };
+        let mark = match c.matches {
+            Some(true) => printer.pick("match", "一致"),
+            Some(false) => printer.pick("DIFFERS", "不一致"),
+            None => "-",
+        };
+        let parts = c.figure.denominator.map_or_else(String::new, |denominator| {
+            format!("  = {} / {denominator}", c.figure.numerator)
+        });
+        printer.line(&format!(
+            "  {:<20} {:>10}{unit:<1} {} {:>10}{unit:<1}  {mark}{parts}",
+            c.figure.key,
+            c.figure.value.as_deref().unwrap_or("-"),
+            printer.pick("report", "报告"),
+            c.report.as_deref().unwrap_or("-"),
+        ));
+        printer.line(&format!("      {}：{}", c.figure.title, c.figure.definition));
+    }
+    if compared.iter().all(|c| c.matches.is_none()) {
+        printer.line(&format!(
+            "  {} (--scale {})",
+            printer.pick(
+                "the report's figures belong to scale 1.0 and are not compared",
+                "报告数字仅适用于比例 1.0，此处不作比较"
+            ),
+            args.scale
+        ));
+    }
+}

@@ -1,0 +1,22 @@
+//! The engine: DataFusion over the lake at one snapshot.
+//!
+//! It plans and runs SQL, builds models, computes metrics and knows the domain's functions. It
+//! must never import a connector, the runner or a door; it writes only through
+//! `huiliu_lake::Commit`, which its caller ends.
+
+pub mod function;
+
+mod build;
+mod catalog;
+mod failure;
+mod metric;
+mod ops;
+mod pipeline;
+mod session;
+mod text;
+
+pub use build::BuiltModel;
+pub use metric::{Figure, FigureTable};
+pub use pipeline::{Pipelines, references};
+pub use session::{Engine, EngineOptions, Session};
+pub use text::record_text;

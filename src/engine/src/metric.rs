@@ -1,0 +1,228 @@
+//! Metrics: figures computed by their definition, and the rows behind them.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
+use arrow::datatypes::{Field, Schema};
+use arrow::record_batch::RecordBatch;
+use huiliu_core::model::{Definition, Metric, Unit};
+use huiliu_lake::{Commit, FileWriter, TableChange, storage_schema};
+use huiliu_sdk::{Error, ErrorKind, Result};
+use serde::Serialize;
+
+use crate::failure::engine_error;
+use crate::session::{Engine, Session};
+
+/// One computed figure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// The metric's key.
+    pub key: String,
+    /// Its name.
+    pub title: String,
+    /// `percent` or `count`.
+    pub unit: Unit,
+    /// The value as decimal text in the unit; none when the denominator is zero.
+    pub value: Option<String>,
+    /// What counts.
+    pub numerator: i64,
+    /// What it is counted against; none for counts.
+    pub denominator: Option<i64>,
+    /// The definition in words.
+    pub definition: String,
+    /// First day of the definition.
+    pub valid_from: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The snapshot it was computed from.
+    pub snapshot: i64,
+}
+
+/// All figures as a lake table, ready to commit.
+#[derive(Debug)]
+pub struct FigureTable {
+    /// What to commit.
+    pub commit: Commit,
+    /// Rows.
+    pub row_count: i64,
+}
+
+impl Session {
+    /// Computes a metric by the definition in force on `day` (`YYYY-MM-DD`).
+    pub async fn figure(&self, metric: &Metric, day: &str) -> Result<Figure> {
+        let definition = definition(metric, day)?;
+        let counted = match &definition.distinct {
+            Some(expression) => format!("distinct {expression}"),
+            None => "*".to_owned(),
+        };
+        let sql = format!(
+            "select count({counted}) filter (where {denominator}), \
+                    count({counted}) filter (where {numerator}) from {from}",
+            denominator = denominator_predicate(definition),
+            numerator = numerator_predicate(definition),
+            from = metric.from,
+        );
+        let action = format!("metric {}", metric.key);
+        let frame = self.query(&sql).await.map_err(|e| e.context(&action))?;
+        let batches = frame.collect().await.map_err(|e| engine_error(&action, e))?;
+        let read = |column: usize| {
+            batches
+                .iter()
+                .find(|batch| batch.num_rows() > 0)
+                .and_then(|batch| batch.column(column).as_any().downcast_ref::<Int64Array>())
+                .map_or(0, |values| values.value(0))
+        };
+        let (denominator, numerator) = (read(0), read(1));
+        let decimals = metric.decimals.unwrap_or(match metric.unit {
+            Unit::Percent => 2,
+            Unit::Count => 0,
+        });
+        let (value, denominator) = match metric.unit {
+            Unit::Count => (Some(numerator.to_string()), None),
+            Unit::Percent => (percent(numerator, denominator, decimals), Some(denominator)),
+        };
+        Ok(Figure {
+            key: metric.key.clone(),
+            title: metric.title.clone(),
+            unit: metric.unit,
+            value,
+            numerator,
+            denominator,
+            definition: definition.text.clone(),
+            valid_from: definition.valid_from.clone(),
+            owner: metric.owner.clone(),
+            snapshot: self.snapshot(),
+        })
+    }
+
+    /// The rows a metric counts: those of the numerator, or of the whole denominator.
+    pub async fn figure_rows(
+        &self,
+        metric: &Metric,
+        day: &str,
+        numerator: bool,
+        limit: Option<usize>,
+    ) -> Result<Vec<RecordBatch>> {
+        let definition = definition(metric, day)?;
+        let predicate = if numerator {
+            numerator_predicate(definition)
+        } else {
+            denominator_predicate(definition)
+        };
+        let sql = format!("select * from {} where {predicate}", metric.from);
+        self.collect(&sql, limit).await.map_err(|e| e.context(format!("metric {}", metric.key)))
+    }
+}
+
+impl Engine {
+    /// Writes figures as the table `metrics.figures`.
+    pub async fn figure_table(&self, figures: &[Figure]) -> Result<FigureTable> {
+        let text = |value: fn(&Figure) -> Option<&str>| -> ArrayRef {
+            Arc::new(figures.iter().map(value).collect::<StringArray>())
+        };
+        let units: ArrayRef = Arc::new(StringArray::from_iter_values(
+            figures.iter().map(|figure| match figure.unit {
+                Unit::Percent => "percent",
+                Unit::Count => "count",
+            }),
+        ));
+        let numerators: ArrayRef =
+            Arc::new(figures.iter().map(|f| Some(f.numerator)).collect::<Int64Array>());
+        let denominators: ArrayRef =
+            Arc::new(figures.iter().map(|f| f.denominator).collect::<Int64Array>());
+        let snapshots: ArrayRef =
+            Arc::new(figures.iter().map(|f| Some(f.snapshot)).collect::<Int64Array>());
+        let columns = vec![
+            ("key", text(|f| Some(&f.key))),
+            ("title", text(|f| Some(&f.title))),
+            ("value", text(|f| f.value.as_deref())),
+            ("unit", units),
+            ("numerator", numerators),
+            ("denominator", denominators),
+            ("definition", text(|f| Some(&f.definition))),
+            ("valid_from", text(|f| Some(&f.valid_from))),
+            ("owner", text(|f| Some(&f.owner))),
+            ("snapshot_id", snapshots),
+        ];
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
+            .collect();
+        let schema = storage_schema(&Schema::new(fields));
+        let arrays = columns.into_iter().map(|(_, column)| column).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
+        let mut tx = self.lake().store().begin().await?;
+        let table = self.lake().ensure_table(&mut tx, "metrics", "figures", &schema).await?;
+        tx.commit().await?;
+        let mut writer = FileWriter::create(&table)?;
+        writer.write(&batch)?;
+        let mut change = TableChange::new(table);
+        change.replace = true;
+        change.added.push((writer.finish()?, None));
+        let commit = Commit {
+            changes: vec![change],
+            author: "huiliu".into(),
+            message: "compute figures".into(),
+        };
+        Ok(FigureTable { commit, row_count: i64::try_from(figures.len()).unwrap_or(i64::MAX) })
+    }
+}
+
+fn definition<'a>(metric: &'a Metric, day: &str) -> Result<&'a Definition> {
+    metric.definition_on(day).ok_or_else(|| {
+        let message = format!("metric {} has no definition", metric.key);
+        Error::new(ErrorKind::Config, "E-METRIC", message)
+    })
+}
+
+/// A row counts only where the predicate is true, never where it is unknown.
+fn denominator_predicate(definition: &Definition) -> String {
+    match &definition.denominator {
+        Some(predicate) => format!("(({predicate}) is true)"),
+        None => "true".to_owned(),
+    }
+}
+
+fn numerator_predicate(definition: &Definition) -> String {
+    let within = denominator_predicate(definition);
+    match &definition.numerator {
+        Some(predicate) => format!("({within} and (({predicate}) is true))"),
+        None => within,
+    }
+}
+
+/// numerator / denominator × 100, rounded half up to `decimals` digits, exactly.
+fn percent(numerator: i64, denominator: i64, decimals: u8) -> Option<String> {
+    if denominator == 0 {
+        return None;
+    }
+    let scale = 10_i128.pow(u32::from(decimals));
+    let (numerator, denominator) = (i128::from(numerator), i128::from(denominator));
+    let rounded = (numerator * 100 * scale * 2 + denominator) / (denominator * 2);
+    let (whole, fraction) = (rounded / scale, rounded % scale);
+    Some(match decimals {
+        0 => whole.to_string(),
+        digits => format!("{whole}.{fraction:0width$}", width = usize::from(digits)),
+    })
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn ratios_round_half_up_exactly() {
+        assert_eq!(percent(52_337, 52_353, 2).as_deref(), Some("99.97"));
+        assert_eq!(percent(45_144, 52_353, 2).as_deref(), Some("86.23"));
+        // The report's own bounds: one item more or less and the figure would differ.
+        assert_eq!(percent(52_334, 52_353, 2).as_deref(), Some("99.96"));
+        assert_eq!(percent(52_335, 52_353, 2).as_deref(), Some("99.97"));
+        assert_eq!(percent(52_340, 52_353, 2).as_deref(), Some("99.98"));
+        assert_eq!(percent(45_141, 52_353, 2).as_deref(), Some("86.22"));
+        assert_eq!(percent(45_147, 52_353, 2).as_deref(), Some("86.24"));
+        assert_eq!(percent(1, 8, 2).as_deref(), Some("12.50"));
+        assert_eq!(percent(1, 200, 0).as_deref(), Some("1"));
+        assert_eq!(percent(0, 0, 2), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! What `pipelines/` holds: models in dependency order, metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::sql::parser::DFParserBuilder;
+use datafusion::sql::resolve::resolve_table_references;
+use huiliu_core::model::{Metric, Model, ModelKind};
+use huiliu_sdk::{Error, ErrorKind, Result};
+use sha2::{Digest, Sha256};
+
+/// The models and metrics of a project.
+#[derive(Debug, Clone, Default)]
+pub struct Pipelines {
+    /// The models, each after those it reads.
+    pub models: Vec<Model>,
+    /// The metrics by key.
+    pub metrics: BTreeMap<String, Metric>,
+    reads: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The tables a statement names, as `schema.table`.
+pub fn references(sql: &str) -> Result<BTreeSet<String>> {
+    let wrong = |message: String| {
+        Error::new(ErrorKind::Config, "E-SQL", message).hint("it must be one SELECT statement")
+    };
+    let mut statements = DFParserBuilder::new(sql)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|e| wrong(e.strip_backtrace()))?;
+    let statement = statements.pop_front().ok_or_else(|| wrong("there is no statement".into()))?;
+    if !statements.is_empty() {
+        return Err(wrong("there is more than one statement".into()));
+    }
+    let (tables, _) =
+        resolve_table_references(&statement, true).map_err(|e| wrong(e.strip_backtrace()))?;
+    Ok(tables
+        .into_iter()
+        .map(|table| format!("{}.{}", table.schema().unwrap_or("standard"), table.table()))
+        .collect())
+}
+
+impl Pipelines {
+    /// Orders `models`; a circle or SQL that cannot be parsed is an error that names the model.
+    pub fn new(models: Vec<Model>, metrics: Vec<Metric>) -> Result<Self> {
+        let mut reads = BTreeMap::new();
+        for model in &models {
+            let tables = references(&model.sql)
+                .map_err(|e| e.context(format!("model {}", model.name)))?;
+            reads.insert(model.name.clone(), tables);
+        }
+        let names: BTreeSet<String> = models.iter().map(|model| model.name.clone()).collect();
+        let mut ordered: Vec<Model> = Vec::with_capacity(models.len());
+        let mut done = BTreeSet::new();
+        let mut waiting = models;
+        while !waiting.is_empty() {
+            let (ready, rest): (Vec<Model>, Vec<Model>) = waiting.into_iter().partition(|model| {
+                reads[&model.name].iter().all(|table| !names.contains(table) || done.contains(table))
+            });
+            if ready.is_empty() {
+                let circle: Vec<&str> = rest.iter().map(|model| model.name.as_str()).collect();
+                let message = format!("these models need each other: {}", circle.join(", "));
+                return Err(Error::new(ErrorKind::Config, "E-GRAPH", message)
+                    .hint("take one of the table names out of their SQL"));
+            }
+            done.extend(ready.iter().map(|model| model.name.clone()));
+            ordered.extend(ready);
+            waiting = rest;
+        }
+        let metrics = metrics.into_iter().map(|metric| (metric.key.clone(), metric)).collect();
+        Ok(Self { models: ordered, metrics, reads })
+    }
+
+    /// The model called `name`.
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// The tables a model names.
+    pub fn reads(&self, model: &str) -> impl Iterator<Item = &str> {
+        self.reads.get(model).into_iter().flatten().map(String::as_str)
+    }
+
+    /// A hash that changes when anything `table` is computed from changes: SQL of the views on
+    /// the way, and the version of each stored table (`versions`) at their ends.
+    pub fn fingerprint(
+        &self,
+        table: &str,
+        versions: &BTreeMap<String, i64>,
+        salt: &str,
+    ) -> String {
+        let mut hash = Sha256::new();
+        hash.update(salt);
+        let mut open = vec![table.to_owned()];
+        let mut seen = BTreeSet::new();
+        let mut parts = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            match self.model(&name) {
+                Some(model) if name == table || model.header.kind == ModelKind::View => {
+                    parts.insert(format!("{name}\0{}\0{:?}", model.sql, model.header.key));
+                    open.extend(self.reads(&name).map(str::to_owned));
+                }
+                _ => {
+                    // `raw` and `history` change with `current` or on their own; take both.
+                    let (_, plain) = name.split_once('.').unwrap_or(("", &name));
+                    for layer in ["current", "history"] {
+                        let stored = format!("{layer}.{plain}");
+                        if let Some(version) = versions.get(&stored) {
+                            parts.insert(format!("{stored}@{version}"));
+                        }
+                    }
+                    parts.insert(format!("{name}@{:?}", versions.get(&name)));
+                }
+            }
+        }
+        for part in parts {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        hex(&hash.finalize())
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,229 @@
+//! Sessions: DataFusion over the lake at one snapshot, with views, functions and limits.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::CatalogProvider;
+use datafusion::datasource::ViewTable;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::execution::context::SQLOptions;
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use huiliu_core::model::ModelKind;
+use huiliu_lake::Lake;
+use huiliu_sdk::{Error, ErrorKind, Result};
+
+use crate::catalog::HubCatalog;
+use crate::failure::engine_error;
+use crate::function::{self, DomainFunctions};
+use crate::ops::{code_tables, ops_tables, quarantine_tables};
+use crate::pipeline::Pipelines;
+
+/// Schemas that hold tables of the lake.
+const LAKE_SCHEMAS: [&str; 5] = ["current", "history", "standard", "reconciled", "metrics"];
+
+/// Limits of the engine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Memory of one session in bytes; beyond it queries spill.
+    pub memory_bytes: usize,
+    /// Folder for spilled data.
+    pub spill: PathBuf,
+    /// How many partitions one query runs in.
+    pub partitions: usize,
+}
+
+/// The engine of one project.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    lake: Lake,
+    pipelines: Arc<Pipelines>,
+    functions: DomainFunctions,
+    options: EngineOptions,
+    /// Changes when calendar or code tables change.
+    salt: String,
+}
+
+/// DataFusion over the lake at one snapshot.
+pub struct Session {
+    context: SessionContext,
+    snapshot: i64,
+    unavailable: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// An engine over `lake`. `salt` must change when the calendar or the code tables do, so
+    /// that models are built again.
+    pub fn new(
+        lake: Lake,
+        pipelines: Pipelines,
+        functions: DomainFunctions,
+        options: EngineOptions,
+        salt: String,
+    ) -> Self {
+        Self { lake, pipelines: Arc::new(pipelines), functions, options, salt }
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// The models and metrics.
+    pub fn pipelines(&self) -> &Pipelines {
+        &self.pipelines
+    }
+
+    pub(crate) fn salt(&self) -> &str {
+        &self.salt
+    }
+
+    /// A session at `snapshot`, or at the latest one.
+    pub async fn session(&self, snapshot: Option<i64>) -> Result<Session> {
+        let lake = self.lake.at(snapshot).await?;
+        let mut catalog = HubCatalog::default();
+        for name in LAKE_SCHEMAS {
+            catalog.add(name, lake.schema(name));
+        }
+        for name in ["raw", "ops", "quarantine", "codes"] {
+            catalog.add(name, None);
+        }
+        let catalog = Arc::new(catalog);
+        self.fill(&catalog).await?;
+        let context = self.context()?;
+        let shared: Arc<dyn CatalogProvider> = Arc::clone(&catalog) as _;
+        context.register_catalog("huiliu", shared);
+        function::register(&context, &self.functions)
+            .map_err(|e| engine_error("register functions", e))?;
+        let mut session =
+            Session { context, snapshot: lake.snapshot(), unavailable: BTreeMap::new() };
+        session.add_raw_views(&catalog).await?;
+        for model in &self.pipelines.models {
+            if model.header.kind == ModelKind::View {
+                session.add_view(&catalog, &model.name, &model.sql).await;
+            }
+        }
+        Ok(session)
+    }
+
+    async fn fill(&self, catalog: &HubCatalog) -> Result<()> {
+        let store = self.lake.store();
+        for (schema, tables) in [
+            ("ops", ops_tables(store).await?),
+            ("quarantine", quarantine_tables(store).await?),
+            ("codes", code_tables(&self.functions.codes)?),
+        ] {
+            for (name, table) in tables {
+                if let Some(schema) = catalog.get(schema) {
+                    schema.put(&name, table);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn context(&self) -> Result<SessionContext> {
+        let config = SessionConfig::new()
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema("huiliu", "standard")
+            .with_information_schema(true)
+            .with_target_partitions(self.options.partitions);
+        let spill = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![self.options.spill.clone()]));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.options.memory_bytes)))
+            .with_disk_manager_builder(spill)
+            .build_arc()
+            .map_err(|e| engine_error("start the engine", e))?;
+        Ok(SessionContext::new_with_config_rt(config, runtime))
+    }
+}
+
+impl Session {
+    /// The snapshot it reads.
+    pub fn snapshot(&self) -> i64 {
+        self.snapshot
+    }
+
+    /// DataFusion's own context.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Views that cannot be queried now, with the reason.
+    pub fn unavailable(&self) -> &BTreeMap<String, String> {
+        &self.unavailable
+    }
+
+    /// Plans one read-only statement.
+    pub async fn query(&self, sql: &str) -> Result<DataFrame> {
+        let options = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        self.context.sql_with_options(sql, options).await.map_err(|e| {
+            let error = engine_error("the query", e);
+            let missing = self.unavailable.iter().find(|(name, _)| sql.contains(name.as_str()));
+            match missing {
+                Some((name, reason)) => Error::new(
+                    ErrorKind::Config,
+                    "E-VIEW",
+                    format!("the view {name} cannot be queried: {reason}"),
+                )
+                .hint("`huiliu run` reads the systems it needs"),
+                None => error,
+            }
+        })
+    }
+
+    /// Runs one read-only statement and takes its rows, at most `limit`.
+    pub async fn collect(&self, sql: &str, limit: Option<usize>) -> Result<Vec<RecordBatch>> {
+        let mut frame = self.query(sql).await?;
+        // Explaining and showing have plans that cannot be limited.
+        let limitable = !matches!(
+            frame.logical_plan(),
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+        );
+        if let Some(limit) = limit.filter(|_| limitable) {
+            frame = frame.limit(0, Some(limit)).map_err(|e| engine_error("the query", e))?;
+        }
+        frame.collect().await.map_err(|e| engine_error("the query", e))
+    }
+
+    /// `raw.<table>`: every received version, current and superseded.
+    async fn add_raw_views(&mut self, catalog: &HubCatalog) -> Result<()> {
+        let tables = catalog.get("current").map(|schema| schema.lake_tables()).unwrap_or_default();
+        for table in tables {
+            let quoted = format!("\"{}\"", table.replace('"', "\"\""));
+            let sql = format!(
+                "select *, false as _superseded from current.{quoted} \
+                 union all by name \
+                 select * exclude (_superseded_run), true as _superseded from history.{quoted}"
+            );
+            self.add_view(catalog, &format!("raw.{table}"), &sql).await;
+        }
+        Ok(())
+    }
+
+    async fn add_view(&mut self, catalog: &HubCatalog, name: &str, sql: &str) {
+        let (schema, table) = name.split_once('.').unwrap_or(("standard", name));
+        let planned = self.context.state().create_logical_plan(sql).await;
+        match (planned, catalog.get(schema)) {
+            (Ok(plan), Some(schema)) => {
+                schema.put(table, Arc::new(ViewTable::new(plan, Some(sql.to_owned()))));
+            }
+            (Err(error), _) => {
+                let reason = error.strip_backtrace();
+                let reason = reason.lines().next().unwrap_or_default().to_owned();
+                self.unavailable.insert(name.to_owned(), reason);
+            }
+            (Ok(_), None) => {
+                self.unavailable.insert(name.to_owned(), format!("no schema is called {schema}"));
+            }
+        }
+    }
+}

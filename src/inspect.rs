@@ -1,0 +1,286 @@
+//! Commands that look without changing anything: check, discover, preview, schema; and init.
+
+use std::path::Path;
+
+use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use huiliu_core::config::{hub_schema, jobs_schema, system_schema};
+use huiliu_core::identifier::{mask_address, mask_id, mask_mobile, mask_name};
+use huiliu_engine::record_text;
+use huiliu_runner::{Project, System};
+use huiliu_sdk::{Cx, Error, ErrorKind, Event, ReadRequest, StreamId, StreamRequest, StreamSpec};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use crate::registry::registry;
+use crate::setup::{Failure, Setup};
+
+/// The files of a new project: name, content.
+const TEMPLATE: [(&str, &str); 10] = [
+    ("config/hub.toml", include_str!("../config/hub.toml")),
+    ("config/calendar/holidays.csv", include_str!("../config/calendar/holidays.csv")),
+    ("config/codes/case_status.csv", include_str!("../config/codes/case_status.csv")),
+    ("config/codes/dept_case_state.csv", include_str!("../config/codes/dept_case_state.csv")),
+    ("config/codes/divisions.csv", include_str!("../config/codes/divisions.csv")),
+    ("config/codes/done_result_2018.csv", include_str!("../config/codes/done_result_2018.csv")),
+    ("config/codes/done_result_2020.csv", include_str!("../config/codes/done_result_2020.csv")),
+    ("config/codes/item_type.csv", include_str!("../config/codes/item_type.csv")),
+    ("config/codes/use_level.csv", include_str!("../config/codes/use_level.csv")),
+    (".gitignore", "/data\n"),
+];
+
+/// Makes a new project: hub, calendar, codes, empty folders for systems and pipelines.
+pub(crate) fn init(setup: &Setup, folder: &Path) -> Result<u8, Failure> {
+    let io = |path: &Path, error: std::io::Error| {
+        Error::new(
+            ErrorKind::Permission,
+            "E-INIT",
+            format!("{} cannot be written", path.display()),
+        )
+        .cause(error)
+    };
+    if folder.join("config").exists() {
+        let message = format!("{} already holds a project", folder.display());
+        return Err(Error::new(ErrorKind::Config, "E-INIT", message)
+            .hint("name an empty folder: `huiliu init FOLDER`")
+            .into());
+    }
+    for sub in ["config/systems", "pipelines/models/standard", "pipelines/metrics"] {
+        let path = folder.join(sub);
+        std::fs::create_dir_all(&path).map_err(|e| io(&path, e))?;
+    }
+    for (name, content) in TEMPLATE {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| io(parent, e))?;
+        }
+        std::fs::write(&path, content).map_err(|e| io(&path, e))?;
+    }
+    write_schemas(&folder.join("config/schema"))?;
+    let text = setup.printer.pick(
+        "made a project; next: add a system in config/systems/, then `huiliu check`",
+        "项目已建立；下一步：在 config/systems/ 中添加系统，然后运行 `huiliu check`",
+    );
+    setup.printer.line(&format!("{}: {text}", folder.display()));
+    Ok(0)
+}
+
+/// Checks the whole project and says what is in it.
+pub(crate) fn check(setup: &Setup) -> Result<u8, Failure> {
+    let project = setup.load()?;
+    let missing: Vec<(&str, &str)> = project
+        .systems
+        .values()
+        .flat_map(|system| {
+            let id = system.config.id.as_str();
+            system.config.missing.iter().map(move |missing| (id, missing.reference.as_str()))
+        })
+        .collect();
+    if setup.printer.is_json() {
+        let nodes: Vec<&str> =
+            project.graph.nodes().iter().map(|node| node.name.as_str()).collect();
+        let missing: Vec<Value> = missing
+            .iter()
+            .map(|(system, reference)| json!({ "system": system, "reference": reference }))
+            .collect();
+        setup.printer.json(&json!({ "valid": true, "nodes": nodes, "missing": missing }));
+        return Ok(0);
+    }
+    setup.printer.line(&format!(
+        "{}: {} systems, {} models, {} metrics, {} jobs",
+        setup.printer.pick("valid", "配置有效"),
+        project.systems.len(),
+        project.pipelines.models.len(),
+        project.pipelines.metrics.len(),
+        project.jobs.jobs.len()
+    ));
+    for node in project.graph.nodes() {
+        let needs: Vec<&str> = project.graph.needs(&node.name).collect();
+        let from = if needs.is_empty() { String::new() } else { format!(" <- {}", needs.join(" ")) };
+        setup.printer.line(&format!("  {}{from}", node.name));
+    }
+    for (system, reference) in missing {
+        setup.printer.note(&format!(
+            "{system}: {} {reference}",
+            setup.printer.pick("no value yet for", "尚未提供取值：")
+        ));
+    }
+    Ok(0)
+}
+
+fn find_system<'a>(project: &'a Project, id: &str) -> Result<&'a System, Error> {
+    project.systems.get(id).ok_or_else(|| {
+        let known: Vec<&str> = project.systems.keys().map(String::as_str).collect();
+        Error::new(ErrorKind::Config, "E-SYSTEM", format!("no system is called `{id}`"))
+            .hint(format!("there are: {}", known.join(", ")))
+    })
+}
+
+fn endpoint(system: &System) -> Result<&Arc<dyn huiliu_sdk::Endpoint>, Error> {
+    system.endpoint.as_ref().ok_or_else(|| {
+        let names: Vec<&str> =
+            system.config.missing.iter().map(|missing| missing.reference.as_str()).collect();
+        let message = format!("{}: no value for {}", system.config.id, names.join(", "));
+        Error::new(ErrorKind::Auth, "E-SECRET-MISSING", message)
+            .hint("set it in the environment, or in the data folder's `env` or `secrets` file")
+    })
+}
+
+fn context(setup: &Setup) -> Cx {
+    Cx { cancel: setup.cancel.clone(), ..Cx::new() }
+}
+
+/// Lists what a system offers.
+pub(crate) async fn discover(setup: &Setup, id: &str) -> Result<u8, Failure> {
+    let project = setup.load()?;
+    let system = find_system(&project, id)?;
+    let cx = context(setup);
+    let probe = endpoint(system)?.probe(&cx).await?;
+    let streams = endpoint(system)?.discover(&cx).await?;
+    if setup.printer.is_json() {
+        setup.printer.json(&json!({ "probe": probe, "streams": streams }));
+        return Ok(0);
+    }
+    setup.printer.line(&format!("# {}: {}", system.config.title, probe.summary));
+    for stream in &streams {
+        setup.printer.line(&stream_toml(stream));
+    }
+    Ok(0)
+}
+
+/// A discovered stream as lines for a system file.
+fn stream_toml(stream: &StreamSpec) -> String {
+    let quote = |text: &str| Value::String(text.to_owned()).to_string();
+    let mut lines = vec![String::new(), "[[streams]]".to_owned()];
+    lines.push(format!("name = {}", quote(&stream.name)));
+    for (key, value) in stream.options.as_object().into_iter().flatten() {
+        if value.is_string() || value.is_number() || value.is_boolean() {
+            lines.push(format!("{key} = {value}"));
+        }
+    }
+    let key: Vec<String> = stream.key.iter().map(|column| quote(column)).collect();
+    lines.push(format!("key = [{}]", key.join(", ")));
+    if let Some(cursor) = stream.cursors.first() {
+        lines.push("read = \"incremental\"".into());
+        lines.push(format!("cursor = {}", quote(cursor)));
+    }
+    if let Some(rows) = stream.row_estimate {
+        lines.push(format!("# about {rows} rows"));
+    }
+    for (name, column) in &stream.columns {
+        if let Some(data_type) = column.data_type.as_deref().filter(|kind| *kind != "text") {
+            lines.push(format!("columns.{} = {{ type = {} }}", quote(name), quote(data_type)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Shows the first rows of a stream, with tagged columns masked.
+pub(crate) async fn preview(setup: &Setup, stream: &str, limit: u64) -> Result<u8, Failure> {
+    let project = setup.load()?;
+    let Some((id, name)) = stream.split_once('.') else {
+        let message = format!("`{stream}` is no stream");
+        return Err(Error::new(ErrorKind::Config, "E-SELECTOR", message)
+            .hint("write it as system.stream; `huiliu check` lists them")
+            .into());
+    };
+    let system = find_system(&project, id)?;
+    let Some((settings, _)) = system.config.streams.iter().find(|(s, _)| s.name == name) else {
+        let known: Vec<&str> =
+            system.config.streams.iter().map(|(s, _)| s.name.as_str()).collect();
+        let message = format!("{id} has no stream `{name}`");
+        return Err(Error::new(ErrorKind::Config, "E-SELECTOR", message)
+            .hint(format!("there are: {}", known.join(", ")))
+            .into());
+    };
+    let cx = context(setup);
+    let request = ReadRequest {
+        streams: vec![StreamRequest { stream: StreamId::new(name), resume: None }],
+        row_limit: Some(limit),
+    };
+    let mut source = endpoint(system)?.source(&cx, request).await?;
+    let mut batches = Vec::new();
+    let mut rejected = 0;
+    while let Some(event) = source.next(&cx).await? {
+        if let Event::Rows(rows) = event {
+            rejected += rows.rejected.len();
+            batches.push(masked(&rows.batch, settings)?);
+        }
+    }
+    setup.printer.rows(&batches)?;
+    if rejected > 0 {
+        setup.printer.note(&format!("{rejected} rows do not fit and would go to quarantine"));
+    }
+    Ok(0)
+}
+
+/// A batch as text, with personal data as the masking rules show it.
+fn masked(
+    batch: &RecordBatch,
+    settings: &huiliu_sdk::StreamSettings,
+) -> Result<RecordBatch, Error> {
+    let mut columns: Vec<Vec<Option<String>>> = vec![Vec::new(); batch.num_columns()];
+    for row in 0..batch.num_rows() {
+        for (column, (name, value)) in columns.iter_mut().zip(record_text(batch, row)?) {
+            let tag = settings.columns.get(&name).and_then(|spec| spec.tag.as_deref());
+            column.push(value.map(|value| mask(tag, value)));
+        }
+    }
+    let schema = batch.schema();
+    let fields: Vec<Field> =
+        schema.fields().iter().map(|f| Field::new(f.name(), DataType::Utf8, true)).collect();
+    let arrays: Vec<ArrayRef> = columns
+        .into_iter()
+        .map(|column| Arc::new(StringArray::from(column)) as ArrayRef)
+        .collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+}
+
+fn mask(tag: Option<&str>, value: String) -> String {
+    match tag {
+        None => value,
+        Some("id_number") => mask_id(&value),
+        Some("name") => mask_name(&value),
+        Some("mobile") => mask_mobile(&value),
+        Some("address") => mask_address(&value),
+        // An unknown kind of personal data shows nothing.
+        Some(_) => "***".into(),
+    }
+}
+
+/// Prints all schemas, or writes them as files.
+pub(crate) fn schema(setup: &Setup, folder: Option<&Path>) -> Result<u8, Failure> {
+    match folder {
+        Some(folder) => write_schemas(folder)?,
+        None => {
+            let all: serde_json::Map<String, Value> = schemas().into_iter().collect();
+            setup.printer.json(&Value::Object(all));
+        }
+    }
+    Ok(0)
+}
+
+/// All schemas by file name without ending.
+fn schemas() -> Vec<(String, Value)> {
+    let mut schemas = vec![("hub".to_owned(), hub_schema()), ("jobs".to_owned(), jobs_schema())];
+    for connector in &registry().0 {
+        let spec = connector.spec();
+        schemas.push((format!("system-{}", spec.kind), system_schema(&spec)));
+    }
+    schemas
+}
+
+fn write_schemas(folder: &Path) -> Result<(), Error> {
+    let io = |error: std::io::Error| {
+        let message = format!("{} cannot be written", folder.display());
+        Error::new(ErrorKind::Permission, "E-SCHEMA-WRITE", message).cause(error)
+    };
+    std::fs::create_dir_all(folder).map_err(io)?;
+    for (name, schema) in schemas() {
+        let text = serde_json::to_string_pretty(&schema)
+            .map_err(|e| Error::internal("a schema could not be written").cause(e))?;
+        std::fs::write(folder.join(format!("{name}.json")), text + "\n").map_err(io)?;
+    }
+    Ok(())
+}

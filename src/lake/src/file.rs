@@ -1,0 +1,249 @@
+//! Writing and reading the lake's Parquet files.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion_ducklake::ColumnStat;
+use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
+use datafusion_ducklake::table::{DELETE_FILE_PATH_FIELD_ID, DELETE_POS_FIELD_ID};
+use huiliu_sdk::{Error, Result};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
+use parquet::arrow::arrow_writer::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::{LakeTable, io_error, parquet_error, storage_batch};
+
+/// Rows of one row group; DuckDB's own vector-friendly size.
+const ROW_GROUP_ROWS: usize = 122_880;
+
+/// A Parquet file that is complete on disk and in no snapshot yet.
+#[derive(Debug, Clone)]
+pub struct NewDataFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub size_bytes: i64,
+    /// Size of its footer.
+    pub footer_bytes: i64,
+    /// Rows in it.
+    pub record_count: i64,
+    /// Bounds and null counts of its columns.
+    pub statistics: Vec<ColumnStat>,
+}
+
+/// A delete file that is complete on disk and in no snapshot yet.
+#[derive(Debug, Clone)]
+pub struct NewDeleteFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub size_bytes: i64,
+    /// Size of its footer.
+    pub footer_bytes: i64,
+    /// Positions in it.
+    pub delete_count: i64,
+}
+
+/// Writes one data file of a table. Dropped before [`FileWriter::finish`], it removes the file.
+pub struct FileWriter {
+    path: PathBuf,
+    writer: Option<ArrowWriter<File>>,
+    schema: SchemaRef,
+    column_ids: Vec<i64>,
+    nan_flags: Vec<Option<bool>>,
+    rows: i64,
+}
+
+impl FileWriter {
+    /// Starts a file in the table's folder.
+    pub fn create(table: &LakeTable) -> Result<Self> {
+        std::fs::create_dir_all(&table.folder)
+            .map_err(|e| io_error("make the folder", &table.folder, e))?;
+        let path = table.folder.join(format!("{}.parquet", uuid::Uuid::new_v4()));
+        let writer = new_writer(&path, &table.schema)?;
+        Ok(Self {
+            path,
+            writer: Some(writer),
+            schema: Arc::clone(&table.schema),
+            column_ids: table.columns.iter().map(|column| column.column_id).collect(),
+            nan_flags: vec![None; table.columns.len()],
+            rows: 0,
+        })
+    }
+
+    /// Adds rows; columns are matched by name.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = storage_batch(batch, &self.schema)?;
+        let columns = self.column_ids.len();
+        accumulate_nan_flags(&mut self.nan_flags, &batch, columns);
+        let writer = self.writer.as_mut().ok_or_else(|| Error::internal("the file is closed"))?;
+        writer.write(&batch).map_err(|e| parquet_error("write", &self.path, e))?;
+        self.rows += i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
+        Ok(())
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> i64 {
+        self.rows
+    }
+
+    /// Ends the file and syncs it to disk.
+    pub fn finish(mut self) -> Result<NewDataFile> {
+        let writer = self.writer.take().ok_or_else(|| Error::internal("the file is closed"))?;
+        let (size_bytes, footer_bytes) = close(writer, &self.path)?;
+        let opened = open(&self.path)?;
+        let statistics = compute_column_stats(
+            opened.schema(),
+            opened.metadata(),
+            &self.column_ids,
+            self.rows,
+            &self.nan_flags,
+        );
+        Ok(NewDataFile {
+            path: std::mem::take(&mut self.path),
+            size_bytes,
+            footer_bytes,
+            record_count: self.rows,
+            statistics,
+        })
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if self.writer.take().is_some() {
+            // Nothing refers to the file; a leftover costs space and no correctness.
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Writes the file that lists the deleted positions of one data file.
+pub struct DeleteFileWriter;
+
+impl DeleteFileWriter {
+    /// Writes `positions`, which must be sorted, for the data file at `data_file`.
+    pub fn write(
+        table: &LakeTable,
+        data_file: &Path,
+        positions: Vec<i64>,
+    ) -> Result<NewDeleteFile> {
+        let with_id = |name: &str, data_type: DataType, id: i32| {
+            Field::new(name, data_type, false)
+                .with_metadata([("PARQUET:field_id".to_owned(), id.to_string())].into())
+        };
+        let schema = Arc::new(Schema::new(vec![
+            with_id("file_path", DataType::Utf8, DELETE_FILE_PATH_FIELD_ID),
+            with_id("pos", DataType::Int64, DELETE_POS_FIELD_ID),
+        ]));
+        let count = positions.len();
+        let data_file = data_file.display().to_string();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(data_file, count))),
+            Arc::new(Int64Array::from(positions)),
+        ];
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+        let path = table.folder.join(format!("{}-delete.parquet", uuid::Uuid::new_v4()));
+        let mut writer = new_writer(&path, &schema)?;
+        writer.write(&batch).map_err(|e| parquet_error("write", &path, e))?;
+        let (size_bytes, footer_bytes) = close(writer, &path)?;
+        let delete_count = i64::try_from(count).unwrap_or(i64::MAX);
+        Ok(NewDeleteFile { path, size_bytes, footer_bytes, delete_count })
+    }
+}
+
+fn new_writer(path: &Path, schema: &SchemaRef) -> Result<ArrowWriter<File>> {
+    let level = ZstdLevel::try_new(1).map_err(|e| parquet_error("write", path, e))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        // Bounds in the catalog must be exact, because readers answer min and max from them.
+        .set_statistics_truncate_length(None)
+        .set_created_by(concat!("huiliu ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build();
+    let file = File::create_new(path).map_err(|e| io_error("make the file", path, e))?;
+    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
+        .map_err(|e| parquet_error("write", path, e))
+}
+
+/// Ends a file, syncs it, and returns its size and that of its footer.
+fn close(writer: ArrowWriter<File>, path: &Path) -> Result<(i64, i64)> {
+    let file = writer.into_inner().map_err(|e| parquet_error("write", path, e))?;
+    file.sync_all().map_err(|e| io_error("sync the file", path, e))?;
+    let size = file.metadata().map_err(|e| io_error("read the size of", path, e))?.len();
+    let footer = footer_length(path, size)?;
+    let size = i64::try_from(size).map_err(|_| Error::internal("a file is too large"))?;
+    Ok((size, i64::from(footer)))
+}
+
+/// The footer's length stands in the four bytes before the closing magic.
+fn footer_length(path: &Path, size: u64) -> Result<u32> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = File::open(path).map_err(|e| io_error("open", path, e))?;
+    let mut tail = [0_u8; 4];
+    file.seek(SeekFrom::Start(size.saturating_sub(8)))
+        .and_then(|_| file.read_exact(&mut tail))
+        .map_err(|e| io_error("read", path, e))?;
+    Ok(u32::from_le_bytes(tail))
+}
+
+/// Syncs a folder, so that the names of new files in it survive a power loss.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder)
+        .and_then(|opened| opened.sync_all())
+        .map_err(|e| io_error("sync the folder", folder, e))
+}
+
+fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let file = File::open(path).map_err(|e| io_error("open the lake file", path, e))?;
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| parquet_error("open", path, e))
+}
+
+/// Reads some columns of a data file; a column the file does not have is left out.
+pub(crate) fn read_columns(path: &Path, columns: &[&str]) -> Result<ParquetRecordBatchReader> {
+    let builder = open(path)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    builder
+        .with_projection(mask)
+        .with_batch_size(8192)
+        .build()
+        .map_err(|e| parquet_error("read", path, e))
+}
+
+/// Reads the rows at `positions`, which must be sorted, with all columns of the file.
+pub(crate) fn read_rows(path: &Path, positions: &[u64]) -> Result<ParquetRecordBatchReader> {
+    let mut selectors = Vec::with_capacity(positions.len() * 2);
+    let mut next = 0_u64;
+    for position in positions {
+        let gap = usize::try_from(position.saturating_sub(next)).unwrap_or(usize::MAX);
+        if gap > 0 {
+            selectors.push(RowSelector::skip(gap));
+        }
+        selectors.push(RowSelector::select(1));
+        next = position + 1;
+    }
+    open(path)?
+        .with_row_selection(RowSelection::from(selectors))
+        .build()
+        .map_err(|e| parquet_error("read", path, e))
+}
+
+/// The positions listed in a delete file.
+pub(crate) fn read_deletes(path: &Path) -> Result<Vec<u64>> {
+    let mut positions = Vec::new();
+    for batch in read_columns(path, &["pos"])? {
+        let batch = batch?;
+        let column = batch.column(0).as_any().downcast_ref::<Int64Array>();
+        let column = column.ok_or_else(|| Error::internal("a delete file has no positions"))?;
+        positions.extend(column.values().iter().map(|p| u64::try_from(*p).unwrap_or(0)));
+    }
+    Ok(positions)
+}

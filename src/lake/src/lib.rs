@@ -1,0 +1,95 @@
+//! The lake: Parquet files under a DuckLake catalog.
+//!
+//! Files are written and fsynced first; then one transaction in the hub's database makes them
+//! visible together with the state, balance and quarantine that belong to them. Reading goes
+//! through the `datafusion-ducklake` crate, and nothing outside this crate names it.
+//! This crate must never import the engine, the runner or a connector.
+
+mod commit;
+mod file;
+mod provider;
+mod row;
+mod table;
+mod upsert;
+
+use std::path::{Path, PathBuf};
+
+use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_store::Store;
+
+pub use commit::{Commit, TableChange};
+pub use file::{DeleteFileWriter, FileWriter, NewDataFile, NewDeleteFile};
+pub use provider::SnapshotCatalog;
+pub use row::{META_COLUMNS, RowStamp, storage_batch, storage_schema};
+pub use table::{DataFile, LakeTable, TableColumn};
+pub use upsert::{UnkeyedRow, Upsert, UpsertResult};
+
+/// The lake of one data folder.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    store: Store,
+    database: PathBuf,
+    root: PathBuf,
+}
+
+impl Lake {
+    /// Opens the lake and the hub's database in `data`, making both when they are not there.
+    pub async fn open(data: &Path) -> Result<Self> {
+        let root = data.join("lake");
+        std::fs::create_dir_all(&root).map_err(|e| io_error("make the folder", &root, e))?;
+        let root = root.canonicalize().map_err(|e| io_error("open the folder", &root, e))?;
+        let database = data
+            .canonicalize()
+            .map_err(|e| io_error("open the folder", data, e))?
+            .join("huiliu.db");
+        let store = Store::open(&database, &root).await?;
+        Ok(Self { store, database, root })
+    }
+
+    /// The hub's database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The folder of the Parquet files.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file of the hub's database.
+    pub fn database(&self) -> &Path {
+        &self.database
+    }
+}
+
+pub(crate) fn io_error(action: &str, path: &Path, error: std::io::Error) -> Error {
+    let (kind, code, hint) = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::Unreachable, "E-DISK-FULL", "free some space; the run resumes by itself")
+        }
+        std::io::ErrorKind::NotFound => (
+            ErrorKind::Internal,
+            "E-LAKE-TORN",
+            "a file the catalog names is not there; restore the data folder from a backup",
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            (ErrorKind::Permission, "E-LAKE-IO", "check who owns the data folder")
+        }
+        _ => (ErrorKind::Unreachable, "E-LAKE-IO", "check the disk that holds the data folder"),
+    };
+    Error::new(kind, code, format!("could not {action} {}", path.display())).hint(hint).cause(error)
+}
+
+pub(crate) fn parquet_error(
+    action: &str,
+    path: &Path,
+    error: parquet::errors::ParquetError,
+) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "E-LAKE-TORN",
+        format!("could not {action} the lake file {}", path.display()),
+    )
+    .hint("if the file is damaged, restore the data folder from a backup")
+    .cause(error)
+}

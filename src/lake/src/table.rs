@@ -1,0 +1,195 @@
+//! What the catalog says about a table: columns, live files, deletes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion_ducklake::types::ducklake_to_arrow_type;
+use huiliu_sdk::{Error, Result};
+use huiliu_store::{Tx, database_error};
+use sqlx::{Row, SqliteConnection};
+
+use crate::{Lake, storage_schema};
+
+/// One column of a lake table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableColumn {
+    /// Its id, which is also the Parquet field id.
+    pub column_id: i64,
+    /// Its name.
+    pub name: String,
+    /// Its DuckLake type.
+    pub column_type: String,
+}
+
+/// A table as of the latest snapshot.
+#[derive(Debug, Clone)]
+pub struct LakeTable {
+    /// Its id.
+    pub table_id: i64,
+    /// The schema it is in.
+    pub schema_name: String,
+    /// Its name.
+    pub name: String,
+    /// Folder of its files.
+    pub folder: PathBuf,
+    /// Its columns in order.
+    pub columns: Vec<TableColumn>,
+    /// The Arrow schema of its rows, with Parquet field ids.
+    pub schema: SchemaRef,
+}
+
+/// A live data file.
+#[derive(Debug, Clone)]
+pub struct DataFile {
+    /// Its id.
+    pub data_file_id: i64,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Rows in it, deleted ones included.
+    pub record_count: i64,
+    /// Its delete file: id and place.
+    pub deletes: Option<(i64, PathBuf)>,
+}
+
+impl Lake {
+    /// Looks a table up.
+    pub async fn table(&self, schema: &str, name: &str) -> Result<Option<LakeTable>> {
+        let mut connection =
+            self.store().reader().acquire().await.map_err(|e| database_error("connect", e))?;
+        find_table(self, &mut connection, schema, name).await
+    }
+
+    /// The table `schema.name` with at least the columns of `rows`: made when it is not there,
+    /// given the missing columns when it is. A column keeps its type for ever.
+    pub async fn ensure_table(
+        &self,
+        tx: &mut Tx,
+        schema: &str,
+        name: &str,
+        rows: &Schema,
+    ) -> Result<LakeTable> {
+        let wanted = storage_schema(rows);
+        match find_table(self, tx.connection(), schema, name).await? {
+            None => crate::commit::create_table(tx, schema, name, &wanted).await?,
+            Some(table) => crate::commit::add_columns(tx, &table, &wanted).await?,
+        }
+        find_table(self, tx.connection(), schema, name)
+            .await?
+            .ok_or_else(|| Error::internal("a table that was just made is not there"))
+    }
+
+    /// The live data files of a table.
+    pub async fn data_files(&self, table: &LakeTable) -> Result<Vec<DataFile>> {
+        let rows = sqlx::query(
+            "select f.data_file_id, f.path, f.record_count, d.delete_file_id, d.path
+             from ducklake_data_file f
+             left join ducklake_delete_file d
+               on d.data_file_id = f.data_file_id and d.end_snapshot is null
+             where f.table_id = ? and f.end_snapshot is null
+             order by f.data_file_id",
+        )
+        .bind(table.table_id)
+        .fetch_all(self.store().reader())
+        .await
+        .map_err(|e| database_error("list data files", e))?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let deletes: Option<i64> = row.get(3);
+                let delete_path: Option<String> = row.get(4);
+                DataFile {
+                    data_file_id: row.get(0),
+                    path: table.folder.join(row.get::<String, _>(1)),
+                    record_count: row.get(2),
+                    deletes: deletes.zip(delete_path.map(|path| table.folder.join(path))),
+                }
+            })
+            .collect())
+    }
+
+    /// The latest snapshot.
+    pub async fn latest_snapshot(&self) -> Result<i64> {
+        sqlx::query_scalar("select max(snapshot_id) from ducklake_snapshot")
+            .fetch_one(self.store().reader())
+            .await
+            .map_err(|e| database_error("read the latest snapshot", e))
+    }
+
+    /// For each table by `schema.name`, the snapshot in which its content last changed.
+    pub async fn table_versions(&self) -> Result<std::collections::BTreeMap<String, i64>> {
+        let rows = sqlx::query(
+            "select s.schema_name || '.' || t.table_name,
+                    max(t.begin_snapshot,
+                        coalesce((select max(max(f.begin_snapshot, coalesce(f.end_snapshot, 0)))
+                                  from ducklake_data_file f where f.table_id = t.table_id), 0),
+                        coalesce((select max(max(d.begin_snapshot, coalesce(d.end_snapshot, 0)))
+                                  from ducklake_delete_file d where d.table_id = t.table_id), 0))
+             from ducklake_table t join ducklake_schema s on s.schema_id = t.schema_id
+             where t.end_snapshot is null",
+        )
+        .fetch_all(self.store().reader())
+        .await
+        .map_err(|e| database_error("read table versions", e))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+}
+
+async fn find_table(
+    lake: &Lake,
+    connection: &mut SqliteConnection,
+    schema: &str,
+    name: &str,
+) -> Result<Option<LakeTable>> {
+    let found: Option<(i64, String, String)> = sqlx::query_as(
+        "select t.table_id, s.path, t.path
+         from ducklake_table t join ducklake_schema s on s.schema_id = t.schema_id
+         where s.schema_name = ? and t.table_name = ? and t.end_snapshot is null",
+    )
+    .bind(schema)
+    .bind(name)
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(|e| database_error("look a table up", e))?;
+    let Some((table_id, schema_path, table_path)) = found else { return Ok(None) };
+    let rows = sqlx::query(
+        "select column_id, column_name, column_type from ducklake_column
+         where table_id = ? and end_snapshot is null order by column_order",
+    )
+    .bind(table_id)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(|e| database_error("read a table's columns", e))?;
+    let columns: Vec<TableColumn> = rows
+        .iter()
+        .map(|row| TableColumn {
+            column_id: row.get(0),
+            name: row.get(1),
+            column_type: row.get(2),
+        })
+        .collect();
+    let mut fields = Vec::with_capacity(columns.len());
+    for column in &columns {
+        let data_type = ducklake_to_arrow_type(&column.column_type)
+            .map_err(|e| Error::internal("the catalog names an unknown type").cause(e))?;
+        fields.push(Field::new(&column.name, data_type, true));
+    }
+    let schema_with_ids: Vec<Field> = storage_schema(&Schema::new(fields))
+        .fields()
+        .iter()
+        .zip(&columns)
+        .map(|(field, column)| {
+            field.as_ref().clone().with_metadata(
+                [("PARQUET:field_id".to_owned(), column.column_id.to_string())].into(),
+            )
+        })
+        .collect();
+    Ok(Some(LakeTable {
+        table_id,
+        schema_name: schema.to_owned(),
+        name: name.to_owned(),
+        folder: lake.root().join(schema_path).join(table_path),
+        columns,
+        schema: Arc::new(Schema::new(schema_with_ids)),
+    }))
+}

@@ -1,0 +1,9 @@
+//! The lake commit, proved against two independent readers: DuckDB and the reader crate.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods)] // the child process and the oracle's place come from the environment
+
+mod commit_survives_kill;
+mod oracle;
+mod upsert_semantics;
+mod world;

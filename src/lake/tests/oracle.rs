@@ -1,0 +1,88 @@
+//! Two readers that share no code with the commit: the reader crate and DuckDB.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use arrow::array::{Array, Int64Array};
+use datafusion::catalog::SchemaProvider;
+use datafusion::prelude::SessionContext;
+use huiliu_lake::Lake;
+
+/// Per table: rows, sum of amounts, history rows, through the reader crate.
+pub async fn through_datafusion(lake: &Lake, snapshot: Option<i64>) -> Vec<(i64, i64, i64)> {
+    let catalog = lake.at(snapshot).await.unwrap();
+    let context = SessionContext::new();
+    let mut out = Vec::new();
+    for table in ["a", "b"] {
+        let current = provider(&catalog, "current", table).await;
+        let history = provider(&catalog, "history", table).await;
+        let (Some(current), Some(history)) = (current, history) else {
+            out.push((0, 0, 0));
+            continue;
+        };
+        context.register_table(format!("{table}_current"), current).unwrap();
+        context.register_table(format!("{table}_history"), history).unwrap();
+        let sums = query(
+            &context,
+            &format!("select count(*), coalesce(sum(amount), 0) from {table}_current"),
+        )
+        .await;
+        let history = query(&context, &format!("select count(*) from {table}_history")).await;
+        out.push((sums[0], sums[1], history[0]));
+    }
+    out
+}
+
+async fn provider(
+    catalog: &huiliu_lake::SnapshotCatalog,
+    schema: &str,
+    table: &str,
+) -> Option<Arc<dyn datafusion::catalog::TableProvider>> {
+    let schema: Arc<dyn SchemaProvider> = catalog.schema(schema)?;
+    schema.table(table).await.unwrap()
+}
+
+async fn query(context: &SessionContext, sql: &str) -> Vec<i64> {
+    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+    let batch = &batches[0];
+    (0..batch.num_columns())
+        .map(|index| {
+            let column = arrow::compute::cast(
+                batch.column(index),
+                &arrow::datatypes::DataType::Int64,
+            )
+            .unwrap();
+            let column = column.as_any().downcast_ref::<Int64Array>().unwrap().clone();
+            if column.is_null(0) { 0 } else { column.value(0) }
+        })
+        .collect()
+}
+
+/// The same through DuckDB, which attaches the catalog read-only.
+pub fn through_duckdb(data: &Path, snapshot: Option<i64>) -> Vec<(i64, i64, i64)> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/duckdb_oracle.py");
+    let python = std::env::var("HUILIU_TEST_PYTHON").expect(
+        "HUILIU_TEST_PYTHON must name a python with duckdb 1.5.5; `./test` installs it and sets this",
+    );
+    let mut command = Command::new(python);
+    command.arg(script).arg(data.join("huiliu.db"));
+    if let Some(snapshot) = snapshot {
+        command.arg("--snapshot").arg(snapshot.to_string());
+    }
+    for table in ["a", "b"] {
+        command.arg(format!(
+            "select (select count(*) from lake.current.{table}), \
+                    (select coalesce(sum(amount), 0) from lake.current.{table}), \
+                    (select count(*) from lake.history.{table})"
+        ));
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<Vec<i64>> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| line.split('\t').map(|value| value.parse().unwrap()).collect())
+        .collect();
+    lines.iter().map(|line| (line[0], line[1], line[2])).collect()
+}

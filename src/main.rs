@@ -1,0 +1,99 @@
+//! Huiliu (汇流), the data hub of a city's government-service data office: parse the arguments,
+//! wire the crates together, run one command.
+
+mod cli;
+// mod daemon;
+#[cfg(feature = "demo")]
+mod demo;
+mod inspect;
+mod language;
+mod output;
+mod progress;
+mod query;
+mod registry;
+mod setup;
+mod work;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use huiliu_core::policy::{self, exit};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Cli, Command, Environment};
+use crate::output::Printer;
+use crate::setup::{Failure, Setup};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::of_process();
+    let printer = Printer::new(cli.global.output, environment.language(cli.global.lang));
+    start_log(&cli, &environment);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.error(&huiliu_sdk::Error::internal("the runtime could not start").cause(error));
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    let code = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let signals = tokio::spawn(setup::listen_for_signals(cancel.clone()));
+        let setup = Setup::new(&cli.global, environment, printer, cancel.clone());
+        // The future of a whole command is large; the heap is the place for it.
+        let result = Box::pin(dispatch(cli.command, setup)).await;
+        let code = match result {
+            Ok(code) => code,
+            Err(Failure::Faults(faults)) => {
+                printer.faults(&faults);
+                exit::CONFIG
+            }
+            Err(Failure::Error(error)) => {
+                printer.error(&error);
+                policy::exit_code(&error)
+            }
+        };
+        if cancel.is_cancelled() && code == exit::INTERRUPTED {
+            return signals.await.unwrap_or(exit::INTERRUPTED);
+        }
+        code
+    });
+    ExitCode::from(code)
+}
+
+async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
+    match command {
+        Command::Init { folder } => inspect::init(&setup, &folder),
+        Command::Check => inspect::check(&setup),
+        Command::Discover { system } => inspect::discover(&setup, &system).await,
+        Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
+        Command::Run { selector } => work::run(&setup, &selector.join(" ")).await,
+        Command::Query { sql, snapshot, limit } => {
+            query::query(&setup, &sql, snapshot, limit).await
+        }
+        Command::Metric(command) => query::metric(&setup, command).await,
+        Command::Runs { command } => query::runs(&setup, command).await,
+        Command::Serve { .. } => Ok(2),
+        Command::Schema { write } => inspect::schema(&setup, write.as_deref()),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::demo(&setup, args).await,
+    }
+}
+
+fn start_log(cli: &Cli, environment: &Environment) {
+    let level = match cli.global.verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    // Dependencies log below warnings only when asked for by name.
+    let default = format!("warn,huiliu={level}");
+    let filter = environment.log().unwrap_or(&default);
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,114 @@
+//! Commands that read the lake: SQL, metrics, runs.
+
+use huiliu_engine::Figure;
+use huiliu_sdk::{Error, ErrorKind};
+use serde_json::json;
+
+use crate::cli::{MetricCommand, Part, RunsCommand};
+use crate::output::Printer;
+use crate::setup::{Failure, Setup};
+use crate::work;
+
+/// Runs one read-only statement.
+pub(crate) async fn query(
+    setup: &Setup,
+    sql: &str,
+    snapshot: Option<i64>,
+    limit: usize,
+) -> Result<u8, Failure> {
+    let hub = setup.open_existing().await?;
+    let session = hub.engine.session(snapshot).await?;
+    let rows = session.collect(sql, Some(limit)).await?;
+    setup.printer.rows(&rows)?;
+    let count: usize = rows.iter().map(arrow::record_batch::RecordBatch::num_rows).sum();
+    if count == limit && !setup.printer.is_json() {
+        setup.printer.note(&format!("(the first {limit} rows; --limit shows more)"));
+    }
+    hub.close().await;
+    Ok(0)
+}
+
+/// Shows figures or the rows behind one.
+pub(crate) async fn metric(setup: &Setup, command: MetricCommand) -> Result<u8, Failure> {
+    let hub = setup.open_existing().await?;
+    match command {
+        MetricCommand::Show { key, snapshot } => {
+            let session = hub.engine.session(snapshot).await?;
+            let figures = match key {
+                Some(key) => vec![session.figure(hub.metric(&key)?, &hub.today()).await?],
+                None => hub.figures(&session).await?,
+            };
+            if setup.printer.is_json() {
+                setup.printer.json(&json!({ "figures": figures }));
+            } else {
+                for figure in &figures {
+                    print_figure(setup.printer, figure);
+                }
+            }
+        }
+        MetricCommand::Rows { key, of, limit, snapshot } => {
+            let session = hub.engine.session(snapshot).await?;
+            let numerator = of == Part::Numerator;
+            let metric = hub.metric(&key)?;
+            let rows =
+                session.figure_rows(metric, &hub.today(), numerator, Some(limit)).await?;
+            setup.printer.rows(&rows)?;
+        }
+    }
+    hub.close().await;
+    Ok(0)
+}
+
+fn print_figure(printer: Printer, figure: &Figure) {
+    let value = figure.value.as_deref().unwrap_or("-");
+    let unit = if figure.unit == huiliu_core::model::Unit::Percent { " %" } else { "" };
+    let parts = match figure.denominator {
+        Some(denominator) => format!(" = {} / {denominator}", figure.numerator),
+        None => String::new(),
+    };
+    printer.line(&format!("{:<20} {}  {value}{unit}{parts}", figure.key, figure.title));
+    printer.line(&format!("  {}", figure.definition));
+    printer.line(&format!(
+        "  {} {}; {} {}; snapshot {}",
+        printer.pick("valid from", "生效日期"),
+        figure.valid_from,
+        printer.pick("owner", "负责"),
+        figure.owner,
+        figure.snapshot
+    ));
+}
+
+/// Lists runs, or shows one with its steps.
+pub(crate) async fn runs(setup: &Setup, command: Option<RunsCommand>) -> Result<u8, Failure> {
+    let hub = setup.open_existing().await?;
+    let store = hub.lake().store();
+    let runs = store.runs(50).await?;
+    match command {
+        None if setup.printer.is_json() => setup.printer.json(&json!({ "runs": runs })),
+        None => {
+            for run in &runs {
+                setup.printer.line(&format!(
+                    "{:>5}  {:<10} {}  {}",
+                    run.run_id, run.state, run.started_at, run.selector
+                ));
+            }
+        }
+        Some(RunsCommand::Show { run: wanted }) => {
+            let Some(run) = runs.iter().find(|run| run.run_id == wanted) else {
+                let message = format!("there is no run {wanted}");
+                return Err(Error::new(ErrorKind::Config, "E-NO-RUN", message)
+                    .hint("`huiliu runs` lists them")
+                    .into());
+            };
+            let steps = store.steps(Some(wanted)).await?;
+            if setup.printer.is_json() {
+                setup.printer.json(&json!({ "run": run, "steps": steps }));
+            } else {
+                setup.printer.line(&format!("run {}: {}", run.run_id, run.state));
+                work::print_steps(setup.printer, &steps);
+            }
+        }
+    }
+    hub.close().await;
+    Ok(0)
+}

@@ -1,0 +1,15 @@
+//! The only list of connectors: adding a kind of system adds one line here.
+
+use huiliu_connector_files::FilesConnector;
+use huiliu_connector_http::HttpConnector;
+use huiliu_connector_sqlite::SqliteConnector;
+use huiliu_runner::Registry;
+
+/// The connectors this program was built with.
+pub(crate) fn registry() -> Registry {
+    Registry(vec![
+        Box::new(FilesConnector),
+        Box::new(HttpConnector),
+        Box::new(SqliteConnector),
+    ])
+}

@@ -1,0 +1,70 @@
+//! Computing all figures into `metrics.figures`.
+
+use huiliu_engine::{Figure, Session};
+use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_store::{ModelRow, StepRow};
+
+use crate::hub::Hub;
+
+/// The table the figures are kept in, and its name among the builds.
+const FIGURES: &str = "metrics.figures";
+
+impl Hub {
+    /// Computes all figures; `None` when nothing they are computed from has changed.
+    pub(crate) async fn compute_figures(&self, mut step: StepRow) -> Result<Option<StepRow>> {
+        let pipelines = self.engine.pipelines();
+        let versions = self.lake().table_versions().await?;
+        let mut fingerprint = String::new();
+        let today = self.today();
+        for metric in pipelines.metrics.values() {
+            let from = pipelines.fingerprint(&metric.from, &versions, &self.project.salt);
+            let definition = metric.definition_on(&today);
+            fingerprint.push_str(&format!("{}{from}{definition:?}", metric.key));
+        }
+        let store = self.lake().store();
+        let last = store.models().await?.into_iter().find(|row| row.name == FIGURES);
+        if last.is_some_and(|row| row.fingerprint == fingerprint) {
+            return Ok(None);
+        }
+        let session = self.engine.session(None).await?;
+        let figures = self.figures(&session).await?;
+        let table = self.engine.figure_table(&figures).await?;
+        let mut tx = store.begin().await?;
+        let snapshot_id = table.commit.write(&mut tx).await?;
+        step.balance.read = u64::try_from(table.row_count).unwrap_or(0);
+        step.balance.written = step.balance.read;
+        step.snapshot_id = Some(snapshot_id);
+        tx.put_model(&ModelRow {
+            name: FIGURES.to_owned(),
+            fingerprint,
+            snapshot_id,
+            row_count: table.row_count,
+            run_id: step.run_id,
+            built_at: self.now(),
+        })
+        .await?;
+        tx.put_step(&step).await?;
+        tx.commit().await?;
+        Ok(Some(step))
+    }
+
+    /// All figures, computed in `session`.
+    pub async fn figures(&self, session: &Session) -> Result<Vec<Figure>> {
+        let today = self.today();
+        let mut figures = Vec::new();
+        for metric in self.engine.pipelines().metrics.values() {
+            figures.push(session.figure(metric, &today).await?);
+        }
+        Ok(figures)
+    }
+
+    /// The metric called `key`.
+    pub fn metric(&self, key: &str) -> Result<&huiliu_core::model::Metric> {
+        let metrics = &self.engine.pipelines().metrics;
+        metrics.get(key).ok_or_else(|| {
+            let known: Vec<&str> = metrics.keys().map(String::as_str).collect();
+            Error::new(ErrorKind::Config, "E-METRIC", format!("no metric is called `{key}`"))
+                .hint(format!("there are: {}", known.join(", ")))
+        })
+    }
+}

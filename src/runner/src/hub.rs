@@ -1,0 +1,131 @@
+//! The hub at work: a project, its data folder, its engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::SecondsFormat;
+use huiliu_core::duration::parse_size;
+use huiliu_engine::{Engine, EngineOptions};
+use huiliu_lake::Lake;
+use huiliu_sdk::{Clock, Cx, Error, ErrorKind, Result};
+use huiliu_store::SealKey;
+
+use crate::Project;
+
+/// How a hub is opened.
+pub struct HubOptions {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The file of the encryption key; by default `key` in the data folder.
+    pub key_file: Option<PathBuf>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The hub at work.
+pub struct Hub {
+    /// The project.
+    pub project: Project,
+    /// The engine over the lake.
+    pub engine: Engine,
+    pub(crate) data: PathBuf,
+    pub(crate) key: SealKey,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) holder: String,
+}
+
+impl Hub {
+    /// Opens the hub's data for `project`, making the folder when it is not there.
+    pub async fn open(project: Project, options: HubOptions) -> Result<Self> {
+        let data = options.data;
+        let spill = data.join("spill");
+        std::fs::create_dir_all(&spill).map_err(|e| {
+            Error::new(
+                ErrorKind::Permission,
+                "E-DATA",
+                format!("the data folder {} cannot be made", data.display()),
+            )
+            .hint("name a folder that may be written with --data")
+            .cause(e)
+        })?;
+        let key = load_key(&options.key_file.unwrap_or_else(|| data.join("key")))?;
+        let lake = Lake::open(&data).await?;
+        let functions = huiliu_engine::function::DomainFunctions {
+            calendar: Arc::clone(&project.calendar),
+            codes: Arc::clone(&project.codes),
+        };
+        let memory = usize::try_from(parse_size(&project.hub.memory)?).unwrap_or(usize::MAX);
+        let engine = Engine::new(
+            lake,
+            project.pipelines.clone(),
+            functions,
+            EngineOptions { memory_bytes: memory, spill, partitions: 2 },
+            project.salt.clone(),
+        );
+        let holder = format!("process {}", std::process::id());
+        Ok(Self { project, engine, data, key, clock: options.clock, holder })
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        self.engine.lake()
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Now, as it is stored.
+    pub fn now(&self) -> String {
+        self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+
+    /// Today in the hub's zone, as `YYYY-MM-DD`.
+    pub fn today(&self) -> String {
+        self.clock.now().with_timezone(&self.project.zone).format("%Y-%m-%d").to_string()
+    }
+
+    /// A context for calls into connectors.
+    pub fn context(&self, cancel: tokio_util::sync::CancellationToken) -> Cx {
+        Cx { clock: Arc::clone(&self.clock), cancel, ..Cx::new() }
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.lake().store().close().await;
+    }
+}
+
+/// Reads the encryption key, or makes one that only the owner can read.
+fn load_key(path: &Path) -> Result<SealKey> {
+    let failed = |e: std::io::Error| {
+        Error::new(
+            ErrorKind::Config,
+            "E-KEY",
+            format!("the encryption key {} cannot be used", path.display()),
+        )
+        .hint("check the file's owner and that its folder may be written")
+        .cause(e)
+    };
+    if path.exists() {
+        return SealKey::new(&std::fs::read(path).map_err(failed)?);
+    }
+    let bytes = SealKey::generate();
+    write_private(path, &bytes).map_err(failed)?;
+    SealKey::new(&bytes)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file =
+        std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

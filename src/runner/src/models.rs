@@ -1,0 +1,132 @@
+//! Building models, and queueing what is to be pushed from them in the same commit.
+
+use huiliu_core::config::Stage;
+use huiliu_core::model::ModelKind;
+use huiliu_engine::{BuiltModel, record_text};
+use huiliu_sdk::{Error, Result};
+use huiliu_store::{ModelRow, OutboxRow, StepRow, Tx};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::hub::Hub;
+
+impl Hub {
+    /// Builds a model of kind table; `None` when nothing it is computed from has changed. A
+    /// view has nothing to build.
+    pub(crate) async fn build_model(
+        &self,
+        name: &str,
+        mut step: StepRow,
+    ) -> Result<Option<StepRow>> {
+        let pipelines = self.engine.pipelines();
+        let model = pipelines
+            .model(name)
+            .ok_or_else(|| Error::internal(format!("no model is called {name}")))?;
+        if model.header.kind == ModelKind::View {
+            return Ok(None);
+        }
+        let store = self.lake().store();
+        let last = store.models().await?.into_iter().find(|row| row.name == name);
+        let fingerprint = last.as_ref().map(|row| row.fingerprint.as_str());
+        let pushed = self.pushes_from(name).next().is_some();
+        let Some(built) = self.engine.build(model, fingerprint, pushed).await? else {
+            return Ok(None);
+        };
+        let mut tx = store.begin().await?;
+        let snapshot_id = built.commit.write(&mut tx).await?;
+        self.enqueue(&mut tx, &step, name, &built).await?;
+        step.balance.read = u64::try_from(built.row_count).unwrap_or(0);
+        step.balance.written = step.balance.read;
+        step.snapshot_id = Some(snapshot_id);
+        tx.put_model(&ModelRow {
+            name: name.to_owned(),
+            fingerprint: built.fingerprint,
+            snapshot_id,
+            row_count: built.row_count,
+            run_id: step.run_id,
+            built_at: self.now(),
+        })
+        .await?;
+        tx.put_step(&step).await?;
+        tx.commit().await?;
+        Ok(Some(step))
+    }
+
+    /// The pushes that take their rows from `model`: system, push, key. A system on trial is
+    /// never pushed to.
+    fn pushes_from(&self, model: &str) -> impl Iterator<Item = (&str, &str, &[String])> {
+        self.project
+            .systems
+            .values()
+            .filter(|system| system.config.stage == Stage::Live)
+            .flat_map(|system| {
+                system.config.pushes.iter().map(|push| (system.config.id.as_str(), push))
+            })
+            .filter(move |(_, push)| push.from == model)
+            .map(|(system, push)| (system, push.name.as_str(), push.key.as_slice()))
+    }
+
+    async fn enqueue(
+        &self,
+        tx: &mut Tx,
+        step: &StepRow,
+        model: &str,
+        built: &BuiltModel,
+    ) -> Result<()> {
+        let now = self.now();
+        for (system, push, key) in self.pushes_from(model) {
+            for batch in &built.rows {
+                for row in 0..batch.num_rows() {
+                    let record = record_text(batch, row)?;
+                    let outgoing = outbox_row(self, system, push, key, record)?;
+                    tx.enqueue(step.run_id, system, push, &outgoing, &now).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn outbox_row(
+    hub: &Hub,
+    system: &str,
+    push: &str,
+    key: &[String],
+    record: Vec<(String, Option<String>)>,
+) -> Result<OutboxRow> {
+    let mut parts = Vec::with_capacity(key.len());
+    for column in key {
+        let value = record.iter().find(|(name, _)| name == column);
+        let value = value.and_then(|(_, value)| value.as_deref()).ok_or_else(|| {
+            Error::new(
+                huiliu_sdk::ErrorKind::Config,
+                "E-PUSH",
+                format!("push {system}.{push}: the key column {column} is missing or null"),
+            )
+            .hint("correct `key` in the system file, or the model it takes its rows from")
+        })?;
+        parts.push(value.replace('\\', "\\\\").replace('|', "\\|"));
+    }
+    let record_key = parts.join("|");
+    let body: Map<String, Value> = record
+        .into_iter()
+        .map(|(name, value)| (name, value.map_or(Value::Null, Value::String)))
+        .collect();
+    let payload = serde_json::to_vec(&body)
+        .map_err(|e| Error::internal("a record could not be queued").cause(e))?;
+    let record_hash = hex(&Sha256::digest(&payload));
+    let identity = format!("{system}\0{push}\0{record_key}\0{record_hash}");
+    let idempotency_key = hex(&Sha256::digest(identity.as_bytes())[..16]);
+    Ok(OutboxRow {
+        outbox_id: 0,
+        record_key,
+        record_hash,
+        idempotency_key,
+        payload: hub.key.seal(&payload)?,
+        attempts: 0,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,351 @@
+//! A project as it stands on disk: `config/` and `pipelines/`, read and checked as a whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use huiliu_core::calendar::Calendar;
+use huiliu_core::code_table::CodeTables;
+use huiliu_core::config::{
+    Document, Fault, Faults, HubConfig, JobsFile, Resolver, Stage, SystemConfig, hub_schema,
+    jobs_schema, parse_system,
+};
+use huiliu_core::graph::{Graph, Node, NodeKind};
+use huiliu_core::model::{Metric, Model, ModelKind};
+use huiliu_engine::Pipelines;
+use huiliu_sdk::{Connector, Endpoint, Error};
+use sha2::{Digest, Sha256};
+
+/// The connectors the program was built with.
+pub struct Registry(pub Vec<Box<dyn Connector>>);
+
+impl Registry {
+    /// The connector for `kind`.
+    pub fn find(&self, kind: &str) -> Option<&dyn Connector> {
+        self.0.iter().find(|connector| connector.spec().kind == kind).map(AsRef::as_ref)
+    }
+}
+
+/// One system of the project.
+#[derive(Clone)]
+pub struct System {
+    /// Its configuration.
+    pub config: SystemConfig,
+    /// The way to it; none while references have no value.
+    pub endpoint: Option<Arc<dyn Endpoint>>,
+}
+
+/// A project that is complete and valid.
+pub struct Project {
+    /// Its folder.
+    pub root: PathBuf,
+    /// `config/hub.toml`.
+    pub hub: HubConfig,
+    /// The hub's zone.
+    pub zone: Tz,
+    /// The systems by id.
+    pub systems: BTreeMap<String, System>,
+    /// `config/jobs.toml`.
+    pub jobs: JobsFile,
+    /// The models and metrics.
+    pub pipelines: Pipelines,
+    /// The working-day calendar.
+    pub calendar: Arc<Calendar>,
+    /// The code tables.
+    pub codes: Arc<CodeTables>,
+    /// Everything that can run.
+    pub graph: Graph,
+    /// Hash over calendar and code tables.
+    pub salt: String,
+}
+
+/// Why a project could not be loaded.
+#[derive(Debug)]
+pub enum LoadFailure {
+    /// Files with faults, all of them.
+    Faults(Faults),
+    /// A fault without a place in a file.
+    Error(Error),
+}
+
+impl From<Error> for LoadFailure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Project {
+    /// Reads the project at `root`. Nothing is contacted.
+    pub fn load(
+        root: &Path,
+        registry: &Registry,
+        resolver: &Resolver,
+    ) -> Result<Self, LoadFailure> {
+        let mut faults = Faults::default();
+        let hub: Option<HubConfig> =
+            read_config(&root.join("config/hub.toml"), &hub_schema(), &mut faults);
+        let jobs: Option<JobsFile> = if root.join("config/jobs.toml").exists() {
+            read_config(&root.join("config/jobs.toml"), &jobs_schema(), &mut faults)
+        } else {
+            Some(JobsFile::default())
+        };
+        let (Some(hub), Some(jobs)) = (hub, jobs) else { return Err(LoadFailure::Faults(faults)) };
+        let hub_file = root.join("config/hub.toml");
+        let Ok(zone) = hub.zone.parse::<Tz>() else {
+            let message = format!("`{}` is no time zone", hub.zone);
+            faults.0.push(plain_fault(&hub_file, message, "use a name such as Asia/Shanghai"));
+            return Err(LoadFailure::Faults(faults));
+        };
+        if let Err(error) = huiliu_core::duration::parse_size(&hub.memory) {
+            faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1GiB"));
+        }
+        for job in &jobs.jobs {
+            let file = root.join("config/jobs.toml");
+            let zone = job.zone.as_deref().unwrap_or(&hub.zone).parse::<Tz>();
+            let checked = zone
+                .map_err(|_| format!("job {}: no such time zone", job.name))
+                .and_then(|zone| {
+                    huiliu_core::schedule::Schedule::parse(&job.cron, zone)
+                        .map_err(|e| format!("job {}: {e}", job.name))
+                });
+            if let Err(message) = checked {
+                let hint = "five fields: minute hour day-of-month month day-of-week";
+                faults.0.push(plain_fault(&file, message, hint));
+            }
+        }
+        let systems = load_systems(root, registry, resolver, zone, &mut faults);
+        let models = load_files(&root.join("pipelines/models"), "sql", Model::parse, &mut faults);
+        let metrics =
+            load_files(&root.join("pipelines/metrics"), "toml", Metric::parse, &mut faults);
+        if !faults.is_empty() {
+            return Err(LoadFailure::Faults(faults));
+        }
+        let mut salt = Sha256::new();
+        let calendar_file = root.join("config").join(&hub.calendar);
+        let calendar_text = read_text(&calendar_file)?;
+        salt.update(&calendar_text);
+        let calendar = Calendar::parse(&calendar_text, calendar_file.display().to_string())?;
+        let mut code_files = Vec::new();
+        for file in list(&root.join("config/codes"), "csv") {
+            let text = read_text(&file)?;
+            salt.update(&text);
+            code_files.push((stem(&file), text));
+        }
+        let codes = CodeTables::from_files(code_files)?;
+        let pipelines = Pipelines::new(models, metrics)?;
+        let graph = build_graph(&systems, &pipelines)?;
+        for job in &jobs.jobs {
+            graph.select(&job.run).map_err(|e| e.context(format!("job {}", job.name)))?;
+        }
+        let salt = salt.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            root: root.to_owned(),
+            hub,
+            zone,
+            systems,
+            jobs,
+            pipelines,
+            calendar: Arc::new(calendar),
+            codes: Arc::new(codes),
+            graph,
+            salt,
+        })
+    }
+}
+
+fn plain_fault(file: &Path, message: String, hint: &str) -> Fault {
+    Fault {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        message,
+        hint: Some(hint.to_owned()),
+        excerpt: None,
+    }
+}
+
+fn read_text(file: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(file).map_err(|e| {
+        let hint = "`huiliu init` writes a complete project; --project names its folder";
+        Error::new(
+            huiliu_sdk::ErrorKind::Config,
+            "E-PROJECT",
+            format!("{} cannot be read", file.display()),
+        )
+        .hint(hint)
+        .cause(e)
+    })
+}
+
+fn read_config<T: serde::de::DeserializeOwned>(
+    file: &Path,
+    schema: &serde_json::Value,
+    faults: &mut Faults,
+) -> Option<T> {
+    let text = match read_text(file) {
+        Ok(text) => text,
+        Err(error) => {
+            let hint = error.hint_text().unwrap_or_default().to_owned();
+            faults.0.push(plain_fault(file, error.to_string(), &hint));
+            return None;
+        }
+    };
+    match Document::parse(file, &text).and_then(|document| document.read(schema)) {
+        Ok(value) => Some(value),
+        Err(found) => {
+            faults.0.extend(found.0);
+            None
+        }
+    }
+}
+
+fn load_systems(
+    root: &Path,
+    registry: &Registry,
+    resolver: &Resolver,
+    zone: Tz,
+    faults: &mut Faults,
+) -> BTreeMap<String, System> {
+    let mut systems = BTreeMap::new();
+    for file in list(&root.join("config/systems"), "toml") {
+        match load_system(&file, root, registry, resolver, zone) {
+            Ok(system) => {
+                systems.insert(system.config.id.clone(), system);
+            }
+            Err(found) => faults.0.extend(found.0),
+        }
+    }
+    systems
+}
+
+fn load_system(
+    file: &Path,
+    root: &Path,
+    registry: &Registry,
+    resolver: &Resolver,
+    zone: Tz,
+) -> Result<System, Faults> {
+    let text = read_text(file).map_err(|e| {
+        Faults(vec![plain_fault(file, e.to_string(), "check who may read the file")])
+    })?;
+    let document = Document::parse(file, &text)?;
+    let kind = document.to_json()["kind"].as_str().unwrap_or_default().to_owned();
+    let Some(connector) = registry.find(&kind) else {
+        let kinds: Vec<&str> = registry.0.iter().map(|c| c.spec().kind).collect();
+        let message = if kind.is_empty() {
+            "the key `kind` is missing".to_owned()
+        } else {
+            format!("there is no kind of system called `{kind}`")
+        };
+        let hint = format!("use one of: {}", kinds.join(", "));
+        return Err(Faults(vec![document.fault("kind", message, Some(hint))]));
+    };
+    let config = parse_system(&document, file, &connector.spec(), resolver, root, zone)?;
+    if !config.missing.is_empty() {
+        return Ok(System { config, endpoint: None });
+    }
+    match connector.configure(config.raw.clone()) {
+        Ok(endpoint) => Ok(System { config, endpoint: Some(endpoint) }),
+        Err(errors) => Err(Faults(
+            errors.0.into_iter().map(|e| document.fault(&e.path, e.message, e.hint)).collect(),
+        )),
+    }
+}
+
+fn load_files<T>(
+    folder: &Path,
+    ending: &str,
+    parse: impl Fn(&Path, &str) -> Result<T, Faults>,
+    faults: &mut Faults,
+) -> Vec<T> {
+    let mut files = list(folder, ending);
+    for sub in list_folders(folder) {
+        files.extend(list(&sub, ending));
+    }
+    let mut parsed = Vec::new();
+    for file in files {
+        let result = read_text(&file)
+            .map_err(|e| Faults(vec![plain_fault(&file, e.to_string(), "check the file")]))
+            .and_then(|text| parse(&file, &text));
+        match result {
+            Ok(value) => parsed.push(value),
+            Err(found) => faults.0.extend(found.0),
+        }
+    }
+    parsed
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
+    found.sort();
+    found
+}
+
+fn list(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let fits = |path: &PathBuf| path.is_file() && path.extension().is_some_and(|e| e == ending);
+    entries(folder).into_iter().filter(fits).collect()
+}
+
+fn list_folders(folder: &Path) -> Vec<PathBuf> {
+    entries(folder).into_iter().filter(|path| path.is_dir()).collect()
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned()
+}
+
+fn build_graph(
+    systems: &BTreeMap<String, System>,
+    pipelines: &Pipelines,
+) -> Result<Graph, Error> {
+    let mut nodes = Vec::new();
+    for system in systems.values().filter(|system| system.config.stage != Stage::Survey) {
+        let id = &system.config.id;
+        for (settings, _) in &system.config.streams {
+            let table = format!("{id}_{}", settings.name);
+            nodes.push(Node {
+                name: format!("{id}.{}", settings.name),
+                kind: NodeKind::Stream,
+                makes: ["current", "history", "raw"].map(|s| format!("{s}.{table}")).to_vec(),
+                reads: Vec::new(),
+            });
+        }
+        for push in &system.config.pushes {
+            let built = pipelines.model(&push.from).map(|model| model.header.kind);
+            if built != Some(ModelKind::Table) {
+                let message =
+                    format!("push {id}.{} takes its rows from {}", push.name, push.from);
+                let hint = "`from` must name a model of kind table in pipelines/models";
+                return Err(Error::new(huiliu_sdk::ErrorKind::Config, "E-PUSH", message).hint(hint));
+            }
+            nodes.push(Node {
+                name: format!("push.{id}.{}", push.name),
+                kind: NodeKind::Push,
+                makes: Vec::new(),
+                reads: vec![push.from.clone()],
+            });
+        }
+    }
+    for model in &pipelines.models {
+        nodes.push(Node {
+            name: model.name.clone(),
+            kind: NodeKind::Model,
+            makes: vec![model.name.clone()],
+            reads: pipelines.reads(&model.name).map(str::to_owned).collect(),
+        });
+    }
+    for metric in pipelines.metrics.values() {
+        nodes.push(Node {
+            name: format!("metrics.{}", metric.key),
+            kind: NodeKind::Metric,
+            makes: Vec::new(),
+            reads: vec![metric.from.clone()],
+        });
+    }
+    Graph::new(nodes)
+}

@@ -1,0 +1,144 @@
+//! Sending the outbox: every record is answered for, and none is sent under two keys.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use huiliu_sdk::{Cx, Error, Outcome, Result, Sink, StreamId, WriteBatch, WriteRequest};
+use huiliu_store::{OutboxRow, OutboxState, StepRow};
+use serde_json::{Map, Value};
+
+use crate::hub::Hub;
+use crate::mover::not_ready;
+
+/// Records handed to a sink at once.
+const BATCH: u32 = 1000;
+/// How often records whose outcome is unknown are asked for again in one run.
+const PASSES: u32 = 3;
+
+impl Hub {
+    /// Sends what waits for a push (`push.<system>.<name>`); says whether there was anything.
+    /// In the balance, `read` is what was to be sent, `written` accepted, `filtered` rejected,
+    /// `unchanged` still waiting.
+    pub(crate) async fn send_push(
+        &self,
+        cx: &Cx,
+        node: &str,
+        mut step: StepRow,
+    ) -> Result<(StepRow, bool)> {
+        let mut parts = node.splitn(3, '.');
+        let (Some(_), Some(system_id), Some(push)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Error::internal("a push without a system"));
+        };
+        let system = self
+            .project
+            .systems
+            .get(system_id)
+            .ok_or_else(|| Error::internal("a push to an unknown system"))?;
+        let store = self.lake().store();
+        if store.waiting(system_id, push, 0, 1).await?.is_empty() {
+            return Ok((step, false));
+        }
+        let endpoint = system.endpoint.as_ref().ok_or_else(|| not_ready(system))?;
+        let request = WriteRequest { push: StreamId::new(push) };
+        let mut sink = endpoint.sink(cx, request).await.map_err(|e| e.context(node))?;
+        for pass in 0..PASSES {
+            let mut after = 0;
+            let mut unknown = 0;
+            loop {
+                let rows = store.waiting(system_id, push, after, BATCH).await?;
+                let Some(last) = rows.last() else { break };
+                after = last.outbox_id;
+                if pass == 0 {
+                    step.balance.read += rows.len() as u64;
+                    step.balance.unchanged += rows.len() as u64;
+                }
+                unknown += self
+                    .send_batch(cx, sink.as_mut(), push, &rows, &mut step)
+                    .await
+                    .map_err(|e| e.context(node))?;
+                cx.check()?;
+            }
+            if unknown == 0 {
+                break;
+            }
+        }
+        Ok((step, true))
+    }
+
+    async fn send_batch(
+        &self,
+        cx: &Cx,
+        sink: &mut dyn Sink,
+        push: &str,
+        rows: &[OutboxRow],
+        step: &mut StepRow,
+    ) -> Result<u64> {
+        let store = self.lake().store();
+        // Counted before anything leaves, so that a process that dies here still tells.
+        let ids: Vec<i64> = rows.iter().map(|row| row.outbox_id).collect();
+        let mut tx = store.begin().await?;
+        tx.count_attempts(&ids).await?;
+        tx.commit().await?;
+        let batch = WriteBatch {
+            stream: StreamId::new(push),
+            batch: self.records(rows)?,
+            idempotency_keys: rows.iter().map(|row| row.idempotency_key.clone()).collect(),
+        };
+        let receipt = sink.write(cx, batch).await?;
+        if receipt.outcomes.len() != rows.len() {
+            return Err(Error::internal("the sink did not answer for every record"));
+        }
+        let now = self.now();
+        let mut unknown = 0;
+        let mut tx = store.begin().await?;
+        for (row, outcome) in rows.iter().zip(&receipt.outcomes) {
+            match outcome {
+                Outcome::Accepted => {
+                    tx.settle(row.outbox_id, OutboxState::Accepted, None, None, &now).await?;
+                    step.balance.written += 1;
+                    step.balance.unchanged -= 1;
+                }
+                Outcome::Rejected { code, message } => {
+                    let (code, message) = (Some(code.as_str()), Some(message.as_str()));
+                    tx.settle(row.outbox_id, OutboxState::Rejected, code, message, &now).await?;
+                    step.balance.filtered += 1;
+                    step.balance.unchanged -= 1;
+                }
+                Outcome::Pending { .. } | Outcome::Unknown => unknown += 1,
+            }
+        }
+        tx.put_step(step).await?;
+        tx.commit().await?;
+        Ok(unknown)
+    }
+
+    /// The queued records as one batch of text columns.
+    fn records(&self, rows: &[OutboxRow]) -> Result<RecordBatch> {
+        let mut bodies: Vec<Map<String, Value>> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let plain = self.key.open(&row.payload)?;
+            let body = serde_json::from_slice(&plain)
+                .map_err(|e| Error::internal("a queued record is not readable").cause(e))?;
+            bodies.push(body);
+        }
+        let mut names: Vec<String> = Vec::new();
+        for name in bodies.iter().flat_map(Map::keys) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        let columns: Vec<ArrayRef> = names
+            .iter()
+            .map(|name| {
+                let values = bodies.iter().map(|body| body.get(name).and_then(Value::as_str));
+                Arc::new(values.collect::<StringArray>()) as ArrayRef
+            })
+            .collect();
+        let fields: Vec<Field> =
+            names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    }
+}

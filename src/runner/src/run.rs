@@ -1,0 +1,337 @@
+//! One run: the selected nodes of the graph, streams first and side by side, then what is
+//! computed from them, then what is sent.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use huiliu_core::graph::{Node, NodeKind};
+use huiliu_core::policy::{self, exit};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result};
+use huiliu_store::{Balance, OutboxCount, RunState, StepRow};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::Hub;
+use crate::lock::FolderLock;
+use crate::mover::{not_ready, sync_stream};
+
+/// Hears how a run goes.
+pub trait Progress: Send + Sync {
+    /// A step begins.
+    fn started(&self, node: &str);
+    /// A step has read this many rows.
+    fn rows(&self, node: &str, rows: u64);
+    /// A step ended.
+    fn finished(&self, step: &StepRow);
+}
+
+/// A listener that says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn started(&self, _node: &str) {}
+    fn rows(&self, _node: &str, _rows: u64) {}
+    fn finished(&self, _step: &StepRow) {}
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Its number.
+    pub run_id: i64,
+    /// How it ended.
+    pub state: RunState,
+    /// The exit code that says the same.
+    pub exit_code: u8,
+    /// Its steps in the order they ran.
+    pub steps: Vec<StepRow>,
+    /// What the outbox holds afterwards.
+    pub outbox: Vec<OutboxCount>,
+}
+
+impl Hub {
+    /// Runs what `selector` names. Errors of single steps are in the report; an error here
+    /// means that nothing ran.
+    pub async fn run(
+        self: &Arc<Self>,
+        selector: &str,
+        job: Option<&str>,
+        cancel: CancellationToken,
+        progress: Arc<dyn Progress>,
+    ) -> Result<RunReport> {
+        let nodes: Vec<Node> = self.project.graph.select(selector)?.into_iter().cloned().collect();
+        // The lock dies with its process, so whoever has it may clear what a dead one left.
+        let _lock = FolderLock::take(&self.data, &self.holder)?;
+        let store = self.lake().store();
+        store.end_leases().await?;
+        store.close_abandoned_runs(&self.now()).await?;
+        let run_id = store.start_run(job, selector, &self.holder, &self.now()).await?;
+        let mut run = Run {
+            hub: Arc::clone(self),
+            run_id,
+            cx: self.context(cancel),
+            progress,
+            failed: BTreeSet::new(),
+            steps: Vec::new(),
+        };
+        run.streams(&nodes).await?;
+        for node in nodes.iter().filter(|node| node.kind == NodeKind::Model) {
+            run.model(node).await?;
+        }
+        let metrics: Vec<&Node> =
+            nodes.iter().filter(|node| node.kind == NodeKind::Metric).collect();
+        run.metrics(&metrics).await?;
+        for node in nodes.iter().filter(|node| node.kind == NodeKind::Push) {
+            run.push(node).await?;
+        }
+        let (state, exit_code) = run.outcome();
+        store.finish_run(run_id, state, exit_code, &self.now()).await?;
+        let outbox = store.outbox_counts().await?;
+        Ok(RunReport { run_id, state, exit_code, steps: run.steps, outbox })
+    }
+
+    pub(crate) fn new_step(&self, run_id: i64, node: &str, kind: &str) -> StepRow {
+        StepRow {
+            run_id,
+            node: node.to_owned(),
+            kind: kind.to_owned(),
+            state: RunState::Running.as_str().to_owned(),
+            balance: Balance::default(),
+            snapshot_id: None,
+            code: None,
+            message: None,
+            hint: None,
+            started_at: self.now(),
+            finished_at: None,
+        }
+    }
+}
+
+struct Run {
+    hub: Arc<Hub>,
+    run_id: i64,
+    cx: Cx,
+    progress: Arc<dyn Progress>,
+    failed: BTreeSet<String>,
+    steps: Vec<StepRow>,
+}
+
+impl Run {
+    /// All streams, a few at a time; one that fails leaves the others alone.
+    async fn streams(&mut self, nodes: &[Node]) -> Result<()> {
+        let places = Arc::new(tokio::sync::Semaphore::new(
+            usize::try_from(self.hub.project.hub.parallel).unwrap_or(1).max(1),
+        ));
+        let mut tasks = tokio::task::JoinSet::new();
+        for node in nodes.iter().filter(|node| node.kind == NodeKind::Stream) {
+            let (hub, cx) = (Arc::clone(&self.hub), self.cx.clone());
+            let (progress, places) = (Arc::clone(&self.progress), Arc::clone(&places));
+            let (name, run_id) = (node.name.clone(), self.run_id);
+            tasks.spawn(async move {
+                let permit = places.acquire_owned().await;
+                let step = hub.new_step(run_id, &name, "stream");
+                progress.started(&name);
+                let result = stream_step(&hub, &cx, &name, step.clone(), progress.as_ref()).await;
+                drop(permit);
+                (step, result)
+            });
+        }
+        let mut ended = Vec::new();
+        while let Some(joined) = tasks.join_next().await {
+            match joined {
+                Ok(outcome) => ended.push(outcome),
+                // A panic in one stream must not take the others with it.
+                Err(error) => {
+                    tracing::error!(%error, "a stream's task ended early");
+                    let step = self.hub.new_step(self.run_id, "stream", "stream");
+                    let error = Error::new(
+                        ErrorKind::Internal,
+                        "E-PANIC",
+                        "a connector failed in an unforeseen way",
+                    )
+                    .hint("please report it with the log of this run");
+                    ended.push((step, Err(error)));
+                }
+            }
+        }
+        ended.sort_by(|a, b| a.0.node.cmp(&b.0.node));
+        for (step, result) in ended {
+            match result {
+                Ok(step) => {
+                    let still = step.balance.written == 0 && step.balance.deleted == 0;
+                    let state = if still && step.snapshot_id.is_none() {
+                        RunState::Unchanged
+                    } else {
+                        RunState::Succeeded
+                    };
+                    self.finish(step, state).await?;
+                }
+                Err(error) => self.fail(step, &error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something this node needs failed in this run; then it is not tried.
+    async fn blocked(&mut self, node: &Node, kind: &str) -> Result<bool> {
+        let failed: Vec<String> = self
+            .hub
+            .project
+            .graph
+            .needs(&node.name)
+            .filter(|need| self.failed.contains(*need))
+            .map(str::to_owned)
+            .collect();
+        if failed.is_empty() {
+            return Ok(false);
+        }
+        let mut step = self.hub.new_step(self.run_id, &node.name, kind);
+        step.code = Some("E-BLOCKED".into());
+        step.message = Some(format!("not run, because {} failed", failed.join(", ")));
+        step.hint = Some("the last good result stays as it is".into());
+        self.failed.insert(node.name.clone());
+        self.finish(step, RunState::Blocked).await?;
+        Ok(true)
+    }
+
+    async fn model(&mut self, node: &Node) -> Result<()> {
+        if self.cx.cancel.is_cancelled() || self.blocked(node, "model").await? {
+            return Ok(());
+        }
+        let step = self.hub.new_step(self.run_id, &node.name, "model");
+        self.progress.started(&node.name);
+        match self.hub.build_model(&node.name, step.clone()).await {
+            Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
+            Ok(None) => self.finish(step, RunState::Unchanged).await,
+            Err(error) => self.fail(step, &error).await,
+        }
+    }
+
+    async fn metrics(&mut self, nodes: &[&Node]) -> Result<()> {
+        let mut ready = false;
+        for node in nodes {
+            ready |= !self.blocked(node, "metric").await?;
+        }
+        if !ready || self.cx.cancel.is_cancelled() {
+            return Ok(());
+        }
+        let step = self.hub.new_step(self.run_id, "metrics.figures", "metric");
+        self.progress.started(&step.node);
+        match self.hub.compute_figures(step.clone()).await {
+            Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
+            Ok(None) => self.finish(step, RunState::Unchanged).await,
+            Err(error) => self.fail(step, &error).await,
+        }
+    }
+
+    async fn push(&mut self, node: &Node) -> Result<()> {
+        if self.cx.cancel.is_cancelled() || self.blocked(node, "push").await? {
+            return Ok(());
+        }
+        let step = self.hub.new_step(self.run_id, &node.name, "push");
+        self.progress.started(&node.name);
+        match self.hub.send_push(&self.cx, &node.name, step.clone()).await {
+            Ok((step, true)) => self.finish(step, RunState::Succeeded).await,
+            Ok((step, false)) => self.finish(step, RunState::Unchanged).await,
+            Err(error) => self.fail(step, &error).await,
+        }
+    }
+
+    async fn fail(&mut self, mut step: StepRow, error: &Error) -> Result<()> {
+        let state = if error.kind() == ErrorKind::Cancelled {
+            RunState::Cancelled
+        } else {
+            RunState::Failed
+        };
+        step.code = Some(error.code().to_owned());
+        step.message = Some(error.to_string());
+        step.hint = error.hint_text().map(str::to_owned);
+        self.failed.insert(step.node.clone());
+        self.finish(step, state).await
+    }
+
+    async fn finish(&mut self, mut step: StepRow, state: RunState) -> Result<()> {
+        step.state = state.as_str().to_owned();
+        step.finished_at = Some(self.hub.now());
+        let mut tx = self.hub.lake().store().begin().await?;
+        tx.put_step(&step).await?;
+        tx.commit().await?;
+        self.progress.finished(&step);
+        self.steps.push(step);
+        Ok(())
+    }
+
+    fn outcome(&self) -> (RunState, u8) {
+        if self.cx.cancel.is_cancelled() {
+            return (RunState::Cancelled, exit::INTERRUPTED);
+        }
+        let bad = |step: &&StepRow| matches!(step.state.as_str(), "failed" | "blocked");
+        let failed: Vec<&StepRow> = self.steps.iter().filter(bad).collect();
+        if failed.is_empty() {
+            let quarantined = self.steps.iter().any(|step| {
+                step.kind == "stream" && step.balance.quarantined > 0 && step.code.is_some()
+            });
+            let code = if quarantined { exit::FINDINGS } else { exit::DONE };
+            return (RunState::Succeeded, code);
+        }
+        if failed.len() < self.steps.len() {
+            return (RunState::Partial, exit::PARTIAL);
+        }
+        let not_ready = failed.iter().filter(|step| step.state == "failed").all(|step| {
+            matches!(
+                step.code.as_deref(),
+                Some("E-SECRET-MISSING" | "E-AUTH" | "E-UNREACHABLE" | "E-CONNECT" | "E-TIMEOUT")
+            )
+        });
+        let code = if not_ready { exit::NOT_READY } else { exit::FAILED };
+        (RunState::Failed, code)
+    }
+}
+
+async fn stream_step(
+    hub: &Hub,
+    cx: &Cx,
+    node: &str,
+    step: StepRow,
+    progress: &dyn Progress,
+) -> Result<StepRow> {
+    let (system, stream) =
+        node.split_once('.').ok_or_else(|| Error::internal("a stream without a system"))?;
+    let system = hub
+        .project
+        .systems
+        .get(system)
+        .ok_or_else(|| Error::internal("a stream of an unknown system"))?;
+    let owned = |error: Error| {
+        let config = &system.config;
+        let hint = error.hint_text().unwrap_or_default();
+        let hint = format!(
+            "{hint}{}{} answers for {} ({})",
+            if hint.is_empty() { "" } else { "; " },
+            config.owner,
+            config.title,
+            config.file.display()
+        );
+        error.context(node).hint(hint)
+    };
+    if system.endpoint.is_none() {
+        return Err(owned(not_ready(system)));
+    }
+    let mut attempt = 1;
+    loop {
+        match sync_stream(hub, cx, system, stream, step.clone(), progress).await {
+            Ok(step) => return Ok(step),
+            Err(error) => match policy::next_step(&error, attempt) {
+                // Connectors retry single requests themselves; a whole read is tried once more
+                // only when another writer was in the way.
+                policy::NextStep::Retry(_)
+                    if error.code() == "E-LAKE-CONFLICT" && attempt < 3 =>
+                {
+                    attempt += 1;
+                }
+                _ => return Err(owned(error)),
+            },
+        }
+    }
+}

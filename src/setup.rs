@@ -1,0 +1,144 @@
+//! What every command starts from: where things are, which values references have.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use huiliu_core::config::{Faults, Resolver};
+use huiliu_core::policy::exit;
+use huiliu_runner::{Hub, HubOptions, LoadFailure, Project};
+use huiliu_sdk::{Error, ErrorKind, SystemClock};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Environment, Global};
+use crate::output::Printer;
+use crate::registry::registry;
+
+/// Why a command failed as a whole.
+pub(crate) enum Failure {
+    /// Files with faults.
+    Faults(Faults),
+    /// Anything else.
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<LoadFailure> for Failure {
+    fn from(failure: LoadFailure) -> Self {
+        match failure {
+            LoadFailure::Faults(faults) => Self::Faults(faults),
+            LoadFailure::Error(error) => Self::Error(error),
+        }
+    }
+}
+
+/// Where a command works and what it may use.
+pub(crate) struct Setup {
+    /// The project's folder.
+    pub(crate) project: PathBuf,
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// Prints results and errors.
+    pub(crate) printer: Printer,
+    /// Set by a signal.
+    pub(crate) cancel: CancellationToken,
+    environment: Environment,
+}
+
+impl Setup {
+    pub(crate) fn new(
+        global: &Global,
+        environment: Environment,
+        printer: Printer,
+        cancel: CancellationToken,
+    ) -> Self {
+        let project = global.project.clone();
+        let data = global.data.clone().unwrap_or_else(|| project.join("data"));
+        Self { project, data, printer, cancel, environment }
+    }
+
+    /// The values of references: the process's environment first, then the data folder's `env`
+    /// file; secrets from its `secrets` file.
+    pub(crate) fn resolver(&self) -> Result<Resolver, Error> {
+        let mut environment = read_pairs(&self.data.join("env"))?;
+        environment.extend(self.environment.variables().clone());
+        Ok(Resolver::new(environment, read_pairs(&self.data.join("secrets"))?))
+    }
+
+    /// Reads and checks the project.
+    pub(crate) fn load(&self) -> Result<Project, Failure> {
+        Ok(Project::load(&self.project, &registry(), &self.resolver()?)?)
+    }
+
+    /// Reads the project and opens its data.
+    pub(crate) async fn open(&self) -> Result<Arc<Hub>, Failure> {
+        let options = HubOptions {
+            data: self.data.clone(),
+            key_file: self.environment.key_file(),
+            clock: Arc::new(SystemClock),
+        };
+        Ok(Arc::new(Hub::open(self.load()?, options).await?))
+    }
+
+    /// Opens data that must already be there, for commands that only read.
+    pub(crate) async fn open_existing(&self) -> Result<Arc<Hub>, Failure> {
+        if !self.data.join("huiliu.db").exists() {
+            let message = format!("there is no data in {}", self.data.display());
+            return Err(Error::new(ErrorKind::Config, "E-NO-DATA", message)
+                .hint("run `huiliu run` or `huiliu demo` first, or name the folder with --data")
+                .into());
+        }
+        self.open().await
+    }
+}
+
+/// Reads `NAME=value` lines; a file that is not there has none.
+fn read_pairs(file: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => {
+            let message = format!("{} cannot be read", file.display());
+            return Err(Error::new(ErrorKind::Permission, "E-DATA", message).cause(error));
+        }
+    };
+    let mut pairs = BTreeMap::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            // The line itself may be a secret, so only its number is said.
+            let message = format!("{}:{number}: this is no NAME=value line", file.display());
+            return Err(Error::new(ErrorKind::Config, "E-PAIRS", message)
+                .hint("write one NAME=value on each line; # begins a comment"));
+        };
+        pairs.insert(name.trim().to_owned(), value.trim().to_owned());
+    }
+    Ok(pairs)
+}
+
+/// Sets `cancel` on Ctrl-C or SIGTERM and says which exit code that is.
+pub(crate) async fn listen_for_signals(cancel: CancellationToken) -> u8 {
+    let terminated = async {
+        let signal = tokio::signal::unix::SignalKind::terminate();
+        match tokio::signal::unix::signal(signal) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let code = tokio::select! {
+        _ = tokio::signal::ctrl_c() => exit::INTERRUPTED,
+        () = terminated => exit::TERMINATED,
+    };
+    cancel.cancel();
+    code
+}

@@ -1,0 +1,188 @@
+//! Records to push, written in the commit that caused them and sent afterwards.
+
+use huiliu_sdk::Result;
+use serde::Serialize;
+use sqlx::Row;
+
+use crate::database::{Store, Tx, database_error};
+
+/// How an outbox record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutboxState {
+    /// To be sent, or sent and not answered yet.
+    Waiting,
+    /// The target has it.
+    Accepted,
+    /// The target refused it.
+    Rejected,
+}
+
+impl OutboxState {
+    /// The word it is stored as.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// One record on its way out.
+#[derive(Clone)]
+pub struct OutboxRow {
+    /// Its number, 0 before it is stored.
+    pub outbox_id: i64,
+    /// The business key of the record.
+    pub record_key: String,
+    /// Hash of its content; the same key with other content is sent again.
+    pub record_hash: String,
+    /// Stays the same over all attempts.
+    pub idempotency_key: String,
+    /// The record, encrypted.
+    pub payload: Vec<u8>,
+    /// How often it was sent.
+    pub attempts: i64,
+}
+
+/// Records of one push in one state.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutboxCount {
+    /// The target system.
+    pub system: String,
+    /// The push.
+    pub push: String,
+    /// `waiting`, `accepted` or `rejected`.
+    pub state: String,
+    /// How many.
+    pub records: i64,
+    /// How many attempts they took together.
+    pub attempts: i64,
+}
+
+impl Tx {
+    /// Queues a record unless the same key with the same content is already there; says
+    /// whether it was new.
+    pub async fn enqueue(
+        &mut self,
+        run: i64,
+        system: &str,
+        push: &str,
+        row: &OutboxRow,
+        now: &str,
+    ) -> Result<bool> {
+        let done = sqlx::query(
+            "insert into huiliu_outbox
+               (system, push, record_key, record_hash, idempotency_key, payload, state, run_id,
+                created_at)
+             values (?, ?, ?, ?, ?, ?, 'waiting', ?, ?)
+             on conflict (idempotency_key) do nothing",
+        )
+        .bind(system)
+        .bind(push)
+        .bind(&row.record_key)
+        .bind(&row.record_hash)
+        .bind(&row.idempotency_key)
+        .bind(&row.payload)
+        .bind(run)
+        .bind(now)
+        .execute(self.connection())
+        .await
+        .map_err(|e| database_error("queue a record", e))?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Counts an attempt for each record before it is sent.
+    pub async fn count_attempts(&mut self, ids: &[i64]) -> Result<()> {
+        for id in ids {
+            sqlx::query("update huiliu_outbox set attempts = attempts + 1 where outbox_id = ?")
+                .bind(id)
+                .execute(self.connection())
+                .await
+                .map_err(|e| database_error("count an attempt", e))?;
+        }
+        Ok(())
+    }
+
+    /// Records what became of a record.
+    pub async fn settle(
+        &mut self,
+        id: i64,
+        state: OutboxState,
+        code: Option<&str>,
+        message: Option<&str>,
+        now: &str,
+    ) -> Result<()> {
+        sqlx::query(
+            "update huiliu_outbox set state = ?, code = ?, message = ?, settled_at = ?
+             where outbox_id = ?",
+        )
+        .bind(state.as_str())
+        .bind(code)
+        .bind(message)
+        .bind(now)
+        .bind(id)
+        .execute(self.connection())
+        .await
+        .map_err(|e| database_error("settle a record", e))?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Records of a push that wait, oldest first, with numbers above `after`.
+    pub async fn waiting(
+        &self,
+        system: &str,
+        push: &str,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>> {
+        let rows = sqlx::query(
+            "select outbox_id, record_key, record_hash, idempotency_key, payload, attempts
+             from huiliu_outbox
+             where system = ? and push = ? and state = 'waiting' and outbox_id > ?
+             order by outbox_id limit ?",
+        )
+        .bind(system)
+        .bind(push)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(self.reader())
+        .await
+        .map_err(|e| database_error("read the outbox", e))?;
+        Ok(rows
+            .iter()
+            .map(|row| OutboxRow {
+                outbox_id: row.get(0),
+                record_key: row.get(1),
+                record_hash: row.get(2),
+                idempotency_key: row.get(3),
+                payload: row.get(4),
+                attempts: row.get(5),
+            })
+            .collect())
+    }
+
+    /// Records by push and state.
+    pub async fn outbox_counts(&self) -> Result<Vec<OutboxCount>> {
+        let rows = sqlx::query(
+            "select system, push, state, count(*), sum(attempts) from huiliu_outbox
+             group by system, push, state order by system, push, state",
+        )
+        .fetch_all(self.reader())
+        .await
+        .map_err(|e| database_error("count the outbox", e))?;
+        Ok(rows
+            .iter()
+            .map(|row| OutboxCount {
+                system: row.get(0),
+                push: row.get(1),
+                state: row.get(2),
+                records: row.get(3),
+                attempts: row.get(4),
+            })
+            .collect())
+    }
+}

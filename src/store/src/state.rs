@@ -1,0 +1,127 @@
+//! Where each stream stands: the last committed checkpoint, in the commit that holds its rows.
+
+use huiliu_sdk::{Checkpoint, Error, ErrorKind, Result};
+use serde::Serialize;
+use sqlx::Row;
+
+use crate::database::{Store, Tx, database_error};
+
+/// The committed state of one stream.
+#[derive(Debug, Clone, Serialize)]
+pub struct StreamState {
+    /// The system.
+    pub system: String,
+    /// The stream.
+    pub stream: String,
+    /// Number of its last commit; the next one must be one higher.
+    pub seq: i64,
+    /// The lake table its rows are in.
+    pub table_id: i64,
+    /// The snapshot of its last commit.
+    pub snapshot_id: i64,
+    /// From where reading goes on.
+    pub checkpoint: Option<Checkpoint>,
+    /// The run that committed last.
+    pub run_id: i64,
+    /// When, UTC.
+    pub updated_at: String,
+}
+
+impl Store {
+    /// The state of one stream, if it was ever committed.
+    pub async fn stream_state(&self, system: &str, stream: &str) -> Result<Option<StreamState>> {
+        Ok(self
+            .stream_states()
+            .await?
+            .into_iter()
+            .find(|state| state.system == system && state.stream == stream))
+    }
+
+    /// The states of all streams.
+    pub async fn stream_states(&self) -> Result<Vec<StreamState>> {
+        let rows = sqlx::query(
+            "select system, stream, seq, table_id, snapshot_id, checkpoint, run_id, updated_at
+             from huiliu_state order by system, stream",
+        )
+        .fetch_all(self.reader())
+        .await
+        .map_err(|e| database_error("read stream states", e))?;
+        rows.iter()
+            .map(|row| {
+                let checkpoint: Option<String> = row.get(5);
+                let checkpoint = checkpoint
+                    .map(|text| serde_json::from_str(&text))
+                    .transpose()
+                    .map_err(|e| Error::internal("a stored checkpoint is not readable").cause(e))?;
+                Ok(StreamState {
+                    system: row.get(0),
+                    stream: row.get(1),
+                    seq: row.get(2),
+                    table_id: row.get(3),
+                    snapshot_id: row.get(4),
+                    checkpoint,
+                    run_id: row.get(6),
+                    updated_at: row.get(7),
+                })
+            })
+            .collect()
+    }
+}
+
+impl Tx {
+    /// Moves a stream's state on. `next.seq` must follow the stored one without a gap, so that
+    /// a commit that was overtaken by another writer changes nothing.
+    pub async fn advance_state(&mut self, next: &StreamState) -> Result<()> {
+        let stored: Option<(i64, i64)> = sqlx::query_as(
+            "select seq, table_id from huiliu_state where system = ? and stream = ?",
+        )
+        .bind(&next.system)
+        .bind(&next.stream)
+        .fetch_optional(self.connection())
+        .await
+        .map_err(|e| database_error("read a stream's state", e))?;
+        let (seq, table_id) = stored.unwrap_or((0, next.table_id));
+        if seq + 1 != next.seq {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "E-SEQ",
+                format!(
+                    "{}.{}: commit {} does not follow commit {seq}",
+                    next.system, next.stream, next.seq
+                ),
+            )
+            .hint("another process moved this stream; run it again"));
+        }
+        if table_id != next.table_id {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "E-TABLE-ID",
+                format!("{}.{}: the lake table was made anew", next.system, next.stream),
+            )
+            .hint("reset the stream's state to read it from the start"));
+        }
+        let checkpoint = next
+            .checkpoint
+            .as_ref()
+            .map(serde_json::to_string)
+            .transpose()
+            .map_err(|e| Error::internal("a checkpoint could not be stored").cause(e))?;
+        sqlx::query(
+            "insert or replace into huiliu_state
+               (system, stream, seq, table_id, snapshot_id, checkpoint, run_id, updated_at)
+             values (?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&next.system)
+        .bind(&next.stream)
+        .bind(next.seq)
+        .bind(next.table_id)
+        .bind(next.snapshot_id)
+        .bind(checkpoint)
+        .bind(next.run_id)
+        .bind(&next.updated_at)
+        .execute(self.connection())
+        .await
+        .map_err(|e| database_error("store a stream's state", e))?;
+        Ok(())
+    }
+}
