@@ -48,16 +48,21 @@ pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
     let hub = setup.open().await?;
     let listener = progress::listener(setup.printer);
     let report = hub.run("*", None, setup.cancel.clone(), listener).await?;
-    let session = hub.engine.session(None).await?;
-    let unavailable = !session.unavailable().is_empty();
-    let figures = if unavailable { Vec::new() } else { hub.figures(&session).await? };
+    // Figures of a run that failed would be those of an earlier one.
+    let figures = if report.exit_code == exit::DONE {
+        hub.figures(&hub.engine.session(None).await?).await?
+    } else {
+        Vec::new()
+    };
     let compared = compare(&hub, figures, args.scale)?;
     let code = exit_code(&report, &compared);
     if setup.printer.is_json() {
         setup.printer.json(&demo_json(&args, &report, &compared, began, code));
     } else {
         print_report(setup.printer, &report);
-        print_figures(setup, &compared, &args);
+        if !compared.is_empty() {
+            print_figures(setup, &compared, &args);
+        }
         let total = began.elapsed();
         setup.printer.line(&format!(
             "{}: {:.1} s ({} {:.1} s)",

@@ -33,12 +33,8 @@ const TEMPLATE: [(&str, &str); 10] = [
 /// Makes a new project: hub, calendar, codes, empty folders for systems and pipelines.
 pub(crate) fn init(setup: &Setup, folder: &Path) -> Result<u8, Failure> {
     let io = |path: &Path, error: std::io::Error| {
-        Error::new(
-            ErrorKind::Permission,
-            "E-INIT",
-            format!("{} cannot be written", path.display()),
-        )
-        .cause(error)
+        Error::new(ErrorKind::Permission, "E-INIT", format!("{} cannot be written", path.display()))
+            .cause(error)
     };
     if folder.join("config").exists() {
         let message = format!("{} already holds a project", folder.display());
@@ -97,7 +93,8 @@ pub(crate) fn check(setup: &Setup) -> Result<u8, Failure> {
     ));
     for node in project.graph.nodes() {
         let needs: Vec<&str> = project.graph.needs(&node.name).collect();
-        let from = if needs.is_empty() { String::new() } else { format!(" <- {}", needs.join(" ")) };
+        let from =
+            if needs.is_empty() { String::new() } else { format!(" <- {}", needs.join(" ")) };
         setup.printer.line(&format!("  {}{from}", node.name));
     }
     for (system, reference) in missing {
@@ -187,8 +184,7 @@ pub(crate) async fn preview(setup: &Setup, stream: &str, limit: u64) -> Result<u
     };
     let system = find_system(&project, id)?;
     let Some((settings, _)) = system.config.streams.iter().find(|(s, _)| s.name == name) else {
-        let known: Vec<&str> =
-            system.config.streams.iter().map(|(s, _)| s.name.as_str()).collect();
+        let known: Vec<&str> = system.config.streams.iter().map(|(s, _)| s.name.as_str()).collect();
         let message = format!("{id} has no stream `{name}`");
         return Err(Error::new(ErrorKind::Config, "E-SELECTOR", message)
             .hint(format!("there are: {}", known.join(", ")))
@@ -230,10 +226,8 @@ fn masked(
     let schema = batch.schema();
     let fields: Vec<Field> =
         schema.fields().iter().map(|f| Field::new(f.name(), DataType::Utf8, true)).collect();
-    let arrays: Vec<ArrayRef> = columns
-        .into_iter()
-        .map(|column| Arc::new(StringArray::from(column)) as ArrayRef)
-        .collect();
+    let arrays: Vec<ArrayRef> =
+        columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as ArrayRef).collect();
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
 }
 

@@ -50,8 +50,7 @@ pub(crate) async fn metric(setup: &Setup, command: MetricCommand) -> Result<u8, 
             let session = hub.engine.session(snapshot).await?;
             let numerator = of == Part::Numerator;
             let metric = hub.metric(&key)?;
-            let rows =
-                session.figure_rows(metric, &hub.today(), numerator, Some(limit)).await?;
+            let rows = session.figure_rows(metric, &hub.today(), numerator, Some(limit)).await?;
             setup.printer.rows(&rows)?;
         }
     }

@@ -7,9 +7,5 @@ use huiliu_runner::Registry;
 
 /// The connectors this program was built with.
 pub(crate) fn registry() -> Registry {
-    Registry(vec![
-        Box::new(FilesConnector),
-        Box::new(HttpConnector),
-        Box::new(SqliteConnector),
-    ])
+    Registry(vec![Box::new(FilesConnector), Box::new(HttpConnector), Box::new(SqliteConnector)])
 }

@@ -83,7 +83,8 @@ pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
         if step.state == "unchanged" && step.balance.read == 0 {
             continue;
         }
-        printer.line(&format!("  {:<28} {:<10} {:>9} rows", step.node, step.state, step.balance.read));
+        printer
+            .line(&format!("  {:<28} {:<10} {:>9} rows", step.node, step.state, step.balance.read));
         print_failure(printer, step);
     }
     for step in steps.iter().filter(|step| step.kind == "push") {
@@ -97,6 +98,10 @@ pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
 }
 
 fn print_failure(printer: Printer, step: &StepRow) {
+    // What is blocked has nothing of its own to say; the cause stands above it.
+    if step.state == "blocked" {
+        return;
+    }
     if let (Some(code), Some(message)) = (&step.code, &step.message) {
         printer.step_failure(code, message, step.hint.as_deref());
     }

@@ -8,10 +8,6 @@ with newest as (
     select max(accept_time) as accept_time from standard.city_cases
 ),
 
-own_orgs as (
-    select distinct org_code from standard.department_lines
-),
-
 joined as (
     select
         coalesce(c.project_no, p.project_no, d.project_no) as project_no,
@@ -54,7 +50,10 @@ compared as (
         j.accept_time > n.accept_time - interval '2 hours' as is_young,
         (j.in_city and j.in_province and j.city_status is distinct from j.province_status)
         or (j.in_city and j.in_department and j.city_status is distinct from j.department_status)
-        or (j.in_province and j.in_department and j.province_status is distinct from j.department_status)
+        or (
+            j.in_province and j.in_department
+            and j.province_status is distinct from j.department_status
+        )
         as status_differs,
         -- 各系统的时钟相差几秒属正常,超过一分钟才算受理时间不一致。
         (j.in_city and j.in_province and not coalesce(
@@ -67,7 +66,7 @@ compared as (
         )) as accept_time_differs
     from joined as j
     cross join newest as n
-    left join own_orgs as o on o.org_code = j.org_code
+    left join standard.department_orgs as o on o.org_code = j.org_code
 )
 
 select

@@ -4,38 +4,48 @@ description = "市平台的办件,一行是一个办件编号的最新版本"
 key = ["project_no"]
 +++ */
 -- 姓名、电话、地址不进这张表:核对用不上,补报时再按 row_guid 回原表取。
-with accepted as (
-    select
-        project_no,
-        row_guid,
-        task_code,
-        task_name,
-        org_code,
-        org_name,
-        applyer_page_type,
-        applyer_page_code,
-        project_type,
-        apply_type,
-        accept_date,
-        promise_date,
-        cd_operation,
-        update_time,
-        -- 更正后重报的办件以更新时间最晚的一行为准。
-        row_number() over (partition by project_no order by update_time desc, row_guid) as age,
-        -- 更新时间也相同,就分不出哪一行更新:是重复,不是更正。
-        count(*) over (partition by project_no, update_time) as copies,
-        count(*) over (partition by project_no) as versions
+-- 先用办件编号、时间、行号三列挑出要留的行,再去取其余各列:
+-- 四十万行带着全部列排序,内存放不下。
+with newest as (
+    -- 更正后重报的办件以更新时间最晚的一行为准。
+    select project_no, max(update_time) as update_time, count(*) as versions
     from current.city_cases_accepted
+    group by project_no
 ),
 
-results as (
+picked as (
     select
-        project_no,
-        result_type,
-        result_date,
-        cd_operation,
-        row_number() over (partition by project_no order by cd_time desc, row_guid) as age
+        n.project_no,
+        min(a.row_guid) as row_guid,
+        -- 更新时间也相同,就分不出哪一行更新:是重复,不是更正。
+        count(*) as copies,
+        max(n.versions) as versions
+    from newest as n
+    inner join current.city_cases_accepted as a
+        on a.project_no = n.project_no and a.update_time = n.update_time
+    group by n.project_no
+),
+
+newest_results as (
+    select project_no, max(cd_time) as cd_time
     from current.city_cases_results
+    group by project_no
+),
+
+picked_results as (
+    select n.project_no, min(r.row_guid) as row_guid
+    from newest_results as n
+    inner join current.city_cases_results as r
+        on r.project_no = n.project_no and r.cd_time = n.cd_time
+    group by n.project_no
+),
+
+-- 最后一次同步是删除的,等于没有结果。
+results as (
+    select p.project_no, r.result_type, r.result_date
+    from picked_results as p
+    inner join current.city_cases_results as r on r.row_guid = p.row_guid
+    where r.cd_operation <> 'D'
 )
 
 select
@@ -60,10 +70,9 @@ select
         when r.result_type is null then '30'
         else code_map('done_result_2018', r.result_type)
     end as status,
-    a.copies,
-    a.versions,
+    p.copies,
+    p.versions,
     a.update_time
-from accepted as a
-left join results as r
-    on r.project_no = a.project_no and r.age = 1 and r.cd_operation <> 'D'
-where a.age = 1
+from picked as p
+inner join current.city_cases_accepted as a on a.row_guid = p.row_guid
+left join results as r on r.project_no = p.project_no

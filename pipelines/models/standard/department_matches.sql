@@ -3,20 +3,20 @@ kind = "table"
 description = "部门的每一件在平台上是哪一件,凭什么认定:number 办件编号,business_key 单位+事项+申请人+受理日;outside 平台上没有"
 key = ["system", "internal_no"]
 +++ */
-with own_orgs as (
-    select distinct org_code from standard.department_lines
+with orgs as (
+    select distinct org_code from standard.department_lines where project_no is null
 ),
 
--- 平台上这四个单位的办件。市平台有的以市平台为准;市平台没有的才看省平台,
+-- 平台上这几个单位的办件。市平台有的以市平台为准;市平台没有的才看省平台,
 -- 因为省平台的受理时间错了的话,会把别人的办件认成这一件。
 platform as (
     select c.project_no, c.org_code, c.task_code, c.applicant_id, c.accept_time
     from standard.city_cases as c
-    inner join own_orgs as o on o.org_code = c.org_code
+    inner join orgs as o on o.org_code = c.org_code
     union all
     select p.project_no, p.org_code, p.task_code, p.applicant_id, p.accept_time
     from standard.province_cases as p
-    inner join own_orgs as o on o.org_code = p.org_code
+    inner join orgs as o on o.org_code = p.org_code
     left join standard.city_cases as c on c.project_no = p.project_no
     where c.project_no is null
 ),

@@ -4,25 +4,10 @@ description = "政务服务事项,一行是一个业务办理项(没有业务办
 key = ["item_id"]
 +++ */
 -- 事项按业务办理项编码计数;没有业务办理项的事项才用实施编码,否则同一事项会数两遍。
-with versions as (
+with ranked as (
     select
-        coalesce(nullif(trim(task_handle_item), ''), task_code) as item_id,
         row_guid,
-        task_code,
-        catalog_code,
-        task_name,
-        task_type,
-        task_state,
-        task_version,
-        use_level,
-        dept_code,
-        dept_name,
-        project_type,
-        promise_day,
-        handle_type,
-        limit_scene_num,
-        cd_operation,
-        cd_time,
+        coalesce(nullif(trim(task_handle_item), ''), task_code) as item_id,
         -- 先取最新版本再看是否在用:新版本已取消的事项,旧版本写着“在用”也不算。
         row_number() over (
             partition by coalesce(nullif(trim(task_handle_item), ''), task_code)
@@ -31,22 +16,31 @@ with versions as (
     from current.city_items_items
 ),
 
-extensions as (
+ranked_extensions as (
     select
+        row_guid,
         task_guid,
-        is_online,
-        online_handle_depth,
-        town_code,
-        town_name,
-        village_code,
-        village_name,
         row_number() over (partition by task_guid order by cd_time desc, row_guid desc) as age
     from current.city_items_extensions
 ),
 
 latest as (
     select
-        v.*,
+        r.item_id,
+        v.task_code,
+        v.catalog_code,
+        v.task_name,
+        v.task_type,
+        v.task_state,
+        v.task_version,
+        v.use_level,
+        v.dept_code,
+        v.dept_name,
+        v.project_type,
+        v.promise_day,
+        v.handle_type,
+        v.limit_scene_num,
+        v.cd_time,
         e.is_online,
         e.online_handle_depth,
         e.town_code,
@@ -56,9 +50,11 @@ latest as (
         -- 统一社会信用代码第 3 至 8 位是登记地的区划,县(区)和园区由此得出。
         concat(substr(v.dept_code, 3, 6), '000000') as county_code,
         v.task_state = '1' and v.cd_operation <> 'D' as in_use
-    from versions as v
-    left join extensions as e on e.task_guid = v.row_guid and e.age = 1
-    where v.age = 1
+    from ranked as r
+    inner join current.city_items_items as v on v.row_guid = r.row_guid
+    left join ranked_extensions as x on x.task_guid = r.row_guid and x.age = 1
+    left join current.city_items_extensions as e on e.row_guid = x.row_guid
+    where r.age = 1
 ),
 
 placed as (

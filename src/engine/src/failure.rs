@@ -26,9 +26,9 @@ pub(crate) fn engine_error(action: &str, error: DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(_) => {
             (ErrorKind::Data, "E-MEMORY", "raise `memory` in config/hub.toml, or ask for less")
         }
-        _ => (ErrorKind::Data, "E-QUERY", "the message above says what the engine met"),
+        _ => (ErrorKind::Data, "E-QUERY", "write the statement another way, or look at the rows it reads"),
     };
     let message = root.strip_backtrace();
-    let message = message.lines().next().unwrap_or_default().to_owned();
+    let message = message.lines().take(3).collect::<Vec<_>>().join(" ");
     Error::new(kind, code, format!("{action}: {message}")).hint(hint)
 }

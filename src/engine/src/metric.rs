@@ -51,16 +51,18 @@ impl Session {
     /// Computes a metric by the definition in force on `day` (`YYYY-MM-DD`).
     pub async fn figure(&self, metric: &Metric, day: &str) -> Result<Figure> {
         let definition = definition(metric, day)?;
-        let counted = match &definition.distinct {
-            Some(expression) => format!("distinct {expression}"),
-            None => "*".to_owned(),
+        // `case when` takes a row only where the predicate is true, never where it is unknown.
+        let counted = |predicate: &str| match &definition.distinct {
+            Some(expression) => {
+                format!("count(distinct case when {predicate} then ({expression}) end)")
+            }
+            None => format!("count(case when {predicate} then 1 end)"),
         };
         let sql = format!(
-            "select count({counted}) filter (where {denominator}), \
-                    count({counted}) filter (where {numerator}) from {from}",
-            denominator = denominator_predicate(definition),
-            numerator = numerator_predicate(definition),
-            from = metric.from,
+            "select {} as denominator, {} as numerator from {}",
+            counted(&denominator_predicate(definition)),
+            counted(&numerator_predicate(definition)),
+            metric.from,
         );
         let action = format!("metric {}", metric.key);
         let frame = self.query(&sql).await.map_err(|e| e.context(&action))?;
@@ -175,10 +177,9 @@ fn definition<'a>(metric: &'a Metric, day: &str) -> Result<&'a Definition> {
     })
 }
 
-/// A row counts only where the predicate is true, never where it is unknown.
 fn denominator_predicate(definition: &Definition) -> String {
     match &definition.denominator {
-        Some(predicate) => format!("(({predicate}) is true)"),
+        Some(predicate) => format!("({predicate})"),
         None => "true".to_owned(),
     }
 }
@@ -186,7 +187,7 @@ fn denominator_predicate(definition: &Definition) -> String {
 fn numerator_predicate(definition: &Definition) -> String {
     let within = denominator_predicate(definition);
     match &definition.numerator {
-        Some(predicate) => format!("({within} and (({predicate}) is true))"),
+        Some(predicate) => format!("({within} and ({predicate}))"),
         None => within,
     }
 }

@@ -10,7 +10,7 @@ use datafusion::prelude::SessionContext;
 use huiliu_lake::Lake;
 
 /// Per table: rows, sum of amounts, history rows, through the reader crate.
-pub async fn through_datafusion(lake: &Lake, snapshot: Option<i64>) -> Vec<(i64, i64, i64)> {
+pub(crate) async fn through_datafusion(lake: &Lake, snapshot: Option<i64>) -> Vec<(i64, i64, i64)> {
     let catalog = lake.at(snapshot).await.unwrap();
     let context = SessionContext::new();
     let mut out = Vec::new();
@@ -60,7 +60,7 @@ async fn query(context: &SessionContext, sql: &str) -> Vec<i64> {
 }
 
 /// The same through DuckDB, which attaches the catalog read-only.
-pub fn through_duckdb(data: &Path, snapshot: Option<i64>) -> Vec<(i64, i64, i64)> {
+pub(crate) fn through_duckdb(data: &Path, snapshot: Option<i64>) -> Vec<(i64, i64, i64)> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/duckdb_oracle.py");
     let python = std::env::var("HUILIU_TEST_PYTHON").expect(
         "HUILIU_TEST_PYTHON must name a python with duckdb 1.5.5; `./test` installs it and sets this",

@@ -10,7 +10,7 @@ use huiliu_lake::{Commit, Lake, RowStamp, Upsert, UpsertResult};
 use huiliu_sdk::{Checkpoint, Ops, Result, Scope, StreamId};
 use huiliu_store::StreamState;
 
-pub fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     Schema::new(vec![
         Field::new("id", DataType::Utf8, true),
         Field::new("name", DataType::Utf8, true),
@@ -19,7 +19,7 @@ pub fn schema() -> Schema {
 }
 
 /// Rows `from..to`, whose content depends on `version`.
-pub fn rows(from: i64, to: i64, version: i64) -> RecordBatch {
+pub(crate) fn rows(from: i64, to: i64, version: i64) -> RecordBatch {
     let ids: ArrayRef =
         Arc::new(StringArray::from_iter_values((from..to).map(|id| format!("K{id:05}"))));
     let names: ArrayRef =
@@ -29,12 +29,12 @@ pub fn rows(from: i64, to: i64, version: i64) -> RecordBatch {
     RecordBatch::try_new(Arc::new(schema()), vec![ids, names, amounts]).unwrap()
 }
 
-pub fn positions(batch: &RecordBatch) -> StringArray {
+pub(crate) fn positions(batch: &RecordBatch) -> StringArray {
     StringArray::from_iter_values((0..batch.num_rows()).map(|row| format!("test:{row}")))
 }
 
 /// Merges `batches` into `current.<table>` without committing.
-pub async fn stage(
+pub(crate) async fn stage(
     lake: &Lake,
     table: &str,
     seq: i64,
@@ -56,7 +56,7 @@ pub async fn stage(
 
 /// One commit over tables `a` and `b` and a state row: step `seq` of the history that all tests
 /// share.
-pub async fn commit_step(lake: &Lake, seq: i64) -> Result<i64> {
+pub(crate) async fn commit_step(lake: &Lake, seq: i64) -> Result<i64> {
     let a = stage(lake, "a", seq, &[(rows(seq * 50, seq * 50 + 100, seq), Ops::Upsert)]).await?;
     let gone = rows(seq * 50 + 10, seq * 50 + 20, 0);
     let b = stage(
@@ -95,7 +95,7 @@ pub async fn commit_step(lake: &Lake, seq: i64) -> Result<i64> {
 }
 
 /// What a lake with `steps` steps must hold: per table, row count, sum of amounts, history rows.
-pub fn expected(steps: i64) -> Vec<(i64, i64, i64)> {
+pub(crate) fn expected(steps: i64) -> Vec<(i64, i64, i64)> {
     use std::collections::BTreeMap;
     let mut a: BTreeMap<i64, i64> = BTreeMap::new();
     let mut b: BTreeMap<i64, i64> = BTreeMap::new();
@@ -116,6 +116,6 @@ pub fn expected(steps: i64) -> Vec<(i64, i64, i64)> {
     ]
 }
 
-pub async fn open(data: &Path) -> Lake {
+pub(crate) async fn open(data: &Path) -> Lake {
     Lake::open(data).await.unwrap()
 }

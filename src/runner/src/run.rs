@@ -269,11 +269,7 @@ impl Run {
         let bad = |step: &&StepRow| matches!(step.state.as_str(), "failed" | "blocked");
         let failed: Vec<&StepRow> = self.steps.iter().filter(bad).collect();
         if failed.is_empty() {
-            let quarantined = self.steps.iter().any(|step| {
-                step.kind == "stream" && step.balance.quarantined > 0 && step.code.is_some()
-            });
-            let code = if quarantined { exit::FINDINGS } else { exit::DONE };
-            return (RunState::Succeeded, code);
+            return (RunState::Succeeded, exit::DONE);
         }
         if failed.len() < self.steps.len() {
             return (RunState::Partial, exit::PARTIAL);

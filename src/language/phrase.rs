@@ -1,0 +1,176 @@
+//! Fixed English wordings and their Chinese forms; `{}` stands for the part that varies.
+
+/// What the checks of the configuration say. The first that fits is taken.
+const FAULTS: &[(&str, &str)] = &[
+    ("unknown key `{}`", "未知的键 `{}`"),
+    ("unknown value `{}`", "未知的取值 `{}`"),
+    ("unknown type `{}`", "未知的类型 `{}`"),
+    ("unknown column type `{}`", "未知的列类型 `{}`"),
+    ("unknown {} `{}`", "未知的 {} `{}`"),
+    ("unknown field `{}`, expected one of {}", "未知的键 `{}`，可用的有 {}"),
+    ("unknown field `{}`, expected {}", "未知的键 `{}`，应为 {}"),
+    ("unknown field `{}`, there are no fields", "未知的键 `{}`，此处没有可用的键"),
+    ("unknown variant `{}`, expected one of {}", "未知的取值 `{}`，可用的有 {}"),
+    ("unknown variant `{}`, expected {}", "未知的取值 `{}`，应为 {}"),
+    ("missing field `{}`", "缺少键 `{}`"),
+    ("the key `{}` is missing", "缺少键 `{}`"),
+    ("known keys here: {}", "此处可用的键：{}"),
+    ("did you mean `{}`?", "是否应为 `{}`？"),
+    ("`{}` is not one of the values it can have", "`{}` 不在可用取值之内"),
+    ("use one of: {}", "可用：{}"),
+    ("expected `{}`", "应为 `{}`"),
+    ("expected {}, found {}", "应为{}，实为{}"),
+    ("must be at least {}", "不得小于 {}"),
+    ("the minimum is {}", "不得小于 {}"),
+    ("the maximum is {}", "不得大于 {}"),
+    ("is missing", "缺少此项"),
+    ("is missing here and in the push", "此处和推送中均缺少此项"),
+    ("is missing {}", "缺少此项（{}）"),
+    ("is required", "此项必填"),
+    ("is zero", "不得为零"),
+    ("has the wrong type", "类型不符"),
+    ("has a value that does not fit", "取值不符合要求"),
+    ("is not what this connector understands", "此类系统不认识该内容"),
+    ("must not be empty", "不得为空"),
+    ("must not hold a NUL character", "不得含有 NUL 字符"),
+    ("must not be the delimiter", "不得与分隔符相同"),
+    ("this program reads version 1 of system files", "本程序只支持 version = 1 的系统文件"),
+    ("the file name `{}` must be of a-z, 0-9 and _", "文件名 `{}` 只能由 a-z、0-9 和 _ 组成"),
+    ("a stream's name must be of a-z, 0-9 and _", "数据流名称只能由 a-z、0-9 和 _ 组成"),
+    ("a second stream is called `{}`", "数据流名称 `{}` 重复"),
+    ("there is no kind of system called `{}`", "没有名为 `{}` 的系统类型"),
+    ("a system of kind {} cannot be read in mode {}", "类型为 {} 的系统不支持读取方式 {}"),
+    (
+        "`upsert` needs a `key`; without one use `write = \"append\"`",
+        "`upsert` 须设置 `key`；没有主键的，使用 `write = \"append\"`",
+    ),
+    ("writing by {} is not available yet", "暂不支持写入方式 {}"),
+    ("only `{}` is available yet", "目前只支持 `{}`"),
+    ("a {} system takes no pushes", "{} 类型的系统不支持推送"),
+    ("remove the push or send it to another system", "删除该推送，或改为推送到其他系统"),
+    ("an incremental stream needs a cursor column", "增量读取须设置游标列"),
+    ("name the column that only grows, such as {}", "填写只增不减的列，如 {}"),
+    ("`{}` is no time zone; use a name such as {}", "`{}` 不是时区名称；应填写如 {}"),
+    ("`{}` is no time zone", "`{}` 不是时区名称"),
+    ("`{}` is not a time zone", "`{}` 不是时区名称"),
+    ("is not a time zone", "不是时区名称"),
+    ("no such time zone", "时区名称不存在"),
+    ("use a name such as {}", "填写如 {} 的名称"),
+    ("`{}` is not a duration", "`{}` 不是时长"),
+    ("`{}` is not a length of time", "`{}` 不是时长"),
+    ("is not a duration", "不是时长"),
+    ("`{}` is not a size", "`{}` 不是容量"),
+    ("is not a size", "不是容量"),
+    ("is not a JSON pointer", "不是 JSON 指针"),
+    ("is not a header's name", "不是请求头名称"),
+    ("does not start with a slash", "须以斜杠开头"),
+    ("`{}` is not a column of this stream", "`{}` 不是该数据流的列"),
+    ("name it under fields or columns", "在 fields 或 columns 中列出该列"),
+    ("column `{}` is selected twice", "列 `{}` 重复选取"),
+    ("column `{}` is not selected", "列 `{}` 未被选取"),
+    ("add it to `{}`", "将其加入 `{}`"),
+    ("job {}: {}", "作业 {}：{}"),
+    ("schedule `{}`: {}", "时间表 `{}`：{}"),
+    ("it never fires", "永远不会触发"),
+    ("expected {} fields, found {}", "应有 {} 个字段，实有 {} 个"),
+    ("five fields: minute hour day-of-month month day-of-week", "应为五个字段：分 时 日 月 星期"),
+    ("a model begins with its header", "模型文件须以文件头开始"),
+    ("the model's header does not end", "模型文件头没有结束标记"),
+    (
+        "begin with `/* +++`, then TOML such as `kind = \"view\"`, then `+++ */`",
+        "以 `/* +++` 开始，其后为 TOML 内容，如 `kind = \"view\"`，以 `+++ */` 结束",
+    ),
+    ("a metric needs a [[definition]]", "指标须有 [[definition]] 口径定义"),
+    ("`{}` is a date such as {}", "`{}` 须为日期，如 {}"),
+    ("a ratio needs a `{}`", "比率指标须设置 `{}`"),
+    ("{} cannot be read: {}", "{} 无法读取：{}"),
+    ("check who may read the file", "检查该文件的读取权限"),
+    ("check the file", "检查该文件"),
+    (
+        "`huiliu init` writes a complete project; --project names its folder",
+        "`huiliu init` 可生成完整的项目；用 --project 指定项目目录",
+    ),
+    ("write it such as {}", "写法如 {}"),
+    ("write it like {}", "写法如 {}"),
+    ("write it as text", "写为文本"),
+    ("use {}", "可用：{}"),
+];
+
+/// Parts of an error's hint that name something of the case at hand.
+const PARTICULARS: &[(&str, &str)] = &[
+    ("did you mean `{}`?", "是否应为 `{}`？"),
+    ("there are: {}", "现有：{}"),
+    ("use one of: {}", "可用：{}"),
+    ("the lease runs out in {} s", "写入锁将在 {} 秒后到期"),
+    ("run its SELECT with `{}` to see the rows", "在其 SELECT 后加 `{}` 可查看有关的行"),
+    ("{} answers for {} ({})", "责任单位：{}，系统：{}（{}）"),
+];
+
+/// Kinds of values, where they stand without quotes.
+const WORDS: &[(&str, &str)] = &[
+    ("nothing", "空值"),
+    ("text", "文本"),
+    ("a whole number", "整数"),
+    ("a number", "数字"),
+    ("true or false", "布尔值"),
+    ("a list", "列表"),
+    ("a table", "表"),
+    ("something else", "其他类型"),
+];
+
+/// A message or hint of a configuration fault; unknown wordings stay as they are.
+pub(super) fn fault(text: &str) -> String {
+    translate(FAULTS, text).unwrap_or_else(|| text.to_owned())
+}
+
+/// What a hint says beyond the general advice for its code.
+pub(super) fn particulars(hint: &str) -> String {
+    let known: Vec<String> =
+        hint.split("; ").filter_map(|part| translate(PARTICULARS, part)).collect();
+    known.join("；")
+}
+
+fn translate(phrases: &[(&str, &str)], text: &str) -> Option<String> {
+    if let Some((_, word)) = WORDS.iter().find(|(english, _)| *english == text) {
+        return Some((*word).to_owned());
+    }
+    phrases.iter().find_map(|(english, chinese)| {
+        let found = holes(english, text)?;
+        let mut parts = chinese.split("{}");
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for (hole, part) in found.iter().zip(parts) {
+            // What stands in quotes is a name from the files and is never translated.
+            let known = if out.ends_with('`') { None } else { translate(phrases, hole) };
+            out.push_str(known.as_deref().unwrap_or(hole));
+            out.push_str(part);
+        }
+        Some(out)
+    })
+}
+
+/// What stands at the holes of `pattern`, if `text` fits it.
+fn holes<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
+    let mut pieces = pattern.split("{}");
+    let mut rest = text.strip_prefix(pieces.next()?)?;
+    let mut pieces = pieces.peekable();
+    let mut found = Vec::new();
+    while let Some(piece) = pieces.next() {
+        let hole;
+        if pieces.peek().is_none() {
+            hole = rest.strip_suffix(piece)?;
+            rest = "";
+        } else {
+            (hole, rest) = rest.split_once(piece)?;
+        }
+        if hole.is_empty() {
+            return None;
+        }
+        found.push(hole);
+    }
+    rest.is_empty().then_some(found)
+}
+
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FAULTS.iter().chain(PARTICULARS).copied()
+}

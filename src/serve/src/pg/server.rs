@@ -1,0 +1,135 @@
+//! The listener: binds, accepts, limits, stops.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use huiliu_engine::Engine;
+use huiliu_sdk::{Error, ErrorKind, Result};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::connection;
+use super::login::Gatekeeper;
+use super::session::Sessions;
+
+/// Connections that may be logged in at once.
+pub(crate) const MAX_CONNECTIONS: usize = 16;
+/// Sockets beyond those: people who are logging in, and requests to cancel a statement.
+const MAX_WAITING: usize = 16;
+/// Pause after an accept that failed, such as for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The door as it listens.
+#[derive(Debug, Clone, Copy)]
+pub struct PgServer {
+    /// The bound address; its port is known even when port 0 was asked for.
+    pub address: SocketAddr,
+}
+
+/// How the door listens.
+pub struct PgOptions {
+    /// Where to listen; only a loopback address, because there is no TLS yet.
+    pub address: SocketAddr,
+    /// The token that clients send as their password.
+    pub token: String,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+}
+
+impl PgOptions {
+    /// Listens on `address` and gives each statement 60 seconds.
+    pub fn new(address: SocketAddr, token: String) -> Self {
+        Self { address, token, statement_timeout: Duration::from_secs(60) }
+    }
+}
+
+impl fmt::Debug for PgOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgOptions")
+            .field("address", &self.address)
+            .field("statement_timeout", &self.statement_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all connections share.
+pub(crate) struct Door {
+    pub(crate) sessions: Sessions,
+    pub(crate) parser: PostgresCompatibilityParser,
+    pub(crate) gatekeeper: Gatekeeper,
+    pub(crate) statement_timeout: Duration,
+}
+
+/// Binds the door. The future serves it until `cancel`, or until it is dropped; with it all
+/// connections end.
+pub async fn start(
+    engine: Engine,
+    options: PgOptions,
+    cancel: CancellationToken,
+) -> Result<(PgServer, impl Future<Output = ()> + Send + 'static)> {
+    let PgOptions { address, token, statement_timeout } = options;
+    if !address.ip().is_loopback() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "E-PG-ADDRESS",
+            format!("the Postgres door cannot listen on {address}: it speaks without TLS"),
+        )
+        .hint("listen on 127.0.0.1 and put a tunnel in front of it"));
+    }
+    if token.is_empty() {
+        return Err(Error::new(ErrorKind::Config, "E-TOKEN", "the Postgres door has no token")
+            .hint("let the hub make one"));
+    }
+    let door = Arc::new(Door {
+        sessions: Sessions::new(engine)?,
+        parser: PostgresCompatibilityParser::new(),
+        gatekeeper: Gatekeeper::new(&token),
+        statement_timeout,
+    });
+    drop(token);
+    let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, e))?;
+    let address = listener.local_addr().map_err(|e| bind_error(address, e))?;
+    Ok((PgServer { address }, accept(listener, door, cancel)))
+}
+
+async fn accept(listener: TcpListener, door: Arc<Door>, cancel: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => break,
+            Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection of the Postgres door broke");
+                }
+            }
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) if connections.len() < MAX_CONNECTIONS + MAX_WAITING => {
+                    connections.spawn(connection::serve(socket, Arc::clone(&door)));
+                }
+                Ok(_) => tracing::warn!("the Postgres door is full, a connection was dropped"),
+                Err(error) => {
+                    tracing::warn!(%error, "the Postgres door could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+fn bind_error(address: SocketAddr, error: std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "E-PG-ADDRESS",
+        format!("the Postgres door could not listen on {address}"),
+    )
+    .hint("another process may hold the port; choose another one")
+    .cause(error)
+}

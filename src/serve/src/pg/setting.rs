@@ -1,0 +1,186 @@
+//! Settings of a connection: those clients send as a matter of course, and no others.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+
+use super::failure::{refuse, state};
+
+/// Where a connection keeps its own statement timeout, in milliseconds.
+const TIMEOUT: &str = "statement_timeout";
+
+/// Settings that may be set and are answered with what was set, with their first value.
+const FREE: [(&str, &str); 9] = [
+    ("application_name", ""),
+    ("bytea_output", "hex"),
+    ("client_min_messages", "notice"),
+    ("datestyle", "ISO, MDY"),
+    ("extra_float_digits", "1"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("intervalstyle", "postgres"),
+    ("lock_timeout", "0"),
+    ("row_security", "on"),
+];
+
+/// Settings that can have one value only.
+const FIXED: [(&str, &str); 11] = [
+    ("client_encoding", "UTF8"),
+    ("default_transaction_isolation", "repeatable read"),
+    ("default_transaction_read_only", "on"),
+    ("integer_datetimes", "on"),
+    ("is_superuser", "off"),
+    ("search_path", "standard"),
+    ("server_encoding", "UTF8"),
+    ("standard_conforming_strings", "on"),
+    ("transaction_isolation", "repeatable read"),
+    ("transaction_read_only", "on"),
+    ("server_version", "16.6"),
+];
+
+type Metadata = HashMap<String, String>;
+
+/// Sets `name` for this connection.
+pub(crate) fn set(metadata: &mut Metadata, name: &str, value: &str) -> PgWireResult<()> {
+    if name == "timezone" {
+        // Times carry their offset, so a client converts them itself.
+        return Ok(());
+    }
+    if name == TIMEOUT {
+        let milliseconds = milliseconds(value).ok_or_else(|| wrong_value(name, value))?;
+        metadata.insert(name.to_owned(), milliseconds.to_string());
+        return Ok(());
+    }
+    if FREE.iter().any(|(free, _)| *free == name) {
+        if !fits(name, value) {
+            return Err(wrong_value(name, value));
+        }
+        metadata.insert(name.to_owned(), value.to_owned());
+        return Ok(());
+    }
+    match FIXED.iter().find(|(fixed, _)| *fixed == name) {
+        Some((_, only)) if same(name, value, only) => Ok(()),
+        Some((_, only)) => Err(refuse(
+            state::UNSUPPORTED,
+            format!("setting {name} can only be {only} here"),
+            if name == "search_path" { "write schema.table in the query" } else { "" },
+        )),
+        None => Err(refuse(
+            state::NO_RIGHT,
+            format!("setting {name} cannot be changed here"),
+            "the hub's own settings are in config/hub.toml",
+        )),
+    }
+}
+
+/// The column and the value that `show name` answers.
+pub(crate) fn show(
+    metadata: &Metadata,
+    name: &str,
+    timeout: Duration,
+) -> PgWireResult<(String, String)> {
+    let name = match name {
+        "time zone" => "timezone",
+        "transaction isolation level" => "transaction_isolation",
+        name => name,
+    };
+    let value = if name == "timezone" {
+        "UTC".to_owned()
+    } else if name == TIMEOUT {
+        format!("{}ms", statement_timeout(metadata, timeout).as_millis())
+    } else if let Some((_, only)) = FIXED.iter().find(|(fixed, _)| *fixed == name) {
+        (*only).to_owned()
+    } else if let Some((_, first)) = FREE.iter().find(|(free, _)| *free == name) {
+        metadata.get(name).cloned().unwrap_or_else(|| (*first).to_owned())
+    } else {
+        return Err(refuse(
+            state::NO_SUCH_SETTING,
+            format!("unrecognized configuration parameter \"{name}\""),
+            "",
+        ));
+    };
+    Ok((name.to_owned(), value))
+}
+
+/// How long a statement of this connection may take: what it asked for, but never more than
+/// `longest`.
+pub(crate) fn statement_timeout(metadata: &Metadata, longest: Duration) -> Duration {
+    let asked = metadata.get(TIMEOUT).and_then(|text| milliseconds(text)).filter(|ms| *ms > 0);
+    asked.map_or(longest, |ms| Duration::from_millis(ms).min(longest))
+}
+
+fn milliseconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = match unit.trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// Whether the wire's encoder can follow `value`.
+fn fits(name: &str, value: &str) -> bool {
+    match name {
+        "bytea_output" => matches!(value, "hex" | "escape"),
+        "datestyle" => value.to_ascii_uppercase().starts_with("ISO"),
+        "intervalstyle" => matches!(value, "postgres" | "iso_8601" | "sql_standard"),
+        "extra_float_digits" => value.parse::<i8>().is_ok_and(|digits| (-15..=3).contains(&digits)),
+        _ => value.len() <= 256,
+    }
+}
+
+fn same(name: &str, value: &str, only: &str) -> bool {
+    if value.eq_ignore_ascii_case(only) || value.eq_ignore_ascii_case("default") {
+        return true;
+    }
+    match name {
+        "client_encoding" => matches!(value.to_ascii_uppercase().as_str(), "UTF-8" | "UNICODE"),
+        _ => only == "on" && matches!(value, "true" | "1"),
+    }
+}
+
+fn wrong_value(name: &str, value: &str) -> PgWireError {
+    let value: String = value.chars().take(64).collect();
+    refuse(state::BAD_PARAMETER, format!("invalid value for setting {name}: {value}"), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_can_be_shortened_and_not_lengthened() {
+        let longest = Duration::from_secs(60);
+        let mut metadata = Metadata::new();
+        assert_eq!(statement_timeout(&metadata, longest), longest);
+        for (value, seconds) in [("5s", 5), ("2000", 2), ("0", 60), ("2h", 60), ("1min", 60)] {
+            set(&mut metadata, "statement_timeout", value).unwrap();
+            assert_eq!(statement_timeout(&metadata, longest), Duration::from_secs(seconds));
+        }
+        assert!(set(&mut metadata, "statement_timeout", "soon").is_err());
+    }
+
+    #[test]
+    fn only_known_settings_are_taken() {
+        let mut metadata = Metadata::new();
+        set(&mut metadata, "client_encoding", "utf-8").unwrap();
+        set(&mut metadata, "extra_float_digits", "3").unwrap();
+        assert_eq!(show(&metadata, "extra_float_digits", Duration::ZERO).unwrap().1, "3");
+        for (name, value) in [
+            ("client_encoding", "GBK"),
+            ("default_transaction_read_only", "off"),
+            ("datafusion.execution.target_partitions", "1000"),
+            ("datafusion.runtime.memory_limit", "100G"),
+            ("search_path", "codes"),
+            ("extra_float_digits", "900"),
+        ] {
+            assert!(set(&mut metadata, name, value).is_err(), "{name}");
+        }
+        assert!(show(&metadata, "datafusion.runtime.temp_directory", Duration::ZERO).is_err());
+    }
+}

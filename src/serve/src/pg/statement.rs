@@ -1,0 +1,171 @@
+//! What a statement is, by its syntax: the first half of the read-only gate.
+//!
+//! Only what is listed here passes; everything else is refused by name. What passes as a reading
+//! statement is checked once more by its plan, in the engine.
+
+use datafusion::sql::sqlparser::ast::{
+    DiscardObject, Reset, Set, Statement, TransactionAccessMode, TransactionMode,
+};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+
+use super::failure::{refuse, state};
+
+/// What a client may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Rows: a query, an explanation, a description.
+    Read,
+    /// A transaction begins; there is nothing to commit, but it reads one snapshot.
+    Begin,
+    /// It ends.
+    Commit,
+    /// It ends.
+    Rollback,
+    /// A setting of the connection.
+    Set {
+        /// The setting.
+        name: String,
+        /// Its value as text.
+        value: String,
+    },
+    /// Asks for a setting.
+    Show(String),
+    /// Forgets a prepared statement, or all.
+    Deallocate(Option<String>),
+    /// Chatter that changes nothing, with the tag to answer.
+    Nothing(&'static str),
+}
+
+/// Classifies a statement, or says why it is refused.
+pub(crate) fn classify(statement: &Statement) -> PgWireResult<Request> {
+    match statement {
+        Statement::Query(_)
+        | Statement::ExplainTable { .. }
+        | Statement::ShowTables { .. }
+        | Statement::ShowColumns { .. } => Ok(Request::Read),
+        Statement::Explain { statement, .. } if matches!(**statement, Statement::Query(_)) => {
+            Ok(Request::Read)
+        }
+        Statement::StartTransaction { modes, statements, .. } if statements.is_empty() => {
+            reading(modes).map(|()| Request::Begin)
+        }
+        Statement::Commit { .. } => Ok(Request::Commit),
+        Statement::Rollback { savepoint: None, .. } => Ok(Request::Rollback),
+        Statement::Set(set) => classify_set(set, statement),
+        Statement::ShowVariable { variable } => {
+            let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
+            Ok(Request::Show(words.join(" ").to_lowercase()))
+        }
+        Statement::Reset(reset) => match &reset.reset {
+            Reset::ALL => Ok(Request::Nothing("RESET")),
+            Reset::ConfigurationParameter(_) => Ok(Request::Nothing("RESET")),
+        },
+        Statement::Discard { object_type: DiscardObject::ALL } => {
+            Ok(Request::Nothing("DISCARD ALL"))
+        }
+        Statement::Deallocate { name, .. } => {
+            let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
+            Ok(Request::Deallocate((!all).then(|| name.value.clone())))
+        }
+        _ => Err(refused(statement)),
+    }
+}
+
+fn classify_set(set: &Set, statement: &Statement) -> PgWireResult<Request> {
+    match set {
+        Set::SingleAssignment { hivevar: false, variable, values, .. } => {
+            let values: Vec<String> = values.iter().map(|value| plain(&value.to_string())).collect();
+            let name = variable.to_string().replace('"', "").to_lowercase();
+            Ok(Request::Set { name, value: values.join(", ") })
+        }
+        Set::SetTimeZone { value, .. } => {
+            Ok(Request::Set { name: "timezone".into(), value: plain(&value.to_string()) })
+        }
+        Set::SetNames { charset_name, .. } => {
+            Ok(Request::Set { name: "client_encoding".into(), value: charset_name.value.clone() })
+        }
+        Set::SetTransaction { modes, snapshot: None, .. } => {
+            reading(modes).map(|()| Request::Nothing("SET"))
+        }
+        _ => Err(refused(statement)),
+    }
+}
+
+fn reading(modes: &[TransactionMode]) -> PgWireResult<()> {
+    let write = TransactionMode::AccessMode(TransactionAccessMode::ReadWrite);
+    if modes.contains(&write) {
+        return Err(refuse(
+            state::READ_ONLY,
+            "cannot set transaction read-write mode: this door only reads",
+            "leave out READ WRITE",
+        ));
+    }
+    Ok(())
+}
+
+/// A value without its quotes.
+fn plain(value: &str) -> String {
+    let value = value.trim();
+    let quoted = value
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''))
+        .or_else(|| value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')));
+    quoted.unwrap_or(value).to_owned()
+}
+
+fn refused(statement: &Statement) -> PgWireError {
+    let text = statement.to_string();
+    let verb = text.split_whitespace().next().unwrap_or("this").to_uppercase();
+    let verb = verb.trim_matches(|c: char| !c.is_ascii_alphabetic());
+    refuse(
+        state::READ_ONLY,
+        format!("cannot execute {verb}: this door only reads"),
+        "only SELECT, EXPLAIN and SHOW are answered here",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+
+    fn ask(sql: &str) -> PgWireResult<Request> {
+        let statements = PostgresCompatibilityParser::new().parse(sql).unwrap();
+        assert_eq!(statements.len(), 1, "{sql}");
+        classify(&statements[0])
+    }
+
+    #[test]
+    fn reading_and_client_chatter_pass() {
+        assert_eq!(ask("select 1").unwrap(), Request::Read);
+        assert_eq!(ask("explain select 1").unwrap(), Request::Read);
+        assert_eq!(ask("begin").unwrap(), Request::Begin);
+        assert_eq!(ask("start transaction read only").unwrap(), Request::Begin);
+        assert_eq!(ask("end").unwrap(), Request::Commit);
+        let set = Request::Set { name: "client_encoding".into(), value: "UTF8".into() };
+        assert_eq!(ask("set client_encoding to 'UTF8'").unwrap(), set);
+        assert_eq!(ask("SET NAMES 'UTF8'").unwrap(), set);
+        assert_eq!(
+            ask("show transaction isolation level").unwrap(),
+            Request::Show("transaction isolation level".into())
+        );
+        assert_eq!(ask("deallocate all").unwrap(), Request::Deallocate(None));
+        assert_eq!(ask("deallocate \"all\"").unwrap(), Request::Deallocate(Some("all".into())));
+    }
+
+    #[test]
+    fn what_is_not_listed_is_refused_by_name() {
+        for sql in [
+            "begin read write",
+            "set role postgres",
+            "set session authorization default",
+            "explain analyze delete from current.a",
+            "vacuum",
+            "declare c cursor for select 1",
+            "savepoint s",
+        ] {
+            let PgWireError::UserError(error) = ask(sql).unwrap_err() else { panic!("{sql}") };
+            assert_eq!(error.code, state::READ_ONLY, "{sql}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Who comes in.
+
+use std::process::Stdio;
+
+use huiliu_sdk::ErrorKind;
+use huiliu_serve::{PgOptions, start};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_and_no_token_are_refused() {
+    let world = World::open().await;
+    for token in ["", "wrong", &world.token.to_uppercase(), &world.token[..63]] {
+        let mut psql = world.psql_command();
+        psql.env("PGPASSWORD", token).args(["-w", "-c", "select 1"]);
+        let output = psql.output().await.unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(output.stdout.is_empty());
+        if !token.is_empty() {
+            assert!(errors.contains("the token is wrong or missing"), "{errors}");
+            assert!(!errors.contains(token), "{errors}");
+        }
+    }
+    for user in ["postgres", "someone else"] {
+        let mut psql = world.psql_command();
+        psql.env("PGUSER", user).args(["-At", "-c", "select 1"]);
+        assert_eq!(psql.output().await.unwrap().stdout, b"1\n");
+    }
+}
+
+/// The bytes of a startup message of user `x`.
+fn startup() -> Vec<u8> {
+    let mut body = 196_608_i32.to_be_bytes().to_vec();
+    body.extend_from_slice(b"user\0x\0\0");
+    let mut message = i32::try_from(body.len() + 4).unwrap().to_be_bytes().to_vec();
+    message.extend(body);
+    message
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind];
+    message.extend(i32::try_from(body.len() + 4).unwrap().to_be_bytes());
+    message.extend(body);
+    message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_skips_the_login_gets_nothing() {
+    let world = World::open().await;
+    let query = message(b'Q', b"select 4711 as answer\0");
+    let guesses: [Vec<u8>; 5] = [
+        query.clone(),
+        message(b'p', b"guess\0"),
+        message(b'p', b"SCRAM-SHA-256\0\0\0\0\x04abcd"),
+        message(b'p', b"OAUTHBEARER\0\0\0\0\0"),
+        message(b'P', b"\0select 4711 as answer\0\0\0"),
+    ];
+    for guess in guesses {
+        let mut socket = TcpStream::connect(world.server.address).await.unwrap();
+        let mut bytes = startup();
+        bytes.extend(guess);
+        bytes.extend(&query);
+        bytes.extend(message(b'X', b""));
+        socket.write_all(&bytes).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset is an answer too.
+        let _ = socket.read_to_end(&mut answer).await;
+        let text = String::from_utf8_lossy(&answer);
+        assert!(!text.contains("4711") && !text.contains("answer"), "{text}");
+        assert!(!text.contains("Z\0\0\0\x05"), "never ready for a query: {text}");
+    }
+    assert_eq!(world.rows("select 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_sixteen_connections_are_refused_until_one_ends() {
+    let world = World::open().await;
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        let mut psql = world.psql_command();
+        psql.args(["-At"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut psql = psql.spawn().unwrap();
+        psql.stdin.as_mut().unwrap().write_all(b"select 1;\n").await.unwrap();
+        let mut lines = BufReader::new(psql.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next_line().await.unwrap().unwrap(), "1");
+        open.push((psql, lines));
+    }
+    let refused = world.psql(&["-c", "select 1"]).await;
+    assert!(!refused.status.success());
+    let errors = String::from_utf8(refused.stderr).unwrap();
+    assert!(errors.contains("too many connections"), "{errors}");
+
+    let (mut psql, _lines) = open.pop().unwrap();
+    drop(psql.stdin.take());
+    psql.wait().await.unwrap();
+    let mut answered = false;
+    for _ in 0..20 {
+        if world.psql(&["-c", "select 1"]).await.status.success() {
+            answered = true;
+            break;
+        }
+    }
+    assert!(answered, "the place became free");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_loopback_addresses_and_a_real_token_are_served() {
+    let world = World::open().await;
+    for address in ["0.0.0.0:0", "[::]:0", "192.168.1.10:5432"] {
+        let options = PgOptions::new(address.parse().unwrap(), world.token.clone());
+        assert!(!format!("{options:?}").contains(&world.token));
+        let refused = start(world.engine.clone(), options, CancellationToken::new()).await;
+        let error = refused.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.hint_text().is_some());
+    }
+    let options = PgOptions::new("127.0.0.1:0".parse().unwrap(), String::new());
+    let refused = start(world.engine.clone(), options, CancellationToken::new()).await;
+    assert_eq!(refused.err().unwrap().kind(), ErrorKind::Config);
+    let options = PgOptions::new(world.server.address, world.token.clone());
+    let refused = start(world.engine.clone(), options, CancellationToken::new()).await;
+    assert_eq!(refused.err().unwrap().code(), "E-PG-ADDRESS", "the port is taken");
+}

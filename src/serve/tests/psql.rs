@@ -1,0 +1,221 @@
+//! What psql shows, and what it may not do.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+use crate::world::{World, add_cases};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_lists_databases_schemas_and_tables() {
+    let world = World::open().await;
+    let databases = world.rows("\\l").await;
+    assert_eq!(databases.lines().count(), 1, "{databases}");
+    assert!(databases.starts_with("huiliu|"), "{databases}");
+
+    let schemas = world.rows("\\dn").await;
+    let schemas: Vec<&str> = schemas.lines().filter_map(|line| line.split('|').next()).collect();
+    assert_eq!(
+        schemas,
+        [
+            "codes",
+            "current",
+            "history",
+            "metrics",
+            "ops",
+            "quarantine",
+            "raw",
+            "reconciled",
+            "standard"
+        ]
+    );
+
+    assert!(world.rows("\\dt current.*").await.contains("current|cases|table|"));
+    let tables = world.rows("\\dt").await;
+    for name in ["codes|divisions", "ops|runs", "ops|steps", "quarantine|rows", "metrics|figures"] {
+        assert!(tables.contains(&format!("{name}|table|")), "{name} is not in\n{tables}");
+    }
+    assert!(!tables.contains("ducklake"), "{tables}");
+    assert!(world.rows("\\dv").await.contains("raw|cases|view|"));
+
+    let columns = world.psql(&["-c", "\\d current.cases"]).await;
+    let columns = String::from_utf8(columns.stdout).unwrap();
+    for column in ["id", "subject", "days", "bigint"] {
+        assert!(columns.contains(column), "{column} is not in\n{columns}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_reads_tables_views_figures_and_codes() {
+    let world = World::open().await;
+    assert_eq!(world.rows("select count(*) from current.cases").await, "100");
+    assert_eq!(world.rows("select count(*) from raw.cases").await, "100");
+    assert_eq!(world.rows("select subject from current.cases where id = 'K00042'").await, "事项42");
+    let figure = "select key, title, value, numerator, denominator from metrics.figures";
+    assert_eq!(world.rows(figure).await, "on_time|按期办结率|98.50|197|200");
+    let division = "select value from codes.divisions where code = '340503000000'";
+    assert_eq!(world.rows(division).await, "花山区");
+    assert_eq!(world.rows("select count(*) from ops.runs").await, "0");
+    assert_eq!(world.rows("select mask_name('张三丰')").await, "张**");
+    assert_eq!(world.rows("select 1; select 2").await, "1\n2");
+    assert_eq!(world.rows("show tables").await.lines().filter(|l| l.contains("|cases|")).count(), 3);
+    let expanded = world.psql(&["-x", "-c", figure]).await;
+    let expanded = String::from_utf8(expanded.stdout).unwrap();
+    assert!(expanded.contains("-[ RECORD 1 ]"), "{expanded}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chatter_of_clients_is_answered() {
+    let world = World::open().await;
+    for (sql, answer) in [
+        ("set client_encoding to 'UTF8'", "SET"),
+        ("set extra_float_digits = 3", "SET"),
+        ("set application_name = 'psql'", "SET"),
+        ("set time zone 'Asia/Shanghai'", "SET"),
+        ("set session characteristics as transaction read only", "SET"),
+        ("begin; commit", "BEGIN\nCOMMIT"),
+        ("begin isolation level repeatable read read only; rollback", "BEGIN\nROLLBACK"),
+        ("show transaction isolation level", "repeatable read"),
+        ("show server_version", "16.6"),
+        ("show search_path", "standard"),
+        ("show statement_timeout", "30000ms"),
+        ("discard all", "DISCARD ALL"),
+        ("reset all", "RESET"),
+        ("select current_database()", "huiliu"),
+    ] {
+        assert_eq!(world.rows(sql).await, answer, "{sql}");
+    }
+}
+
+pub const HOSTILE: [&str; 40] = [
+    "create table t (a int)",
+    "create table t as select 1",
+    "select 1 into t",
+    "create external table t stored as csv location '/etc/passwd'",
+    "create view standard.v as select 1",
+    "create schema s",
+    "create database d",
+    "create function f() returns int return 1",
+    "create role r",
+    "drop table current.cases",
+    "drop schema current cascade",
+    "alter table current.cases add column x int",
+    "truncate current.cases",
+    "insert into current.cases values ('x', 'y', 1)",
+    "update current.cases set days = 0",
+    "delete from current.cases",
+    "with gone as (delete from current.cases returning *) select * from gone",
+    "merge into current.cases c using current.cases d on c.id = d.id when matched then delete",
+    "explain analyze delete from current.cases",
+    "explain insert into current.cases values ('x', 'y', 1)",
+    "copy (select 1) to '/tmp/huiliu-door-test'",
+    "copy current.cases from '/etc/passwd'",
+    "copy current.cases to stdout",
+    "select * from '/etc/passwd'",
+    "select * from \"/etc/passwd.csv\"",
+    "select * from read_csv('/etc/passwd')",
+    "select pg_read_file('/etc/passwd')",
+    "prepare p as select 1",
+    "execute p",
+    "declare c cursor for select 1",
+    "call f()",
+    "set datafusion.execution.target_partitions = 1000",
+    "set datafusion.runtime.memory_limit = '100G'",
+    "set default_transaction_read_only = off",
+    "set role postgres",
+    "begin read write",
+    "grant all on current.cases to public",
+    "vacuum",
+    "lock table current.cases",
+    "select * from information_schema.df_settings",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_statements_are_refused_and_change_nothing() {
+    let world = World::open().await;
+    let snapshot = world.engine.lake().latest_snapshot().await.unwrap();
+    for sql in HOSTILE {
+        let refusal = world.refusal(sql).await;
+        assert!(refusal.contains("ERROR:"), "{sql}: {refusal}");
+        assert!(!refusal.contains("XX000"), "{sql}: {refusal}");
+        assert!(!refusal.contains("root:"), "{sql}: {refusal}");
+    }
+    let hidden = "select 1; drop table current.cases; select 2";
+    assert!(world.refusal(hidden).await.contains("25006"));
+    assert_eq!(world.engine.lake().latest_snapshot().await.unwrap(), snapshot);
+    assert_eq!(world.rows("select count(*) from current.cases").await, "100");
+    assert!(!std::path::Path::new("/tmp/huiliu-door-test").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_snapshot_is_seen_on_the_same_connection() {
+    let world = World::open().await;
+    let mut psql = world
+        .psql_command()
+        .args(["-At", "-q"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = psql.stdin.take().unwrap();
+    let mut lines = BufReader::new(psql.stdout.take().unwrap()).lines();
+    let count = b"select count(*) from current.cases;\n";
+    input.write_all(count).await.unwrap();
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "100");
+    add_cases(&world.engine, 2, 100, 130).await;
+    input.write_all(count).await.unwrap();
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "130");
+
+    input.write_all(b"begin;\n").await.unwrap();
+    input.write_all(count).await.unwrap();
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "130");
+    add_cases(&world.engine, 3, 130, 140).await;
+    input.write_all(count).await.unwrap();
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "130", "a transaction reads one snapshot");
+    input.write_all(b"commit;\n").await.unwrap();
+    input.write_all(count).await.unwrap();
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "140");
+    drop(input);
+    assert!(psql.wait().await.unwrap().success());
+}
+
+/// Rows enough for hours.
+const ENDLESS: &str = "select count(*) from generate_series(1, 1000000) a, \
+                       generate_series(1, 1000000) b where (a.value * b.value) % 7 = 3";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_takes_too_long_is_cancelled() {
+    let world = World::with_timeout(Duration::from_millis(1500)).await;
+    let began = Instant::now();
+    assert!(world.refusal(ENDLESS).await.contains("57014"));
+    assert!(began.elapsed() < Duration::from_secs(20));
+    let streamed = "select a.value, b.value from generate_series(1, 1000000) a, \
+                    generate_series(1, 1000000) b";
+    let streamed = format!("\\copy (select 1) to '/dev/null'\n{streamed}");
+    drop(streamed);
+    assert_eq!(world.rows("select 1").await, "1", "the door goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shorter_timeout_can_be_asked_for() {
+    let world = World::open().await;
+    let began = Instant::now();
+    let refusal = world.refusal(&format!("set statement_timeout = '500ms'; {ENDLESS}")).await;
+    assert!(refusal.contains("57014"), "{refusal}");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_stops_within_a_second_though_a_statement_runs() {
+    let world = World::open().await;
+    let mut psql = world.psql_command();
+    psql.args(["-c", "select 1", "-c", ENDLESS]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut psql = psql.spawn().unwrap();
+    let mut lines = BufReader::new(psql.stdout.take().unwrap()).lines();
+    lines.next_line().await.unwrap();
+    world.cancel.cancel();
+    tokio::time::timeout(Duration::from_secs(1), world.door).await.unwrap().unwrap();
+    assert!(!psql.wait().await.unwrap().success());
+    assert!(tokio::net::TcpStream::connect(world.server.address).await.is_err());
+}

@@ -1,0 +1,197 @@
+//! A small lake, a door over it, and the clients that come in.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use huiliu_core::calendar::Calendar;
+use huiliu_core::code_table::CodeTables;
+use huiliu_core::model::Unit;
+use huiliu_engine::function::DomainFunctions;
+use huiliu_engine::{Engine, EngineOptions, Figure, Pipelines};
+use huiliu_lake::{Commit, Lake, RowStamp, Upsert};
+use huiliu_sdk::Ops;
+use huiliu_serve::{PgOptions, PgServer, start, token};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than any client here needs; a test that hangs fails instead.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct World {
+    pub engine: Engine,
+    pub server: PgServer,
+    pub token: String,
+    pub cancel: CancellationToken,
+    pub door: JoinHandle<()>,
+    pub folder: TempDir,
+}
+
+impl World {
+    /// A door over a lake with 100 cases and one figure.
+    pub async fn open() -> Self {
+        Self::with_timeout(Duration::from_secs(30)).await
+    }
+
+    pub async fn with_timeout(statement_timeout: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path()).await;
+        add_cases(&engine, 1, 0, 100).await;
+        add_figure(&engine).await;
+        let token = token::make();
+        let mut options = PgOptions::new("127.0.0.1:0".parse().unwrap(), token.clone());
+        options.statement_timeout = statement_timeout;
+        let cancel = CancellationToken::new();
+        let (server, door) = start(engine.clone(), options, cancel.clone()).await.unwrap();
+        Self { engine, server, token, cancel, door: tokio::spawn(door), folder }
+    }
+
+    fn client(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command
+            .env("PGPASSWORD", &self.token)
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.server.address.port().to_string())
+            .env("PGUSER", "anyone")
+            .env("PGDATABASE", "huiliu")
+            .env("PGCONNECT_TIMEOUT", "10")
+            .env("LC_ALL", "C.UTF-8")
+            .kill_on_drop(true);
+        command
+    }
+
+    /// psql as a process, without files of its user.
+    pub fn psql_command(&self) -> Command {
+        let mut command = self.client("psql");
+        command.arg("-X");
+        command
+    }
+
+    /// Runs psql with `arguments`.
+    pub async fn psql(&self, arguments: &[&str]) -> Output {
+        let mut command = self.psql_command();
+        command.args(arguments);
+        finish(command).await
+    }
+
+    /// What psql prints for `sql`, bare.
+    pub async fn rows(&self, sql: &str) -> String {
+        let output = self.psql(&["-At", "-v", "ON_ERROR_STOP=1", "-c", sql]).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{sql}\n{text}\n{errors}");
+        text.trim_end().to_owned()
+    }
+
+    /// What psql says when `sql` fails, with the SQLSTATE.
+    pub async fn refusal(&self, sql: &str) -> String {
+        let arguments = ["-At", "-v", "VERBOSITY=verbose", "-v", "ON_ERROR_STOP=1", "-c", sql];
+        let output = self.psql(&arguments).await;
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{sql} was answered: {errors}");
+        errors
+    }
+
+    /// Runs a Python program that speaks the extended protocol.
+    pub async fn python(&self, program: &str) -> String {
+        let mut command = self.client(python());
+        command.arg("-c").arg(program);
+        let output = finish(command).await;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+async fn finish(mut command: Command) -> Output {
+    tokio::time::timeout(PATIENCE, command.output()).await.expect("the client hangs").unwrap()
+}
+
+/// The Python with psycopg, which the test runner names.
+fn python() -> PathBuf {
+    std::env::var_os("HUILIU_TEST_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
+}
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+async fn engine(data: &Path) -> Engine {
+    let config = project().join("config");
+    let holidays = std::fs::read_to_string(config.join("calendar/holidays.csv")).unwrap();
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(config.join("codes")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        files.push((name, std::fs::read_to_string(path).unwrap()));
+    }
+    let functions = DomainFunctions {
+        calendar: Arc::new(Calendar::parse(&holidays, "holidays.csv").unwrap()),
+        codes: Arc::new(CodeTables::from_files(files).unwrap()),
+    };
+    let spill = data.join("spill");
+    std::fs::create_dir_all(&spill).unwrap();
+    let options = EngineOptions { memory_bytes: 256 << 20, spill, partitions: 2 };
+    let lake = Lake::open(data).await.unwrap();
+    Engine::new(lake, Pipelines::default(), functions, options, "test".into())
+}
+
+/// Receives cases `from..to` into `current.cases`: one new snapshot.
+pub async fn add_cases(engine: &Engine, seq: i64, from: i64, to: i64) -> i64 {
+    let lake = engine.lake();
+    let schema = Schema::new(vec![
+        Field::new("id", DataType::Utf8, true),
+        Field::new("subject", DataType::Utf8, true),
+        Field::new("days", DataType::Int64, true),
+    ]);
+    let ids: ArrayRef =
+        Arc::new(StringArray::from_iter_values((from..to).map(|id| format!("K{id:05}"))));
+    let subjects: ArrayRef =
+        Arc::new(StringArray::from_iter_values((from..to).map(|id| format!("事项{id}"))));
+    let days: ArrayRef = Arc::new(Int64Array::from_iter_values(from..to));
+    let batch = RecordBatch::try_new(Arc::new(schema.clone()), vec![ids, subjects, days]).unwrap();
+    let positions = StringArray::from_iter_values((from..to).map(|row| format!("test:{row}")));
+
+    let (current, history) = Upsert::table_schemas(&schema);
+    let mut tx = lake.store().begin().await.unwrap();
+    let current = lake.ensure_table(&mut tx, "current", "cases", &current).await.unwrap();
+    let history = lake.ensure_table(&mut tx, "history", "cases", &history).await.unwrap();
+    tx.commit().await.unwrap();
+    let stamp = RowStamp { run: seq, seq, received_at: 1_544_688_000_000_000 + seq };
+    let key = vec!["id".to_owned()];
+    let mut upsert =
+        Upsert::start(lake, current, history, &schema, key, None, stamp).await.unwrap();
+    upsert.merge(&batch, &Ops::Upsert, &positions).unwrap();
+    let changes = upsert.finish().unwrap().changes;
+    commit(engine, Commit { changes, author: "test".into(), message: "cases".into() }).await
+}
+
+async fn add_figure(engine: &Engine) {
+    let figure = Figure {
+        key: "on_time".into(),
+        title: "按期办结率".into(),
+        unit: Unit::Percent,
+        value: Some("98.50".into()),
+        numerator: 197,
+        denominator: Some(200),
+        definition: "办结未超期的件".into(),
+        valid_from: "2018-01-01".into(),
+        owner: "督查室".into(),
+        snapshot: 1,
+    };
+    let table = engine.figure_table(&[figure]).await.unwrap();
+    commit(engine, table.commit).await;
+}
+
+async fn commit(engine: &Engine, commit: Commit) -> i64 {
+    let mut tx = engine.lake().store().begin().await.unwrap();
+    let snapshot = commit.write(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    snapshot
+}

@@ -1,0 +1,10 @@
+//! The product end to end: the real binary on real files, databases and sockets.
+
+mod demo;
+mod duckdb;
+mod faults;
+mod hub;
+mod kill;
+mod lake;
+mod schema;
+mod structure;

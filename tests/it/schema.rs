@@ -1,0 +1,24 @@
+//! The schemas that editors read are those the program checks by.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::hub::{Hub, root};
+
+#[test]
+fn committed_schemas_are_the_programs_own() {
+    let refresh = "refresh with: cargo run -- schema --write config/schema";
+    let printed = Hub::shipped().run(&["schema"]).expect(0).json();
+    let printed = printed.as_object().unwrap();
+    let mut committed = BTreeSet::new();
+    for entry in std::fs::read_dir(root().join("config/schema")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let schema: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(Some(&schema), printed.get(&name), "{name}.json is stale; {refresh}");
+        committed.insert(name);
+    }
+    let expected: BTreeSet<String> = printed.keys().cloned().collect();
+    assert_eq!(committed, expected, "{refresh}");
+}
