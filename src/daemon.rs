@@ -25,9 +25,9 @@ pub(crate) async fn serve(setup: &Setup, pgwire: Option<String>) -> Result<u8, F
             .hint("write it such as 127.0.0.1:15432")
     })?;
     let token_file = setup.data.join("token");
-    let token = huiliu_serve::load_or_create_token(&token_file)?;
+    let token = huiliu_serve::token::load_or_create(&token_file)?;
     let options = PgOptions { address, token, statement_timeout: STATEMENT_TIMEOUT };
-    let (server, task) =
+    let (server, door) =
         huiliu_serve::start(hub.engine.clone(), options, setup.cancel.clone()).await?;
     let printer = setup.printer;
     printer.note(&format!(
@@ -41,18 +41,20 @@ pub(crate) async fn serve(setup: &Setup, pgwire: Option<String>) -> Result<u8, F
     for (job, next) in ticker.upcoming(hub.clock().now()) {
         printer.note(&format!("{job}: {} {next}", printer.pick("next", "下次运行")));
     }
+    tokio::join!(door, keep_schedule(setup, &hub, &ticker));
+    hub.close().await;
+    Ok(exit::INTERRUPTED)
+}
+
+async fn keep_schedule(setup: &Setup, hub: &Arc<Hub>, ticker: &Ticker) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = setup.cancel.cancelled() => break,
-            _ = ticks.tick() => run_due(setup, &hub, &ticker).await,
+            () = setup.cancel.cancelled() => return,
+            _ = ticks.tick() => run_due(setup, hub, ticker).await,
         }
     }
-    // Both end by the same token; a task that failed has said so in the log.
-    drop(task.await);
-    hub.close().await;
-    Ok(exit::INTERRUPTED)
 }
 
 /// Runs what is due. A job that fails is reported and the service goes on.

@@ -139,6 +139,10 @@ fn compare(hub: &Arc<Hub>, figures: Vec<Figure>, scale: f64) -> Result<Vec<Compa
     })?;
     let table = huiliu_core::code_table::CodeTable::parse("2018", &reorder(&text))?;
     let comparable = (scale - 1.0).abs() < f64::EPSILON;
+    let order: Vec<&str> = table.rows().filter_map(|row| row.first().map(String::as_str)).collect();
+    let place = |key: &str| order.iter().position(|known| *known == key).unwrap_or(usize::MAX);
+    let mut figures = figures;
+    figures.sort_by_key(|figure| place(&figure.key));
     Ok(figures
         .into_iter()
         .map(|figure| {
@@ -195,26 +199,20 @@ fn demo_json(
 
 fn print_figures(setup: &Setup, compared: &[Compared], args: &DemoArgs) {
     let printer = setup.printer;
+    let (published, further): (Vec<&Compared>, Vec<&Compared>) =
+        compared.iter().partition(|c| c.report.is_some());
     printer.line("");
     printer.line(printer.pick("figures beside the 2018 report", "与 2018 年报告对照"));
-    for c in compared {
-        let unit = if c.figure.denominator.is_some() { "%" } else { "" };
+    for c in published {
         let mark = match c.matches {
             Some(true) => printer.pick("match", "一致"),
             Some(false) => printer.pick("DIFFERS", "不一致"),
-            None => "-",
+            None => printer.pick("not compared", "未比较"),
         };
-        let parts = c.figure.denominator.map_or_else(String::new, |denominator| {
-            format!("  = {} / {denominator}", c.figure.numerator)
-        });
-        printer.line(&format!(
-            "  {:<20} {:>10}{unit:<1} {} {:>10}{unit:<1}  {mark}{parts}",
-            c.figure.key,
-            c.figure.value.as_deref().unwrap_or("-"),
-            printer.pick("report", "报告"),
-            c.report.as_deref().unwrap_or("-"),
-        ));
-        printer.line(&format!("      {}：{}", c.figure.title, c.figure.definition));
+        let report = c.report.as_deref().unwrap_or("-");
+        let unit = unit(&c.figure);
+        let beside = format!("{} {report:>7}{unit}  {mark}", printer.pick("report", "报告"));
+        print_figure(setup, &c.figure, &beside);
     }
     if compared.iter().all(|c| c.matches.is_none()) {
         printer.line(&format!(
@@ -226,4 +224,22 @@ fn print_figures(setup: &Setup, compared: &[Compared], args: &DemoArgs) {
             args.scale
         ));
     }
+    printer.line(printer.pick("further figures", "其他指标"));
+    for c in further {
+        print_figure(setup, &c.figure, "");
+    }
+}
+
+fn unit(figure: &Figure) -> &'static str {
+    if figure.denominator.is_some() { "%" } else { "" }
+}
+
+fn print_figure(setup: &Setup, figure: &Figure, beside: &str) {
+    let parts = figure.denominator.map_or_else(String::new, |denominator| {
+        format!("  = {} / {denominator}", figure.numerator)
+    });
+    let value = figure.value.as_deref().unwrap_or("-");
+    let line = format!("  {:<26} {value:>7}{:<1} {beside}{parts}", figure.key, unit(figure));
+    setup.printer.line(line.trim_end());
+    setup.printer.line(&format!("      {}：{}", figure.title, figure.definition));
 }

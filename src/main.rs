@@ -2,7 +2,7 @@
 //! wire the crates together, run one command.
 
 mod cli;
-// mod daemon;
+mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
 mod inspect;
@@ -73,7 +73,7 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         }
         Command::Metric(command) => query::metric(&setup, command).await,
         Command::Runs { command } => query::runs(&setup, command).await,
-        Command::Serve { .. } => Ok(2),
+        Command::Serve { pgwire } => daemon::serve(&setup, pgwire).await,
         Command::Schema { write } => inspect::schema(&setup, write.as_deref()),
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(&setup, args).await,

@@ -1,5 +1,7 @@
 //! Fixed English wordings and their Chinese forms; `{}` stands for the part that varies.
 
+mod key;
+
 /// What the checks of the configuration say. The first that fits is taken.
 const FAULTS: &[(&str, &str)] = &[
     ("unknown key `{}`", "未知的键 `{}`"),
@@ -19,6 +21,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("`{}` is not one of the values it can have", "`{}` 不在可用取值之内"),
     ("use one of: {}", "可用：{}"),
     ("expected `{}`", "应为 `{}`"),
+    ("expected {} fields, found {}", "应有 {} 个字段，实有 {} 个"),
     ("expected {}, found {}", "应为{}，实为{}"),
     ("must be at least {}", "不得小于 {}"),
     ("the minimum is {}", "不得小于 {}"),
@@ -72,7 +75,6 @@ const FAULTS: &[(&str, &str)] = &[
     ("job {}: {}", "作业 {}：{}"),
     ("schedule `{}`: {}", "时间表 `{}`：{}"),
     ("it never fires", "永远不会触发"),
-    ("expected {} fields, found {}", "应有 {} 个字段，实有 {} 个"),
     ("five fields: minute hour day-of-month month day-of-week", "应为五个字段：分 时 日 月 星期"),
     ("a model begins with its header", "模型文件须以文件头开始"),
     ("the model's header does not end", "模型文件头没有结束标记"),
@@ -120,7 +122,9 @@ const WORDS: &[(&str, &str)] = &[
 
 /// A message or hint of a configuration fault; unknown wordings stay as they are.
 pub(super) fn fault(text: &str) -> String {
-    translate(FAULTS, text).unwrap_or_else(|| text.to_owned())
+    translate(FAULTS, text)
+        .or_else(|| translate(key::KEYS, text))
+        .unwrap_or_else(|| text.to_owned())
 }
 
 /// What a hint says beyond the general advice for its code.
@@ -172,5 +176,5 @@ fn holes<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
 
 #[cfg(test)]
 pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FAULTS.iter().chain(PARTICULARS).copied()
+    FAULTS.iter().chain(PARTICULARS).chain(key::KEYS).copied()
 }

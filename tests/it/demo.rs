@@ -51,15 +51,18 @@ fn check_classes(hub: &Hub, truth: &Value) {
     for (class, planted) in truth["classes"].as_object().unwrap() {
         let planted: Vec<&str> =
             planted["keys"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
-        let found: Vec<&str> =
-            found.get(class).into_iter().flatten().map(String::as_str).collect();
+        let found: Vec<&str> = found.get(class).into_iter().flatten().map(String::as_str).collect();
         if found == planted {
             continue;
         }
         let (was, is) = (BTreeSet::from_iter(planted), BTreeSet::from_iter(found));
         let lacks: Vec<_> = was.difference(&is).take(5).collect();
         let extra: Vec<_> = is.difference(&was).take(5).collect();
-        panic!("{class}: {} planted, {} found; lacks {lacks:?}, extra {extra:?}", was.len(), is.len());
+        panic!(
+            "{class}: {} planted, {} found; lacks {lacks:?}, extra {extra:?}",
+            was.len(),
+            is.len()
+        );
     }
     for class in found.keys() {
         assert!(truth["classes"].get(class).is_some(), "the class {class} was never planted");

@@ -63,9 +63,8 @@ impl ColumnType {
 /// Reads a type as it is written in a configuration, such as `decimal(12,2)`.
 pub fn parse_type(text: &str) -> Result<ColumnType> {
     let unknown = || {
-        Error::new(ErrorKind::Config, "E-TYPE", format!("unknown column type `{text}`")).hint(
-            "use text, int, float, bool, date, timestamp, decimal(p,s), json or binary",
-        )
+        Error::new(ErrorKind::Config, "E-TYPE", format!("unknown column type `{text}`"))
+            .hint("use text, int, float, bool, date, timestamp, decimal(p,s), json or binary")
     };
     Ok(match text {
         "text" => ColumnType::Text,

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::{
-    Checkpoint, ColumnSpec, Cx, Error, Event, Result, Sink, StreamId, StreamSettings,
-};
+use crate::{Checkpoint, ColumnSpec, Cx, Error, Event, Result, Sink, StreamId, StreamSettings};
 
 /// What a kind of connector can do; the hub refuses the rest before anything runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -318,7 +318,32 @@ fn parse_date(text: &str) -> Option<i32> {
     i32::try_from((date - epoch).num_days()).ok()
 }
 
+/// Reads the commonest form, `YYYY-MM-DD HH:MM:SS`, without the general parser, which takes ten
+/// times as long and most of a read.
+fn parse_plain_timestamp(text: &str) -> Option<NaiveDateTime> {
+    let bytes = text.as_bytes();
+    let separated = bytes.len() == 19
+        && (bytes[4], bytes[7], bytes[13], bytes[16]) == (b'-', b'-', b':', b':')
+        && matches!(bytes[10], b' ' | b'T');
+    if !separated {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        bytes[from..to].iter().try_fold(0_u32, |value, byte| {
+            byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0'))
+        })
+    };
+    let year = i32::try_from(number(0, 4)?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, number(5, 7)?, number(8, 10)?)?;
+    date.and_hms_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?)
+}
+
 fn parse_timestamp(text: &str, source: Tz, hub: Tz) -> Option<i64> {
+    if source == hub
+        && let Some(plain) = parse_plain_timestamp(text)
+    {
+        return Some(plain.and_utc().timestamp_micros());
+    }
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
         return Some(instant.with_timezone(&hub).naive_local().and_utc().timestamp_micros());
     }
@@ -403,6 +428,12 @@ mod tests {
         assert_eq!(in_utc, in_china);
         assert_eq!(with_offset, in_china);
         assert_eq!(parse_timestamp("0000-00-00 00:00:00", CHINA, CHINA), None);
+        assert_eq!(parse_timestamp("2018-02-30 00:00:00", CHINA, CHINA), None);
+        for text in ["2018-06-12 09:30:01", "2018-06-12T23:59:59", "1969-12-31 00:00:00"] {
+            let plain = parse_timestamp(text, CHINA, CHINA);
+            assert!(plain.is_some());
+            assert_eq!(plain, parse_timestamp(&format!("{text}.000"), CHINA, CHINA), "{text}");
+        }
     }
 
     #[test]

@@ -31,11 +31,16 @@ impl Mark {
         }
         let kind = class(&value);
         Ok(Some(match kind {
-            Class::Int => Self::Int(<i64 as Decode<Sqlite>>::decode(value).map_err(|_| unfit("no number"))?),
-            Class::Real => Self::Real(<f64 as Decode<Sqlite>>::decode(value).map_err(|_| unfit("no number"))?),
-            Class::Text => {
-                Self::Text(<String as Decode<Sqlite>>::decode(value).map_err(|_| unfit("text that is not UTF-8"))?)
+            Class::Int => {
+                Self::Int(<i64 as Decode<Sqlite>>::decode(value).map_err(|_| unfit("no number"))?)
             }
+            Class::Real => {
+                Self::Real(<f64 as Decode<Sqlite>>::decode(value).map_err(|_| unfit("no number"))?)
+            }
+            Class::Text => Self::Text(
+                <String as Decode<Sqlite>>::decode(value)
+                    .map_err(|_| unfit("text that is not UTF-8"))?,
+            ),
             Class::Blob => return Err(unfit("bytes")),
         }))
     }

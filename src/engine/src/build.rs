@@ -107,14 +107,14 @@ impl KeyCheck {
         let mut fields = Vec::with_capacity(key.len());
         for column in key {
             let field = schema.field_with_name(column).map_err(|_| {
-                let message = format!("model {model} has the key column {column} and no such column");
+                let message =
+                    format!("model {model} has the key column {column} and no such column");
                 Error::new(ErrorKind::Config, "E-MODEL-KEY", message)
                     .hint("correct `key` in the model's header")
             })?;
             fields.push(SortField::new(field.data_type().clone()));
         }
-        let converter =
-            if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
+        let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
         Ok(Self { columns: key.to_vec(), converter, seen: HashSet::new(), model: model.to_owned() })
     }
 

@@ -26,7 +26,11 @@ pub(crate) fn engine_error(action: &str, error: DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(_) => {
             (ErrorKind::Data, "E-MEMORY", "raise `memory` in config/hub.toml, or ask for less")
         }
-        _ => (ErrorKind::Data, "E-QUERY", "write the statement another way, or look at the rows it reads"),
+        _ => (
+            ErrorKind::Data,
+            "E-QUERY",
+            "write the statement another way, or look at the rows it reads",
+        ),
     };
     let message = root.strip_backtrace();
     let message = message.lines().take(3).collect::<Vec<_>>().join(" ");

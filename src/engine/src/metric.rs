@@ -122,12 +122,12 @@ impl Engine {
         let text = |value: fn(&Figure) -> Option<&str>| -> ArrayRef {
             Arc::new(figures.iter().map(value).collect::<StringArray>())
         };
-        let units: ArrayRef = Arc::new(StringArray::from_iter_values(
-            figures.iter().map(|figure| match figure.unit {
+        let units: ArrayRef = Arc::new(StringArray::from_iter_values(figures.iter().map(
+            |figure| match figure.unit {
                 Unit::Percent => "percent",
                 Unit::Count => "count",
-            }),
-        ));
+            },
+        )));
         let numerators: ArrayRef =
             Arc::new(figures.iter().map(|f| Some(f.numerator)).collect::<Int64Array>());
         let denominators: ArrayRef =
@@ -206,7 +206,6 @@ fn percent(numerator: i64, denominator: i64, decimals: u8) -> Option<String> {
         digits => format!("{whole}.{fraction:0width$}", width = usize::from(digits)),
     })
 }
-
 
 #[cfg(test)]
 mod tests {

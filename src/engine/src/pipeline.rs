@@ -44,8 +44,8 @@ impl Pipelines {
     pub fn new(models: Vec<Model>, metrics: Vec<Metric>) -> Result<Self> {
         let mut reads = BTreeMap::new();
         for model in &models {
-            let tables = references(&model.sql)
-                .map_err(|e| e.context(format!("model {}", model.name)))?;
+            let tables =
+                references(&model.sql).map_err(|e| e.context(format!("model {}", model.name)))?;
             reads.insert(model.name.clone(), tables);
         }
         let names: BTreeSet<String> = models.iter().map(|model| model.name.clone()).collect();
@@ -54,7 +54,9 @@ impl Pipelines {
         let mut waiting = models;
         while !waiting.is_empty() {
             let (ready, rest): (Vec<Model>, Vec<Model>) = waiting.into_iter().partition(|model| {
-                reads[&model.name].iter().all(|table| !names.contains(table) || done.contains(table))
+                reads[&model.name]
+                    .iter()
+                    .all(|table| !names.contains(table) || done.contains(table))
             });
             if ready.is_empty() {
                 let circle: Vec<&str> = rest.iter().map(|model| model.name.as_str()).collect();
@@ -82,12 +84,7 @@ impl Pipelines {
 
     /// A hash that changes when anything `table` is computed from changes: SQL of the views on
     /// the way, and the version of each stored table (`versions`) at their ends.
-    pub fn fingerprint(
-        &self,
-        table: &str,
-        versions: &BTreeMap<String, i64>,
-        salt: &str,
-    ) -> String {
+    pub fn fingerprint(&self, table: &str, versions: &BTreeMap<String, i64>, salt: &str) -> String {
         let mut hash = Sha256::new();
         hash.update(salt);
         let mut open = vec![table.to_owned()];

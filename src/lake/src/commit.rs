@@ -372,14 +372,12 @@ async fn roll_up_statistics(tx: &mut Tx, change: &TableChange) -> Result<()> {
         .map_err(|e| database_error("read column statistics", e))?;
         let (null_before, nan_before) = earlier.unwrap_or((Some(false), None));
         let nan = contains_nan.get(&column).copied().flatten();
-        sqlx::query(
-            "delete from ducklake_table_column_stats where table_id = ? and column_id = ?",
-        )
-        .bind(change.table.table_id)
-        .bind(column)
-        .execute(tx.connection())
-        .await
-        .map_err(|e| database_error("store column statistics", e))?;
+        sqlx::query("delete from ducklake_table_column_stats where table_id = ? and column_id = ?")
+            .bind(change.table.table_id)
+            .bind(column)
+            .execute(tx.connection())
+            .await
+            .map_err(|e| database_error("store column statistics", e))?;
         sqlx::query(
             "insert into ducklake_table_column_stats
                (table_id, column_id, contains_null, contains_nan) values (?, ?, ?, ?)",

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, SchemaProvider};
-use datafusion_ducklake::{DuckLakeCatalog, DuckLakeError, MetadataProvider, SqliteMetadataProvider};
+use datafusion_ducklake::{
+    DuckLakeCatalog, DuckLakeError, MetadataProvider, SqliteMetadataProvider,
+};
 use huiliu_sdk::{Error, Result};
 
 use crate::Lake;
@@ -25,8 +27,7 @@ impl Lake {
         let url = format!("sqlite://{}?mode=ro", self.database().display());
         let provider = SqliteMetadataProvider::new(&url).await.map_err(catalog_error)?;
         let provider: Arc<dyn MetadataProvider> = Arc::new(provider);
-        let catalog =
-            DuckLakeCatalog::with_snapshot(provider, snapshot).map_err(catalog_error)?;
+        let catalog = DuckLakeCatalog::with_snapshot(provider, snapshot).map_err(catalog_error)?;
         Ok(SnapshotCatalog { catalog: Arc::new(catalog), snapshot })
     }
 }

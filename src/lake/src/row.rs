@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryArray, Int64Array, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -63,8 +61,7 @@ pub fn storage_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBa
             None => arrow::array::new_null_array(field.data_type(), batch.num_rows()),
             Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
             Some(column) => {
-                let options =
-                    arrow::compute::CastOptions { safe: false, ..Default::default() };
+                let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
                 arrow::compute::cast_with_options(column, field.data_type(), &options).map_err(
                     |e| {
                         Error::new(
@@ -106,11 +103,7 @@ pub(crate) fn meta_fields() -> Vec<Field> {
 }
 
 /// The arrays of [`META_COLUMNS`] for rows written now.
-pub(crate) fn meta_arrays(
-    stamp: RowStamp,
-    positions: ArrayRef,
-    hashes: &[u128],
-) -> Vec<ArrayRef> {
+pub(crate) fn meta_arrays(stamp: RowStamp, positions: ArrayRef, hashes: &[u128]) -> Vec<ArrayRef> {
     let rows = hashes.len();
     let hashes: BinaryArray = hashes.iter().map(|hash| Some(hash.to_be_bytes())).collect();
     vec![

@@ -162,11 +162,7 @@ async fn find_table(
     .map_err(|e| database_error("read a table's columns", e))?;
     let columns: Vec<TableColumn> = rows
         .iter()
-        .map(|row| TableColumn {
-            column_id: row.get(0),
-            name: row.get(1),
-            column_type: row.get(2),
-        })
+        .map(|row| TableColumn { column_id: row.get(0), name: row.get(1), column_type: row.get(2) })
         .collect();
     let mut fields = Vec::with_capacity(columns.len());
     for column in &columns {

@@ -16,8 +16,8 @@ use huiliu_store::Balance;
 use crate::file::{read_columns, read_deletes, read_rows};
 use crate::row::{RowHasher, meta_arrays, meta_fields, stored_hashes};
 use crate::{
-    DataFile, DeleteFileWriter, FileWriter, Lake, LakeTable, NewDataFile, RowStamp,
-    TableChange, storage_batch, storage_schema,
+    DataFile, DeleteFileWriter, FileWriter, Lake, LakeTable, NewDataFile, RowStamp, TableChange,
+    storage_batch, storage_schema,
 };
 
 /// A row whose key has a null and which therefore cannot be told apart.
@@ -194,8 +194,7 @@ impl Upsert {
             self.write_history(&self.stamped(&data, &collapsed, positions, &hashes)?)?;
         }
         self.probe(&mut winners)?;
-        let mut fresh: Vec<usize> =
-            winners.values().filter(|w| !w.delete).map(|w| w.row).collect();
+        let mut fresh: Vec<usize> = winners.values().filter(|w| !w.delete).map(|w| w.row).collect();
         fresh.sort_unstable();
         self.append(&data, &fresh, positions, &hashes)?;
         fail_point!("lake::staged");

@@ -48,11 +48,9 @@ async fn query(context: &SessionContext, sql: &str) -> Vec<i64> {
     let batch = &batches[0];
     (0..batch.num_columns())
         .map(|index| {
-            let column = arrow::compute::cast(
-                batch.column(index),
-                &arrow::datatypes::DataType::Int64,
-            )
-            .unwrap();
+            let column =
+                arrow::compute::cast(batch.column(index), &arrow::datatypes::DataType::Int64)
+                    .unwrap();
             let column = column.as_any().downcast_ref::<Int64Array>().unwrap().clone();
             if column.is_null(0) { 0 } else { column.value(0) }
         })

@@ -38,13 +38,10 @@ async fn equal_rows_are_not_written_again() {
 async fn a_key_repeated_within_and_across_chunks_keeps_its_last_row() {
     let folder = tempfile::tempdir().unwrap();
     let lake = open(folder.path()).await;
-    let twice = arrow::compute::concat_batches(
-        &Arc::new(schema()),
-        &[rows(0, 10, 1), rows(5, 10, 2)],
-    )
-    .unwrap();
-    let balance =
-        upsert(&lake, 1, &[(twice, Ops::Upsert), (rows(0, 3, 3), Ops::Upsert)]).await;
+    let twice =
+        arrow::compute::concat_batches(&Arc::new(schema()), &[rows(0, 10, 1), rows(5, 10, 2)])
+            .unwrap();
+    let balance = upsert(&lake, 1, &[(twice, Ops::Upsert), (rows(0, 3, 3), Ops::Upsert)]).await;
     assert_eq!((balance.read, balance.written, balance.deduplicated), (18, 13, 5));
     let sums: i64 = (0..3).map(|id| id * 10 + 3).sum::<i64>()
         + (3..5).map(|id| id * 10 + 1).sum::<i64>()

@@ -110,10 +110,7 @@ pub(crate) fn expected(steps: i64) -> Vec<(i64, i64, i64)> {
         }
     }
     let count = |rows: &BTreeMap<i64, i64>| i64::try_from(rows.len()).unwrap();
-    vec![
-        (count(&a), a.values().sum(), history_a),
-        (count(&b), b.values().sum(), history_b),
-    ]
+    vec![(count(&a), a.values().sum(), history_a), (count(&b), b.values().sum(), history_b)]
 }
 
 pub(crate) async fn open(data: &Path) -> Lake {

@@ -61,6 +61,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "每行写一个“名称=值”，以 # 开头的行为注释",
     ),
     (
+        "E-PG-ADDRESS",
+        "Postgres 查询服务无法在该地址上监听",
+        "只能使用本机地址，如 127.0.0.1:15432；端口被占用的，换用其他端口",
+    ),
+    (
         "E-PROJECT",
         "项目中的文件无法读取",
         "用 --project 指定项目目录并检查文件权限；`huiliu init` 可生成完整的项目",
@@ -92,4 +97,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         "填写整数加单位 B、KB、MB、GB、TB、KiB、MiB、GiB 或 TiB，如 `1GiB`",
     ),
     ("E-SYSTEM", "没有配置这个系统", "核对系统名称，即 config/systems 下的文件名"),
+    (
+        "E-TOKEN",
+        "Postgres 查询服务的令牌文件无法使用",
+        "检查该文件的属主，权限应为 600；文件内容有误的，删除后重新启动即自动生成",
+    ),
 ];

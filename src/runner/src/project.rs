@@ -103,9 +103,8 @@ impl Project {
         for job in &jobs.jobs {
             let file = root.join("config/jobs.toml");
             let zone = job.zone.as_deref().unwrap_or(&hub.zone).parse::<Tz>();
-            let checked = zone
-                .map_err(|_| format!("job {}: no such time zone", job.name))
-                .and_then(|zone| {
+            let checked =
+                zone.map_err(|_| format!("job {}: no such time zone", job.name)).and_then(|zone| {
                     huiliu_core::schedule::Schedule::parse(&job.cron, zone)
                         .map_err(|e| format!("job {}: {e}", job.name))
                 });
@@ -299,10 +298,7 @@ fn stem(file: &Path) -> String {
     file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned()
 }
 
-fn build_graph(
-    systems: &BTreeMap<String, System>,
-    pipelines: &Pipelines,
-) -> Result<Graph, Error> {
+fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Result<Graph, Error> {
     let mut nodes = Vec::new();
     for system in systems.values().filter(|system| system.config.stage != Stage::Survey) {
         let id = &system.config.id;
@@ -318,8 +314,7 @@ fn build_graph(
         for push in &system.config.pushes {
             let built = pipelines.model(&push.from).map(|model| model.header.kind);
             if built != Some(ModelKind::Table) {
-                let message =
-                    format!("push {id}.{} takes its rows from {}", push.name, push.from);
+                let message = format!("push {id}.{} takes its rows from {}", push.name, push.from);
                 let hint = "`from` must name a model of kind table in pipelines/models";
                 return Err(Error::new(huiliu_sdk::ErrorKind::Config, "E-PUSH", message).hint(hint));
             }

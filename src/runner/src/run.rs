@@ -321,9 +321,7 @@ async fn stream_step(
             Err(error) => match policy::next_step(&error, attempt) {
                 // Connectors retry single requests themselves; a whole read is tried once more
                 // only when another writer was in the way.
-                policy::NextStep::Retry(_)
-                    if error.code() == "E-LAKE-CONFLICT" && attempt < 3 =>
-                {
+                policy::NextStep::Retry(_) if error.code() == "E-LAKE-CONFLICT" && attempt < 3 => {
                     attempt += 1;
                 }
                 _ => return Err(owned(error)),

@@ -59,7 +59,10 @@ async fn psql_reads_tables_views_figures_and_codes() {
     assert_eq!(world.rows("select count(*) from ops.runs").await, "0");
     assert_eq!(world.rows("select mask_name('张三丰')").await, "张**");
     assert_eq!(world.rows("select 1; select 2").await, "1\n2");
-    assert_eq!(world.rows("show tables").await.lines().filter(|l| l.contains("|cases|")).count(), 3);
+    assert_eq!(
+        world.rows("show tables").await.lines().filter(|l| l.contains("|cases|")).count(),
+        3
+    );
     let expanded = world.psql(&["-x", "-c", figure]).await;
     let expanded = String::from_utf8(expanded.stdout).unwrap();
     assert!(expanded.contains("-[ RECORD 1 ]"), "{expanded}");
@@ -172,7 +175,11 @@ async fn a_new_snapshot_is_seen_on_the_same_connection() {
     assert_eq!(lines.next_line().await.unwrap().unwrap(), "130");
     add_cases(&world.engine, 3, 130, 140).await;
     input.write_all(count).await.unwrap();
-    assert_eq!(lines.next_line().await.unwrap().unwrap(), "130", "a transaction reads one snapshot");
+    assert_eq!(
+        lines.next_line().await.unwrap().unwrap(),
+        "130",
+        "a transaction reads one snapshot"
+    );
     input.write_all(b"commit;\n").await.unwrap();
     input.write_all(count).await.unwrap();
     assert_eq!(lines.next_line().await.unwrap().unwrap(), "140");

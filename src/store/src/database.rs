@@ -94,9 +94,11 @@ impl Tx {
 pub fn database_error(action: &str, error: sqlx::Error) -> Error {
     let (kind, code, hint) = match &error {
         sqlx::Error::Database(inner) => match inner.code().as_deref() {
-            Some("13") => {
-                (ErrorKind::Unreachable, "E-DISK-FULL", "free some space; the run resumes by itself")
-            }
+            Some("13") => (
+                ErrorKind::Unreachable,
+                "E-DISK-FULL",
+                "free some space; the run resumes by itself",
+            ),
             Some("11" | "26") => (
                 ErrorKind::Internal,
                 "E-STORE-CORRUPT",
@@ -120,7 +122,5 @@ pub fn database_error(action: &str, error: sqlx::Error) -> Error {
         }
         _ => (ErrorKind::Internal, "E-STORE", "this is a fault of the hub; please report it"),
     };
-    Error::new(kind, code, format!("the hub's database could not {action}"))
-        .hint(hint)
-        .cause(error)
+    Error::new(kind, code, format!("the hub's database could not {action}")).hint(hint).cause(error)
 }

@@ -105,11 +105,12 @@ impl Tx {
     /// Fails unless `lease` is still the newest of its name, so that a holder that slept past
     /// its end cannot commit.
     pub async fn check_lease(&mut self, lease: &Lease) -> Result<()> {
-        let epoch: Option<i64> = sqlx::query_scalar("select epoch from huiliu_lease where name = ?")
-            .bind(&lease.name)
-            .fetch_optional(self.connection())
-            .await
-            .map_err(|e| database_error("check a lease", e))?;
+        let epoch: Option<i64> =
+            sqlx::query_scalar("select epoch from huiliu_lease where name = ?")
+                .bind(&lease.name)
+                .fetch_optional(self.connection())
+                .await
+                .map_err(|e| database_error("check a lease", e))?;
         if epoch == Some(lease.epoch) {
             return Ok(());
         }

@@ -63,11 +63,8 @@ pub struct Balance {
 impl Balance {
     /// Fails with `E-BALANCE` unless everything read is accounted for.
     pub fn check(&self) -> Result<()> {
-        let accounted = self.written
-            + self.unchanged
-            + self.deduplicated
-            + self.filtered
-            + self.quarantined;
+        let accounted =
+            self.written + self.unchanged + self.deduplicated + self.filtered + self.quarantined;
         if self.read == accounted {
             return Ok(());
         }

@@ -5,7 +5,6 @@ use aes_gcm::aead::{Aead, KeyInit, OsRng};
 use aes_gcm::{Aes256Gcm, Nonce};
 use huiliu_sdk::{Error, ErrorKind, Result};
 
-
 const NONCE_BYTES: usize = 12;
 
 /// The key that seals quarantined originals and outbox payloads.

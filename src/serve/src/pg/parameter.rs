@@ -22,7 +22,10 @@ pub(crate) fn wire_types(plan: &LogicalPlan) -> PgWireResult<Vec<Type>> {
 }
 
 /// The values a portal binds to the parameters of `plan`.
-pub(crate) fn values<S: Clone>(portal: &Portal<S>, plan: &LogicalPlan) -> PgWireResult<ParamValues> {
+pub(crate) fn values<S: Clone>(
+    portal: &Portal<S>,
+    plan: &LogicalPlan,
+) -> PgWireResult<ParamValues> {
     let engine = engine_types(plan).map_err(|e| engine_error(&e))?;
     if engine.len() != portal.parameters.len() {
         let message =

@@ -142,12 +142,7 @@ impl Statements {
 impl SimpleQueryHandler for Statements {
     async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
     where
-        C: ClientInfo
-            + ClientPortalStore
-            + Sink<PgWireBackendMessage>
-            + Unpin
-            + Send
-            + Sync,
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
@@ -193,12 +188,7 @@ impl ExtendedQueryHandler for Statements {
         _max_rows: usize,
     ) -> PgWireResult<Response>
     where
-        C: ClientInfo
-            + ClientPortalStore
-            + Sink<PgWireBackendMessage>
-            + Unpin
-            + Send
-            + Sync,
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore<Statement = Prepared>,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
@@ -210,7 +200,8 @@ impl ExtendedQueryHandler for Statements {
         };
         let limit = self.begin(client);
         let mut frame = self.plan(&prepared.sql, &limit).await?;
-        if frame.logical_plan().schema().as_arrow().fields() != described.schema().as_arrow().fields()
+        if frame.logical_plan().schema().as_arrow().fields()
+            != described.schema().as_arrow().fields()
         {
             return Err(refuse(
                 state::UNSUPPORTED,

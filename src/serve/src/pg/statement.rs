@@ -74,7 +74,8 @@ pub(crate) fn classify(statement: &Statement) -> PgWireResult<Request> {
 fn classify_set(set: &Set, statement: &Statement) -> PgWireResult<Request> {
     match set {
         Set::SingleAssignment { hivevar: false, variable, values, .. } => {
-            let values: Vec<String> = values.iter().map(|value| plain(&value.to_string())).collect();
+            let values: Vec<String> =
+                values.iter().map(|value| plain(&value.to_string())).collect();
             let name = variable.to_string().replace('"', "").to_lowercase();
             Ok(Request::Set { name, value: values.join(", ") })
         }

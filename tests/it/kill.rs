@@ -1,0 +1,125 @@
+//! `kill -9` at any moment costs time and nothing else.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use huiliu_city::CityOptions;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::hub::{Hub, copy};
+use crate::lake::{self, Received};
+
+const SEED: u64 = 31;
+const KILLS: usize = 20;
+/// A folder that was killed this often has little left to do and is checked.
+const KILLS_PER_FOLDER: usize = 4;
+const DEMO: [&str; 7] = ["--output", "json", "demo", "--scale", "0.05", "--seed", "31"];
+
+/// Chance that can be repeated.
+struct Chance(u64);
+
+impl Chance {
+    /// A moment before `end`.
+    fn moment(&mut self, end: Duration) -> Duration {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let part = u32::try_from(self.0 >> 40).unwrap();
+        end * part / (1 << 24)
+    }
+}
+
+/// What must be the same whatever was killed.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    figures: BTreeMap<String, Value>,
+    lake: BTreeMap<String, String>,
+    received: Received,
+}
+
+impl Outcome {
+    async fn of(hub: &Hub, report: &Value) -> Self {
+        let figures = report["figures"].as_array().unwrap();
+        assert!(!figures.is_empty());
+        Self {
+            figures: figures
+                .iter()
+                .map(|f| (f["key"].as_str().unwrap().to_owned(), f["value"].clone()))
+                .collect(),
+            lake: lake::content(&hub.database()),
+            received: lake::received(&hub.city()).await,
+        }
+    }
+}
+
+/// A hub whose city is made already, so that every moment of a run is one of the hub's own.
+fn hub_in(city: &Path) -> Hub {
+    let hub = Hub::shipped();
+    copy(city, &hub.city());
+    hub
+}
+
+/// Starts a demo and kills it at `moment`; says whether it was still running.
+async fn kill_at(hub: &Hub, moment: Duration) -> bool {
+    let mut command = hub.command(&DEMO);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
+    if let Ok(ended) = tokio::time::timeout(moment, child.wait()).await {
+        assert!(ended.unwrap().success());
+        return false;
+    }
+    child.start_kill().unwrap();
+    child.wait().await.unwrap().signal() == Some(9)
+}
+
+#[tokio::test]
+async fn kill_9_at_20_random_moments_loses_and_doubles_nothing() {
+    let template = TempDir::new().unwrap();
+    let city = template.path().join("city");
+    let options = CityOptions { seed: SEED, scale: 0.05 };
+    huiliu_city::generate(&city, &options).await.unwrap();
+
+    let undisturbed = hub_in(&city);
+    let began = Instant::now();
+    let report = undisturbed.run(&DEMO).expect(0).json();
+    let duration = began.elapsed();
+    let expected = Outcome::of(&undisturbed, &report).await;
+    assert_eq!(expected.received.records, expected.received.cases);
+
+    let seed = 20_181_213;
+    println!("moments by seed {seed}, of a run of {duration:?}");
+    let mut chance = Chance(seed);
+    let mut kills = 0;
+    let mut folders = 0;
+    while kills < KILLS {
+        folders += 1;
+        let hub = hub_in(&city);
+        for _ in 0..KILLS_PER_FOLDER {
+            let moment = chance.moment(duration);
+            if kills == KILLS || !kill_at(&hub, moment).await {
+                break;
+            }
+            kills += 1;
+            println!("folder {folders}: killed after {moment:?}");
+        }
+        let report = hub.run(&DEMO).expect(0).json();
+        let outcome = Outcome::of(&hub, &report).await;
+        assert_eq!(outcome.figures, expected.figures, "folder {folders}");
+        assert_eq!(outcome.received, expected.received, "folder {folders}");
+        for (table, content) in &expected.lake {
+            assert_eq!(outcome.lake.get(table), Some(content), "folder {folders}: {table}");
+        }
+        assert_eq!(outcome.lake.len(), expected.lake.len(), "folder {folders}");
+        no_outbox_record_waits(&hub).await;
+    }
+}
+
+async fn no_outbox_record_waits(hub: &Hub) {
+    let mut database = lake::sqlite(&hub.database()).await;
+    let sql = "select count(*) from huiliu_outbox where state = 'waiting'";
+    assert_eq!(lake::number(&mut database, sql).await, 0);
+    let sql = "select count(*) - count(distinct record_key) from huiliu_outbox";
+    assert_eq!(lake::number(&mut database, sql).await, 0, "a record was queued twice");
+}
