@@ -175,7 +175,7 @@ struct Fault<'a> {
 
 const WRONG: &str = "wrong-secret-0123456789";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_secret_stops_its_system_only() {
     let world = World::new(41).await;
     world.set("investment_api_key", None);
@@ -184,7 +184,7 @@ async fn a_missing_secret_stops_its_system_only() {
     world.check(Fault { system, owner, code, alone: 6, words }, || world.mend()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_endpoint_stops_its_system_only() {
     let world = World::new(42).await;
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -195,7 +195,7 @@ async fn a_dead_endpoint_stops_its_system_only() {
     world.check(Fault { system, owner, code, alone: 6, words }, || world.mend()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_stops_its_system_only() {
     let world = World::new(43).await;
     world.set("province_app_secret", Some(WRONG));
@@ -204,7 +204,7 @@ async fn a_wrong_secret_stops_its_system_only() {
     world.check(Fault { system, owner, code, alone: 6, words }, || world.mend()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_api_key_stops_its_system_only() {
     let world = World::new(44).await;
     world.set("investment_api_key", Some(WRONG));
@@ -213,7 +213,7 @@ async fn a_wrong_api_key_stops_its_system_only() {
     world.check(Fault { system, owner, code, alone: 3, words }, || world.mend()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_web_page_instead_of_json_stops_its_system_only() {
     let world = World::new(45).await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -247,7 +247,7 @@ fn newest_drop(world: &World) -> (PathBuf, PathBuf) {
     (folder.join("cases_201812.csv"), folder.join("cases_201812.ctl"))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_shorter_than_its_control_file_says_is_not_taken() {
     let world = World::new(46).await;
     let (file, _) = newest_drop(&world);
@@ -259,7 +259,7 @@ async fn a_file_that_is_shorter_than_its_control_file_says_is_not_taken() {
     world.check(Fault { system, owner, code, alone: 3, words }, mend).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_cut_off_within_quotes_is_not_taken() {
     let world = World::new(47).await;
     let (file, control) = newest_drop(&world);

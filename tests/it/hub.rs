@@ -33,6 +33,11 @@ impl Hub {
         Self { folder, project }
     }
 
+    /// The project's folder.
+    pub(crate) fn project(&self) -> &Path {
+        &self.project
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")

@@ -7,4 +7,5 @@ mod hub;
 mod kill;
 mod lake;
 mod schema;
+mod serve;
 mod structure;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
-use huiliu_sdk::{ConfigErrors, Deletes, RawConfig, RawStream, ReadMode, StreamId, StreamSettings};
+use huiliu_sdk::{
+    ConfigErrors, DeclaredColumn, Deletes, RawConfig, RawStream, ReadMode, StreamId, StreamSettings,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::encoding;
-use crate::schema::{Declared, declared_columns};
 
 mod options;
 
@@ -146,7 +147,7 @@ pub(crate) struct Stream {
     /// Whether files that were read are left out.
     pub(crate) incremental: bool,
     pub(crate) zone: Tz,
-    pub(crate) columns: BTreeMap<String, Declared>,
+    pub(crate) columns: BTreeMap<String, DeclaredColumn>,
 }
 
 impl Stream {
@@ -245,7 +246,7 @@ fn read_stream(
         key: settings.key.clone(),
         incremental: settings.read == ReadMode::Incremental,
         zone,
-        columns: declared_columns(settings, at, faults),
+        columns: settings.declared_columns(at, faults),
     })
 }
 
@@ -366,13 +367,5 @@ fn check_settings(
             "use deletes = \"ignore\", or key_scan together with read = \"full\"",
         );
     }
-    let Some(zone) = &settings.zone else { return hub_zone };
-    zone.parse().unwrap_or_else(|_| {
-        faults.push_with_hint(
-            format!("{at}.zone"),
-            format!("`{zone}` is not a time zone"),
-            "use a name such as Asia/Shanghai",
-        );
-        hub_zone
-    })
+    settings.source_zone(at, hub_zone, faults)
 }

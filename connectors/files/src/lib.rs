@@ -70,7 +70,7 @@ impl Endpoint for FilesEndpoint {
 
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
         cx.check()?;
-        Ok(Box::new(source::FileSource::start(&self.settings, cx, request)?))
+        Ok(Box::new(source::start(&self.settings, cx, request)?))
     }
 }
 

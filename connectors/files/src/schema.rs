@@ -1,44 +1,10 @@
 //! The columns of a file: what its header names, what the operator declares.
 
-use std::collections::BTreeMap;
-
-use huiliu_sdk::{ColumnType, ConfigErrors, Error, ErrorKind, Result, StreamSettings, parse_type};
+use huiliu_sdk::{ColumnType, Error, ErrorKind, Result};
 
 use crate::config::Stream;
 use crate::csv::Record;
 use crate::encoding;
-
-/// What an operator declares about a column.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Declared {
-    kind: Option<ColumnType>,
-    nullable: bool,
-}
-
-/// Reads the declarations of a stream's columns.
-pub(crate) fn declared_columns(
-    settings: &StreamSettings,
-    at: &str,
-    faults: &mut ConfigErrors,
-) -> BTreeMap<String, Declared> {
-    let mut columns = BTreeMap::new();
-    for (name, spec) in &settings.columns {
-        let kind = spec.data_type.as_deref().and_then(|text| match parse_type(text) {
-            Ok(kind) => Some(kind),
-            Err(error) => {
-                faults.push_with_hint(
-                    format!("{at}.columns.{name}.type"),
-                    error.message(),
-                    error.hint_text().unwrap_or_default(),
-                );
-                None
-            }
-        });
-        let nullable = spec.nullable.unwrap_or(true);
-        columns.insert(name.clone(), Declared { kind, nullable });
-    }
-    columns
-}
 
 /// A column as [`huiliu_sdk::RowBuilder`] takes it: name, type, nullable.
 pub(crate) type Column = (String, ColumnType, bool);

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
 use chrono_tz::Tz;
 use huiliu_sdk::{
-    Cell, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Result, RowBuilder, Rows, Source,
+    Cell, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Relay, Result, RowBuilder, Rows,
 };
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::config::{Settings, Stream};
 use crate::control;
@@ -19,17 +17,8 @@ use crate::folder::Folder;
 use crate::ledger::{Fingerprint, Ledger};
 use crate::schema::{self, Layout};
 
-/// Events that may wait for the caller; with [`huiliu_sdk::BatchLimits`] this bounds memory.
-const EVENTS_AHEAD: usize = 2;
-
 /// Records after which a pass without events looks whether it should stop.
 const RECORDS_PER_CHECK: u64 = 4096;
-
-/// A read in progress.
-pub(crate) struct FileSource {
-    events: mpsc::Receiver<Result<Event>>,
-    reader: Option<JoinHandle<()>>,
-}
 
 /// One stream to read, and the files that need not be read again.
 struct Plan {
@@ -37,58 +26,31 @@ struct Plan {
     ledger: Ledger,
 }
 
-impl FileSource {
-    /// Starts to read the streams, one after the other.
-    pub(crate) fn start(settings: &Arc<Settings>, cx: &Cx, request: ReadRequest) -> Result<Self> {
-        let mut plans = Vec::with_capacity(request.streams.len());
-        for wanted in &request.streams {
-            let stream =
-                settings.streams.iter().find(|s| s.id == wanted.stream).ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::NotFound,
-                        "E-STREAM",
-                        format!("stream `{}` is not configured", wanted.stream),
-                    )
-                })?;
-            // A full read starts over, so it has no use for what an earlier one noted.
-            let ledger = match &wanted.resume {
-                Some(checkpoint) if stream.incremental => Ledger::of_checkpoint(checkpoint)
-                    .map_err(|error| error.context(format!("stream `{}`", stream.id)))?,
-                _ => Ledger::default(),
-            };
-            plans.push(Plan { stream: stream.clone(), ledger });
-        }
-        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
-        let (cx, settings) = (cx.clone(), Arc::clone(settings));
-        let reader = tokio::task::spawn_blocking(move || {
-            let hub_zone = settings.hub_zone;
-            let outlet = Outlet { sender, cx, hub_zone, row_limit: request.row_limit };
-            outlet.run(&settings, plans);
-        });
-        Ok(Self { events, reader: Some(reader) })
-    }
-}
-
-#[async_trait]
-impl Source for FileSource {
-    async fn next(&mut self, cx: &Cx) -> Result<Option<Event>> {
-        let event = tokio::select! {
-            biased;
-            () = cx.cancel.cancelled() => return Err(Error::cancelled()),
-            event = self.events.recv() => event,
+/// Starts to read the streams, one after the other.
+pub(crate) fn start(settings: &Arc<Settings>, cx: &Cx, request: ReadRequest) -> Result<Relay> {
+    let mut plans = Vec::with_capacity(request.streams.len());
+    for wanted in &request.streams {
+        let stream = settings.streams.iter().find(|s| s.id == wanted.stream).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                "E-STREAM",
+                format!("stream `{}` is not configured", wanted.stream),
+            )
+        })?;
+        // A full read starts over, so it has no use for what an earlier one noted.
+        let ledger = match &wanted.resume {
+            Some(checkpoint) if stream.incremental => Ledger::of_checkpoint(checkpoint)
+                .map_err(|error| error.context(format!("stream `{}`", stream.id)))?,
+            _ => Ledger::default(),
         };
-        if let Some(event) = event {
-            return event.map(Some);
-        }
-        // Silence is an end only if the reader came to its own.
-        match self.reader.take() {
-            Some(reader) => reader
-                .await
-                .map(|()| None)
-                .map_err(|cause| Error::internal("the reader broke off").cause(cause)),
-            None => Ok(None),
-        }
+        plans.push(Plan { stream: stream.clone(), ledger });
     }
+    let (cx, settings) = (cx.clone(), Arc::clone(settings));
+    Ok(Relay::start(move |sender| {
+        let hub_zone = settings.hub_zone;
+        let outlet = Outlet { sender, cx, hub_zone, row_limit: request.row_limit };
+        outlet.run(&settings, plans);
+    }))
 }
 
 /// Where the reader puts its events.

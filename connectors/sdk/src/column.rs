@@ -21,6 +21,15 @@ pub struct ColumnSpec {
     pub nullable: Option<bool>,
 }
 
+/// What an operator declares about a column, checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeclaredColumn {
+    /// Its type, if one is declared.
+    pub kind: Option<ColumnType>,
+    /// Whether a row without a value here is valid.
+    pub nullable: bool,
+}
+
 /// The types a column can be declared as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {

@@ -10,12 +10,13 @@ mod connector;
 mod cx;
 mod error;
 mod event;
+mod relay;
 mod rows;
 mod settings;
 mod sink;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use column::{ColumnSpec, ColumnType, parse_type};
+pub use column::{ColumnSpec, ColumnType, DeclaredColumn, parse_type};
 pub use connector::{
     Capabilities, ConfigError, ConfigErrors, Connector, Endpoint, Probe, RawConfig, RawPush,
     RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, WriteRequest,
@@ -23,6 +24,7 @@ pub use connector::{
 pub use cx::{BatchLimits, Cx};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Checkpoint, Event, Op, Ops, Rejected, Rows, Scope, StreamId};
+pub use relay::Relay;
 pub use rows::{Cell, RowBuilder, RowError};
 pub use settings::{Deletes, ReadMode, StreamSettings, WriteMode};
 pub use sink::{Outcome, Receipt, Sink, WriteBatch};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ColumnSpec;
+use crate::{ColumnSpec, ConfigErrors, DeclaredColumn, parse_type};
 
 /// How a stream is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -81,4 +81,49 @@ pub struct StreamSettings {
     /// Type and personal-data tag by column.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnSpec>,
+}
+
+impl StreamSettings {
+    /// The declared columns. Faults are named under `at`, such as `streams[0]`.
+    pub fn declared_columns(
+        &self,
+        at: &str,
+        faults: &mut ConfigErrors,
+    ) -> BTreeMap<String, DeclaredColumn> {
+        let mut columns = BTreeMap::new();
+        for (name, spec) in &self.columns {
+            let kind = spec.data_type.as_deref().and_then(|text| match parse_type(text) {
+                Ok(kind) => Some(kind),
+                Err(error) => {
+                    faults.push_with_hint(
+                        format!("{at}.columns.{name}.type"),
+                        error.message(),
+                        error.hint_text().unwrap_or_default(),
+                    );
+                    None
+                }
+            });
+            let nullable = spec.nullable.unwrap_or(true);
+            columns.insert(name.clone(), DeclaredColumn { kind, nullable });
+        }
+        columns
+    }
+
+    /// The zone of the source's times without zone; the hub's own where none is declared.
+    pub fn source_zone(
+        &self,
+        at: &str,
+        hub: chrono_tz::Tz,
+        faults: &mut ConfigErrors,
+    ) -> chrono_tz::Tz {
+        let Some(text) = &self.zone else { return hub };
+        text.parse().unwrap_or_else(|_| {
+            faults.push_with_hint(
+                format!("{at}.zone"),
+                format!("`{text}` is not a time zone"),
+                "use a name such as Asia/Shanghai",
+            );
+            hub
+        })
+    }
 }

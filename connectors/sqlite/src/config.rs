@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use huiliu_sdk::{
-    ColumnType, ConfigErrors, Deletes, RawConfig, RawStream, ReadMode, StreamId, StreamSettings,
-    parse_type,
+    ConfigErrors, DeclaredColumn, Deletes, RawConfig, RawStream, ReadMode, StreamId, StreamSettings,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,14 +46,7 @@ pub(crate) struct Stream {
     pub(crate) cursor: Option<String>,
     pub(crate) overlap: chrono::Duration,
     pub(crate) zone: Tz,
-    pub(crate) columns: BTreeMap<String, Declared>,
-}
-
-/// What an operator declares about a column.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Declared {
-    pub(crate) kind: Option<ColumnType>,
-    pub(crate) nullable: bool,
+    pub(crate) columns: BTreeMap<String, DeclaredColumn>,
 }
 
 /// Checks a whole system file and names every fault.
@@ -98,8 +90,8 @@ fn read_stream(
     check_select(select.as_deref(), settings, at, faults);
     let cursor = read_cursor(settings, at, faults);
     let overlap = read_overlap(settings, at, faults);
-    let zone = read_zone(settings, at, hub_zone, faults);
-    let columns = read_columns(settings, at, faults);
+    let zone = settings.source_zone(at, hub_zone, faults);
+    let columns = settings.declared_columns(at, faults);
     match settings.deletes {
         Deletes::Ignore => {}
         Deletes::KeyScan if settings.read == ReadMode::Full => {}
@@ -204,42 +196,6 @@ fn parse_duration(text: &str) -> Option<chrono::Duration> {
         "d" => chrono::Duration::try_days(number),
         _ => None,
     }
-}
-
-fn read_zone(settings: &StreamSettings, at: &str, hub: Tz, faults: &mut ConfigErrors) -> Tz {
-    let Some(text) = &settings.zone else { return hub };
-    text.parse().unwrap_or_else(|_| {
-        faults.push_with_hint(
-            format!("{at}.zone"),
-            format!("`{text}` is not a time zone"),
-            "use a name such as Asia/Shanghai",
-        );
-        hub
-    })
-}
-
-fn read_columns(
-    settings: &StreamSettings,
-    at: &str,
-    faults: &mut ConfigErrors,
-) -> BTreeMap<String, Declared> {
-    let mut columns = BTreeMap::new();
-    for (name, spec) in &settings.columns {
-        let kind = spec.data_type.as_deref().and_then(|text| match parse_type(text) {
-            Ok(kind) => Some(kind),
-            Err(error) => {
-                faults.push_with_hint(
-                    format!("{at}.columns.{name}.type"),
-                    error.message(),
-                    error.hint_text().unwrap_or_default(),
-                );
-                None
-            }
-        });
-        let nullable = spec.nullable.unwrap_or(true);
-        columns.insert(name.clone(), Declared { kind, nullable });
-    }
-    columns
 }
 
 fn check_name(path: &str, name: &str, faults: &mut ConfigErrors) {

@@ -65,7 +65,7 @@ impl Endpoint for SqliteEndpoint {
     }
 
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
-        let source = source::SqliteSource::start(&self.settings, cx, request).await?;
+        let source = source::start(&self.settings, cx, request).await?;
         Ok(Box::new(source))
     }
 }

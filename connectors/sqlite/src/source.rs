@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use chrono_tz::Tz;
 use futures::StreamExt;
 use huiliu_sdk::{
-    Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Result, RowBuilder, Rows, Source,
+    Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Relay, Result, RowBuilder, Rows,
 };
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::config::{Settings, Stream};
 use crate::cursor::{Mark, checkpoint};
@@ -21,17 +19,8 @@ use crate::row;
 use crate::schema::{self, Layout};
 use crate::statement;
 
-/// Events that may wait for the caller; with [`huiliu_sdk::BatchLimits`] this bounds memory.
-const EVENTS_AHEAD: usize = 2;
-
 /// Batches after which an incremental read offers a checkpoint.
 const BATCHES_PER_CHECKPOINT: u64 = 8;
-
-/// A read in progress.
-pub(crate) struct SqliteSource {
-    events: mpsc::Receiver<Result<Event>>,
-    reader: Option<JoinHandle<()>>,
-}
 
 /// One stream to read.
 struct Plan {
@@ -39,65 +28,38 @@ struct Plan {
     resume: Option<Mark>,
 }
 
-impl SqliteSource {
-    /// Opens the database and starts to read the streams, one after the other.
-    pub(crate) async fn start(
-        settings: &Arc<Settings>,
-        cx: &Cx,
-        request: ReadRequest,
-    ) -> Result<Self> {
-        cx.check()?;
-        let mut plans = Vec::with_capacity(request.streams.len());
-        for wanted in &request.streams {
-            let stream =
-                settings.streams.iter().find(|s| s.id == wanted.stream).ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::NotFound,
-                        "E-STREAM",
-                        format!("stream `{}` is not configured", wanted.stream),
-                    )
-                })?;
-            // A full read starts over, so it has no use for what an earlier one noted.
-            let resume = match (&stream.cursor, &wanted.resume) {
-                (Some(_), Some(checkpoint)) => Mark::of_checkpoint(checkpoint)
-                    .map_err(|error| error.context(format!("stream `{}`", stream.id)))?,
-                _ => None,
-            };
-            plans.push(Plan { stream: stream.clone(), resume });
-        }
-        let db = database::open(&settings.path).await?;
-        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
-        let (cx, hub_zone) = (cx.clone(), settings.hub_zone);
-        let runtime = tokio::runtime::Handle::current();
-        // Decoding is work for a thread, and the driver's rows arrive through a future.
-        let reader = tokio::task::spawn_blocking(move || {
-            let outlet = Outlet { sender, cx, hub_zone, row_limit: request.row_limit };
-            runtime.block_on(Box::pin(outlet.run(db, plans)));
-        });
-        Ok(Self { events, reader: Some(reader) })
-    }
-}
-
-#[async_trait]
-impl Source for SqliteSource {
-    async fn next(&mut self, cx: &Cx) -> Result<Option<Event>> {
-        let event = tokio::select! {
-            biased;
-            () = cx.cancel.cancelled() => return Err(Error::cancelled()),
-            event = self.events.recv() => event,
+/// Opens the database and starts to read the streams, one after the other.
+pub(crate) async fn start(
+    settings: &Arc<Settings>,
+    cx: &Cx,
+    request: ReadRequest,
+) -> Result<Relay> {
+    cx.check()?;
+    let mut plans = Vec::with_capacity(request.streams.len());
+    for wanted in &request.streams {
+        let stream = settings.streams.iter().find(|s| s.id == wanted.stream).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                "E-STREAM",
+                format!("stream `{}` is not configured", wanted.stream),
+            )
+        })?;
+        // A full read starts over, so it has no use for what an earlier one noted.
+        let resume = match (&stream.cursor, &wanted.resume) {
+            (Some(_), Some(checkpoint)) => Mark::of_checkpoint(checkpoint)
+                .map_err(|error| error.context(format!("stream `{}`", stream.id)))?,
+            _ => None,
         };
-        if let Some(event) = event {
-            return event.map(Some);
-        }
-        // Silence is an end only if the reader came to its own.
-        match self.reader.take() {
-            Some(reader) => reader
-                .await
-                .map(|()| None)
-                .map_err(|cause| Error::internal("the reader broke off").cause(cause)),
-            None => Ok(None),
-        }
+        plans.push(Plan { stream: stream.clone(), resume });
     }
+    let db = database::open(&settings.path).await?;
+    let (cx, hub_zone) = (cx.clone(), settings.hub_zone);
+    let runtime = tokio::runtime::Handle::current();
+    // Decoding is work for a thread, and the driver's rows arrive through a future.
+    Ok(Relay::start(move |sender| {
+        let outlet = Outlet { sender, cx, hub_zone, row_limit: request.row_limit };
+        runtime.block_on(Box::pin(outlet.run(db, plans)));
+    }))
 }
 
 /// Where the reader puts its events.

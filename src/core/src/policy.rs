@@ -56,6 +56,24 @@ pub mod exit {
     pub const TERMINATED: u8 = 143;
 }
 
+/// Whether a system could not be reached or did not let us in, as against a fault of its data,
+/// of ours, or of the hub's own disk.
+pub fn is_not_ready(error: &Error) -> bool {
+    let local = ["E-DISK-", "E-STORE", "E-LAKE-", "E-LOCK", "E-DATA"];
+    if local.iter().any(|code| error.code().starts_with(code)) {
+        return false;
+    }
+    matches!(
+        error.kind(),
+        ErrorKind::Auth
+            | ErrorKind::Permission
+            | ErrorKind::NotFound
+            | ErrorKind::Unreachable
+            | ErrorKind::Throttled
+            | ErrorKind::Timeout
+    )
+}
+
 /// The exit code for an error that ended the whole command.
 pub fn exit_code(error: &Error) -> u8 {
     if error.code() == "E-LEASE-BUSY" {
@@ -63,9 +81,7 @@ pub fn exit_code(error: &Error) -> u8 {
     }
     match error.kind() {
         ErrorKind::Config | ErrorKind::Unsupported => exit::CONFIG,
-        ErrorKind::Auth | ErrorKind::Permission | ErrorKind::Unreachable | ErrorKind::Timeout => {
-            exit::NOT_READY
-        }
+        _ if is_not_ready(error) => exit::NOT_READY,
         ErrorKind::Cancelled => exit::INTERRUPTED,
         _ => exit::FAILED,
     }

@@ -100,18 +100,20 @@ impl Project {
         if let Err(error) = huiliu_core::duration::parse_size(&hub.memory) {
             faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1GiB"));
         }
-        for job in &jobs.jobs {
-            let file = root.join("config/jobs.toml");
-            let zone = job.zone.as_deref().unwrap_or(&hub.zone).parse::<Tz>();
-            let checked =
-                zone.map_err(|_| format!("job {}: no such time zone", job.name)).and_then(|zone| {
-                    huiliu_core::schedule::Schedule::parse(&job.cron, zone)
-                        .map_err(|e| format!("job {}: {e}", job.name))
-                });
-            if let Err(message) = checked {
-                let hint = "five fields: minute hour day-of-month month day-of-week";
-                faults.0.push(plain_fault(&file, message, hint));
-            }
+        for (index, job) in jobs.jobs.iter().enumerate() {
+            let (key, message) = match job.zone.as_deref().unwrap_or(&hub.zone).parse::<Tz>() {
+                Err(_) => ("zone", format!("job {}: no such time zone", job.name)),
+                Ok(zone) => match huiliu_core::schedule::Schedule::parse(&job.cron, zone) {
+                    Err(error) => ("cron", format!("job {}: {error}", job.name)),
+                    Ok(_) => continue,
+                },
+            };
+            let hint = match key {
+                "zone" => "use a name such as Asia/Shanghai",
+                _ => "five fields: minute hour day-of-month month day-of-week",
+            };
+            let place = format!("jobs[{index}].{key}");
+            faults.0.push(fault_in(&root.join("config/jobs.toml"), &place, message, hint)?);
         }
         let systems = load_systems(root, registry, resolver, zone, &mut faults);
         let models = load_files(&root.join("pipelines/models"), "sql", Model::parse, &mut faults);
@@ -151,6 +153,12 @@ impl Project {
             salt,
         })
     }
+}
+
+/// A fault at a place of a file that was read before.
+fn fault_in(file: &Path, place: &str, message: String, hint: &str) -> Result<Fault, LoadFailure> {
+    let document = Document::parse(file, &read_text(file)?).map_err(LoadFailure::Faults)?;
+    Ok(document.fault(place, message, Some(hint.to_owned())))
 }
 
 fn plain_fault(file: &Path, message: String, hint: &str) -> Fault {

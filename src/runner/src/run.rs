@@ -73,6 +73,7 @@ impl Hub {
             cx: self.context(cancel),
             progress,
             failed: BTreeSet::new(),
+            not_ready: BTreeSet::new(),
             steps: Vec::new(),
         };
         run.streams(&nodes).await?;
@@ -114,6 +115,8 @@ struct Run {
     cx: Cx,
     progress: Arc<dyn Progress>,
     failed: BTreeSet<String>,
+    /// Those of `failed` whose system could not be reached or did not let us in.
+    not_ready: BTreeSet<String>,
     steps: Vec<StepRow>,
 }
 
@@ -248,6 +251,9 @@ impl Run {
         step.message = Some(error.to_string());
         step.hint = error.hint_text().map(str::to_owned);
         self.failed.insert(step.node.clone());
+        if policy::is_not_ready(error) {
+            self.not_ready.insert(step.node.clone());
+        }
         self.finish(step, state).await
     }
 
@@ -274,12 +280,10 @@ impl Run {
         if failed.len() < self.steps.len() {
             return (RunState::Partial, exit::PARTIAL);
         }
-        let not_ready = failed.iter().filter(|step| step.state == "failed").all(|step| {
-            matches!(
-                step.code.as_deref(),
-                Some("E-SECRET-MISSING" | "E-AUTH" | "E-UNREACHABLE" | "E-CONNECT" | "E-TIMEOUT")
-            )
-        });
+        let not_ready = failed
+            .iter()
+            .filter(|step| step.state == "failed")
+            .all(|step| self.not_ready.contains(&step.node));
         let code = if not_ready { exit::NOT_READY } else { exit::FAILED };
         (RunState::Failed, code)
     }

@@ -1,7 +1,11 @@
 //! The extended protocol, as psycopg speaks it.
 
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
 use crate::psql::HOSTILE;
-use crate::world::World;
+use crate::world::{World, add_cases};
 
 const CONNECT: &str = "
 import json, sys, psycopg
@@ -53,7 +57,7 @@ print('done')
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_statements_are_refused_by_the_extended_protocol_too() {
     let world = World::open().await;
-    let statements = serde_free_list(&HOSTILE);
+    let statements = python_list(&HOSTILE);
     let printed = world
         .python(&format!(
             "{CONNECT}
@@ -77,25 +81,31 @@ print('done')
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prepared_statement_sees_new_snapshots() {
     let world = World::open().await;
-    let mut first = world.psql_command();
-    first.arg("--version");
     let program = format!(
         "{CONNECT}
 db = connect()
-count = lambda: db.execute('select count(*) from current.cases', prepare=True).fetchone()[0]
-assert count() == 100
-print('ready', flush=True)
-import time
-end = time.monotonic() + 30
-while count() != 110 and time.monotonic() < end:
-    pass
-print(count())
+while sys.stdin.readline():
+    row = db.execute('select count(*) from current.cases', prepare=True).fetchone()
+    print(row[0], flush=True)
 "
     );
-    let (printed, _) = tokio::join!(world.python(&program), async {
-        crate::world::add_cases(&world.engine, 2, 100, 110).await
-    });
-    assert!(printed.ends_with("110\n"), "{printed}");
+    let mut client = world
+        .python_command()
+        .args(["-c", &program])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = client.stdin.take().unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    for (seq, expected) in [(2, "100"), (3, "110"), (4, "120")] {
+        input.write_all(b"\n").await.unwrap();
+        assert_eq!(lines.next_line().await.unwrap().unwrap(), expected);
+        let from = 80 + seq * 10;
+        add_cases(&world.engine, seq, from, from + 10).await;
+    }
+    drop(input);
+    assert!(client.wait().await.unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,14 +116,13 @@ async fn malformed_messages_and_cancel_requests_leave_the_door_open() {
             "{CONNECT}
 import threading
 from psycopg import pq
-# More result formats than columns.
 db = connect()
 db.pgconn.prepare(b'p', b'select 1, 2, 3', None)
-result = db.pgconn.exec_prepared(b'p', [], None, None, 0)
+result = db.pgconn.exec_prepared(b'p', [], None, 0)
 assert result.status == pq.ExecStatus.TUPLES_OK
-result = db.pgconn.exec_params(b'select $1::bigint', [b'one', b'two'], None, None, None, 0)
+result = db.pgconn.exec_params(b'select $1::bigint', [b'one', b'two'], None, None, 0)
 assert result.status == pq.ExecStatus.FATAL_ERROR, result.status
-result = db.pgconn.exec_params(b'select $1::bigint', [b'no number'], None, None, None, 0)
+result = db.pgconn.exec_params(b'select $1::bigint', [b'no number'], None, None, 0)
 assert result.status == pq.ExecStatus.FATAL_ERROR, result.status
 deep = 'select ' + '(' * 5000 + '1' + ')' * 5000
 for sql in (deep, 'select ' + '-' * 5000 + '1', 'select ' + '1+' * 20000 + '1', 'select ' + 'not ' * 20000 + 'true'):
@@ -128,7 +137,7 @@ timer = threading.Timer(0.5, db.cancel)
 timer.start()
 try:
     db.execute('select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b '
-               'where (a.value * b.value) %% 7 = 3', ())
+               'where (a.value * b.value) %% 7 = 3', (), prepare=True)
     raise SystemExit('answered')
 except psycopg.errors.QueryCanceled:
     pass
@@ -142,7 +151,7 @@ print('done')
 }
 
 /// A Python list of strings; none of them holds a quote of that kind or a backslash.
-fn serde_free_list(texts: &[&str]) -> String {
+fn python_list(texts: &[&str]) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| format!("'''{text} '''")).collect();
     format!("[{}]", quoted.join(", "))
 }

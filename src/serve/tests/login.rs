@@ -13,7 +13,7 @@ use crate::world::World;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_and_no_token_are_refused() {
     let world = World::open().await;
-    for token in ["", "wrong", &world.token.to_uppercase(), &world.token[..63]] {
+    for token in ["", "no-such-token", &world.token.to_uppercase(), &world.token[..63]] {
         let mut psql = world.psql_command();
         psql.env("PGPASSWORD", token).args(["-w", "-c", "select 1"]);
         let output = psql.output().await.unwrap();

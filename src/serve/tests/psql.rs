@@ -199,9 +199,20 @@ async fn a_statement_that_takes_too_long_is_cancelled() {
     assert!(began.elapsed() < Duration::from_secs(20));
     let streamed = "select a.value, b.value from generate_series(1, 1000000) a, \
                     generate_series(1, 1000000) b";
-    let streamed = format!("\\copy (select 1) to '/dev/null'\n{streamed}");
-    drop(streamed);
+    assert!(world.refusal(streamed).await.contains("57014"), "rows flow, and still it ends");
     assert_eq!(world.rows("select 1").await, "1", "the door goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_never_pauses_stops_nobody_else() {
+    let world = World::with_timeout(Duration::from_secs(2)).await;
+    let busy = "select count(*) from generate_series(1, 200000) a, \
+                generate_series(1, 200000) b where a.value * b.value = -1";
+    let began = Instant::now();
+    let (refusal, other) = tokio::join!(world.refusal(busy), world.rows("select 1"));
+    assert!(refusal.contains("57014"), "{refusal}");
+    assert_eq!(other, "1");
+    assert!(began.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test(flavor = "multi_thread")]

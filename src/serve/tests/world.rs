@@ -98,9 +98,14 @@ impl World {
         errors
     }
 
+    /// Python as a process, told where the door is.
+    pub fn python_command(&self) -> Command {
+        self.client(python())
+    }
+
     /// Runs a Python program that speaks the extended protocol.
     pub async fn python(&self, program: &str) -> String {
-        let mut command = self.client(python());
+        let mut command = self.python_command();
         command.arg("-c").arg(program);
         let output = finish(command).await;
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -77,7 +77,9 @@ impl Document {
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
                 let message = error.message().lines().collect::<Vec<_>>().join("; ");
-                Err(Faults(vec![fault_at(file, text, Some(span), message, None)]))
+                let hint =
+                    "text stands in double quotes, a list in square brackets, one key on a line";
+                Err(Faults(vec![fault_at(file, text, Some(span), message, Some(hint.to_owned()))]))
             }
         }
     }

@@ -36,10 +36,8 @@ impl Resolver {
 
     fn walk(&self, value: &mut Value, path: &str, missing: &mut Vec<Missing>) {
         match value {
-            Value::String(text) => {
-                if text.contains("${") {
-                    *text = self.expand(text, path, missing);
-                }
+            Value::String(text) if text.contains("${") => {
+                *text = self.expand(text, path, missing);
             }
             Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {

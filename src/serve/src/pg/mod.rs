@@ -6,6 +6,7 @@
 
 mod catalog;
 mod connection;
+mod execute;
 mod failure;
 mod limit;
 mod login;

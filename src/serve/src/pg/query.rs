@@ -136,6 +136,36 @@ impl Statements {
             Request::Read => Ok(Response::EmptyQuery),
         }
     }
+
+    /// The rows of `frame` as they come, until `limit`.
+    fn rows(
+        &self,
+        frame: DataFrame,
+        format: &Format,
+        client: &(impl ClientInfo + ?Sized),
+        limit: Limit,
+    ) -> PgWireResult<Response> {
+        let schema = frame.schema().as_arrow();
+        check_formats(format, schema.fields().len())?;
+        let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
+        let fields = Arc::new(arrow_schema_to_pg_fields(schema, format, Some(options))?);
+        let batches = self.door.workers.run(frame);
+        let header = Arc::clone(&fields);
+        let rows = stream::unfold(Some((batches, limit)), |open| async move {
+            let (mut batches, limit) = open?;
+            match limit.wait(batches.next()).await {
+                Ok(None) => None,
+                Ok(Some(Ok(batch))) => Some((Ok(batch), Some((batches, limit)))),
+                Ok(Some(Err(error))) => Some((Err(engine_error(&error)), None)),
+                Err(stopped) => Some((Err(stopped), None)),
+            }
+        })
+        .flat_map(move |batch| match batch {
+            Ok(batch) => stream::iter(encode_recordbatch(Arc::clone(&header), batch)).left_stream(),
+            Err(error) => stream::iter(std::iter::once(Err(error))).right_stream(),
+        });
+        Ok(Response::Query(QueryResponse::new(fields, rows)))
+    }
 }
 
 #[async_trait]
@@ -166,7 +196,7 @@ impl SimpleQueryHandler for Statements {
             }
             let limit = self.begin(client);
             let frame = self.plan(&sql, &limit).await?;
-            responses.push(rows(frame, &Format::UnifiedText, client, limit).await?);
+            responses.push(self.rows(frame, &Format::UnifiedText, client, limit)?);
         }
         Ok(responses)
     }
@@ -213,7 +243,7 @@ impl ExtendedQueryHandler for Statements {
         if !portal.parameters.is_empty() {
             frame = frame.with_param_values(values).map_err(|e| engine_error(&e))?;
         }
-        rows(frame, &portal.result_column_format, client, limit).await
+        self.rows(frame, &portal.result_column_format, client, limit)
     }
 }
 
@@ -269,36 +299,6 @@ impl QueryParser for Statements {
             (None, _) => Ok(Vec::new()),
         }
     }
-}
-
-/// The rows of `frame` as they come, until `limit`.
-async fn rows(
-    frame: DataFrame,
-    format: &Format,
-    client: &(impl ClientInfo + ?Sized),
-    limit: Limit,
-) -> PgWireResult<Response> {
-    let schema = frame.schema().as_arrow().clone();
-    check_formats(format, schema.fields().len())?;
-    let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
-    let fields = Arc::new(arrow_schema_to_pg_fields(&schema, format, Some(options))?);
-    let started = limit.wait(Box::pin(frame.execute_stream())).await?;
-    let batches = started.map_err(|e| engine_error(&e))?;
-    let header = Arc::clone(&fields);
-    let rows = stream::unfold(Some((batches, limit)), |open| async move {
-        let (mut batches, limit) = open?;
-        match limit.wait(batches.next()).await {
-            Ok(None) => None,
-            Ok(Some(Ok(batch))) => Some((Ok(batch), Some((batches, limit)))),
-            Ok(Some(Err(error))) => Some((Err(engine_error(&error)), None)),
-            Err(stopped) => Some((Err(stopped), None)),
-        }
-    })
-    .flat_map(move |batch| match batch {
-        Ok(batch) => stream::iter(encode_recordbatch(Arc::clone(&header), batch)).left_stream(),
-        Err(error) => stream::iter(std::iter::once(Err(error))).right_stream(),
-    });
-    Ok(Response::Query(QueryResponse::new(fields, rows)))
 }
 
 /// The engine's own settings tell paths and limits, which is nobody's business.

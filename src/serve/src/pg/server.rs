@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
+use super::execute::Workers;
 use super::login::Gatekeeper;
 use super::session::Sessions;
 
@@ -60,6 +61,7 @@ impl fmt::Debug for PgOptions {
 /// What all connections share.
 pub(crate) struct Door {
     pub(crate) sessions: Sessions,
+    pub(crate) workers: Workers,
     pub(crate) parser: PostgresCompatibilityParser,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) statement_timeout: Duration,
@@ -87,6 +89,9 @@ pub async fn start(
     }
     let door = Arc::new(Door {
         sessions: Sessions::new(engine)?,
+        workers: Workers::new().map_err(|e| {
+            Error::internal("the threads of the Postgres door could not be started").cause(e)
+        })?,
         parser: PostgresCompatibilityParser::new(),
         gatekeeper: Gatekeeper::new(&token),
         statement_timeout,

@@ -1,0 +1,102 @@
+//! Where plans run: on threads of their own.
+//!
+//! Some operators compute for a long time without a pause. On the hub's own threads such a
+//! statement would stop everything else, its own timeout first; here it only wears out itself.
+
+use std::sync::Arc;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::DataFrame;
+use futures::StreamExt;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Batches that wait for the client; the plan rests while it does not read.
+const WAITING_BATCHES: usize = 2;
+
+/// The threads that run plans.
+pub(crate) struct Workers {
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+/// The batches of one running plan; dropping them ends it.
+pub(crate) struct Batches {
+    received: mpsc::Receiver<Result<RecordBatch>>,
+    task: JoinSet<()>,
+}
+
+impl Workers {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let runtime = Builder::new_multi_thread().thread_name("door").enable_all().build()?;
+        let handle = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), handle })
+    }
+
+    /// Starts `frame`.
+    pub(crate) fn run(&self, frame: DataFrame) -> Batches {
+        let (sender, received) = mpsc::channel(WAITING_BATCHES);
+        let mut task = JoinSet::new();
+        task.spawn_on(
+            async move {
+                if let Err(error) = Box::pin(execute(frame, &sender)).await {
+                    // Nobody waits for it when the client has gone.
+                    sender.send(Err(error)).await.ok();
+                }
+            },
+            &self.handle,
+        );
+        Batches { received, task }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // A thread that computes without a pause must not hold up the one that stops the hub.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Batches {
+    /// The next batch; none after the last one.
+    pub(crate) async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        if let Some(batch) = self.received.recv().await {
+            return Some(batch);
+        }
+        // A plan that panicked must not pass for one that came to its end.
+        let broken = matches!(self.task.join_next().await, Some(Err(_)));
+        broken.then(|| Err(DataFusionError::Internal("the statement broke the engine".into())))
+    }
+}
+
+async fn execute(frame: DataFrame, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
+    let context = Arc::new(TaskContext::from(&frame.clone().into_parts().0));
+    let plan = with_pauses(frame.create_physical_plan().await?)?;
+    let mut batches = execute_stream(plan, context)?;
+    while let Some(batch) = batches.next().await {
+        if sender.send(Ok(batch?)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Lets every join pause between its batches, so that a statement can be stopped there.
+fn with_pauses(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let paused = plan.transform_up(|node| {
+        if node.children().len() < 2 {
+            return Ok(Transformed::no(node));
+        }
+        let node: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
+        Ok(Transformed::yes(node))
+    })?;
+    Ok(paused.data)
+}
