@@ -102,10 +102,20 @@ impl World {
             .unwrap()
     }
 
+    /// Stored positions and the newest snapshot.
+    async fn state(&self) -> Vec<(String, i64, String)> {
+        let mut database = lake::sqlite(&self.hub.database()).await;
+        let sql = "select system || '.' || stream, seq, coalesce(checkpoint, '') from huiliu_state \
+                   union all select 'snapshot', max(snapshot_id), '' from ducklake_snapshot";
+        sqlx::query_as(sql).fetch_all(&mut database).await.unwrap()
+    }
+
     /// `system` fails with `code` and these words, in a run of everything and alone; everything
-    /// else goes on; nothing of `system` is stored; once mended, all is well.
-    async fn check(&self, fault: Fault<'_>, mend: impl FnOnce()) {
+    /// else goes on; nothing of `system` is stored. Once mended, all is well; broken again, what
+    /// is there stays as it is.
+    async fn check(&self, fault: Fault<'_>, break_it: impl Fn(), mend: impl Fn()) {
         let Fault { system, owner, code, alone, words } = fault;
+        break_it();
         let report = self.run(&["--output", "json", "run"]).expect(4).json();
         let mut failed = 0;
         for stream in report["streams"].as_array().unwrap() {
@@ -147,6 +157,16 @@ impl World {
             assert_eq!(stream["state"], expected, "{stream}");
         }
         assert_eq!(step(&report, "pushes", "push.province.cases")["waiting"], 0);
+
+        let state = self.state().await;
+        break_it();
+        let report = self.run(&["--output", "json", "run"]).expect(4).json();
+        for stream in report["streams"].as_array().unwrap() {
+            let is_broken = stream["node"].as_str().unwrap().starts_with(system);
+            let expected = if is_broken { "failed" } else { "unchanged" };
+            assert_eq!(stream["state"], expected, "{stream}");
+        }
+        assert_eq!(self.state().await, state, "what was there before was touched");
     }
 }
 
@@ -178,39 +198,41 @@ const WRONG: &str = "wrong-secret-0123456789";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_secret_stops_its_system_only() {
     let world = World::new(41).await;
-    world.set("investment_api_key", None);
-    let words = &["${secret:investment_api_key}", "secrets"];
+    let break_it = || world.set("investment_api_key", None);
+    let line = world.hub.line_of("config/systems/investment.toml", "value = ");
+    let place = format!("systems/investment.toml:{line}: no value for secret:investment_api_key");
+    let words = &[place.as_str(), "`secrets`"];
     let (system, owner, code) = ("investment", "省发改委", "E-SECRET-MISSING");
-    world.check(Fault { system, owner, code, alone: 6, words }, || world.mend()).await;
+    world.check(Fault { system, owner, code, alone: 6, words }, break_it, || world.mend()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_endpoint_stops_its_system_only() {
     let world = World::new(42).await;
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    world.set("INVESTMENT_URL", Some(&format!("http://{free}")));
+    let break_it = || world.set("INVESTMENT_URL", Some(&format!("http://{free}")));
     let address = free.to_string();
     let words = &["refused", "/invest/", address.as_str()];
     let (system, owner, code) = ("investment", "省发改委", "E-CONNECT");
-    world.check(Fault { system, owner, code, alone: 6, words }, || world.mend()).await;
+    world.check(Fault { system, owner, code, alone: 6, words }, break_it, || world.mend()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_stops_its_system_only() {
     let world = World::new(43).await;
-    world.set("province_app_secret", Some(WRONG));
-    let words = &["/api/token"];
-    let (system, owner, code) = ("province", "省数据资源主管部门", "E-LOGIN");
-    world.check(Fault { system, owner, code, alone: 6, words }, || world.mend()).await;
+    let break_it = || world.set("province_app_secret", Some(WRONG));
+    let words = &["/api/token", "HTTP 401", "[auth]"];
+    let (system, owner, code) = ("province", "省数据资源主管部门", "E-AUTH");
+    world.check(Fault { system, owner, code, alone: 6, words }, break_it, || world.mend()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_api_key_stops_its_system_only() {
     let world = World::new(44).await;
-    world.set("investment_api_key", Some(WRONG));
+    let break_it = || world.set("investment_api_key", Some(WRONG));
     let words = &["/invest/"];
     let (system, owner, code) = ("investment", "省发改委", "E-REMOTE");
-    world.check(Fault { system, owner, code, alone: 3, words }, || world.mend()).await;
+    world.check(Fault { system, owner, code, alone: 3, words }, break_it, || world.mend()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,10 +257,10 @@ async fn a_web_page_instead_of_json_stops_its_system_only() {
             .unwrap();
         }
     });
-    world.set("INVESTMENT_URL", Some(&format!("http://{address}")));
+    let break_it = || world.set("INVESTMENT_URL", Some(&format!("http://{address}")));
     let words = &["a web page instead of JSON", "/invest/", "check the url"];
     let (system, owner, code) = ("investment", "省发改委", "E-CONTENT");
-    world.check(Fault { system, owner, code, alone: 3, words }, || world.mend()).await;
+    world.check(Fault { system, owner, code, alone: 3, words }, break_it, || world.mend()).await;
 }
 
 /// The newest drop of the department of land, and its control file.
@@ -252,11 +274,11 @@ async fn a_file_that_is_shorter_than_its_control_file_says_is_not_taken() {
     let world = World::new(46).await;
     let (file, _) = newest_drop(&world);
     let whole = std::fs::read(&file).unwrap();
-    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let break_it = || std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     let words = &["cases_201812.csv", "cases_201812.ctl", "deliver"];
     let (system, owner, code) = ("dept_land", "市国土资源局", "E-CONTROL");
     let mend = || std::fs::write(&file, &whole).unwrap();
-    world.check(Fault { system, owner, code, alone: 3, words }, mend).await;
+    world.check(Fault { system, owner, code, alone: 3, words }, break_it, mend).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,10 +288,12 @@ async fn a_file_that_is_cut_off_within_quotes_is_not_taken() {
     let (whole, promise) = (std::fs::read(&file).unwrap(), std::fs::read(&control).unwrap());
     let rows = whole.iter().filter(|byte| **byte == b'\n').count();
     let cut = [whole.as_slice(), b"GT201812999999,\"3405"].concat();
-    std::fs::write(&file, &cut).unwrap();
     let digest: String = Sha256::digest(&cut).iter().map(|byte| format!("{byte:02x}")).collect();
     let promised = format!("file=cases_201812.csv\nrows={rows}\nsha256={digest}\n");
-    std::fs::write(&control, promised).unwrap();
+    let break_it = || {
+        std::fs::write(&file, &cut).unwrap();
+        std::fs::write(&control, &promised).unwrap();
+    };
     let place = format!("line {} of file cases_201812.csv", rows + 1);
     let words = &[place.as_str(), "quote"];
     let (system, owner, code) = ("dept_land", "市国土资源局", "E-QUOTE");
@@ -277,7 +301,7 @@ async fn a_file_that_is_cut_off_within_quotes_is_not_taken() {
         std::fs::write(&file, &whole).unwrap();
         std::fs::write(&control, &promise).unwrap();
     };
-    world.check(Fault { system, owner, code, alone: 3, words }, mend).await;
+    world.check(Fault { system, owner, code, alone: 3, words }, break_it, mend).await;
 }
 
 /// Every command that needs the configuration says what is wrong with it and does nothing.

@@ -46,7 +46,8 @@ pub(crate) fn counts(database: &Path) -> BTreeMap<String, i64> {
     tables.into_keys().zip(counts.iter().map(|count| count.parse().unwrap())).collect()
 }
 
-/// What every table holds, whatever run wrote it: rows, different rows, a sum over all cells.
+/// What every table holds, whatever run and snapshot it is from: rows, different rows, a sum
+/// over all cells.
 pub(crate) fn content(database: &Path) -> BTreeMap<String, String> {
     let tables = tables(database);
     let queries: Vec<String> = tables
@@ -54,7 +55,7 @@ pub(crate) fn content(database: &Path) -> BTreeMap<String, String> {
         .map(|(table, columns)| {
             let cells: Vec<String> = columns
                 .iter()
-                .filter(|column| !column.starts_with('_') && *column != "snapshot")
+                .filter(|column| !column.starts_with('_') && *column != "snapshot_id")
                 .map(|column| format!("\"{column}\""))
                 .collect();
             let row = format!("hash({})", cells.join(", "));

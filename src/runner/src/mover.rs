@@ -119,13 +119,12 @@ pub(crate) async fn sync_stream(
 
 /// The error for a system whose references have no value.
 pub(crate) fn not_ready(system: &System) -> Error {
-    let names: Vec<&str> =
-        system.config.missing.iter().map(|missing| missing.reference.as_str()).collect();
-    Error::new(
-        ErrorKind::Auth,
-        "E-SECRET-MISSING",
-        format!("{}: no value for {}", system.config.file.display(), names.join(", ")),
-    )
+    let file = system.config.file.display();
+    let missing = system.config.missing.iter();
+    let lines: Vec<String> = missing
+        .map(|missing| format!("{file}:{}: no value for {}", missing.line, missing.reference))
+        .collect();
+    Error::new(ErrorKind::Auth, "E-SECRET-MISSING", lines.join("; "))
     .hint("set env: names in the environment or in the data folder's `env`, secret: names in its `secrets`")
 }
 

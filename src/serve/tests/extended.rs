@@ -1,6 +1,7 @@
 //! The extended protocol, as psycopg speaks it.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
@@ -110,7 +111,7 @@ while sys.stdin.readline():
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_messages_and_cancel_requests_leave_the_door_open() {
-    let world = World::open().await;
+    let world = World::with_timeout(Duration::from_secs(3)).await;
     let printed = world
         .python(&format!(
             "{CONNECT}
@@ -125,7 +126,9 @@ assert result.status == pq.ExecStatus.FATAL_ERROR, result.status
 result = db.pgconn.exec_params(b'select $1::bigint', [b'no number'], None, None, 0)
 assert result.status == pq.ExecStatus.FATAL_ERROR, result.status
 deep = 'select ' + '(' * 5000 + '1' + ')' * 5000
-for sql in (deep, 'select ' + '-' * 5000 + '1', 'select ' + '1+' * 20000 + '1', 'select ' + 'not ' * 20000 + 'true'):
+for sql in (deep, 'select ' + '-' * 5000 + '1', 'select ' + '1+' * 1990 + '1', 'select ' + '1+' * 100000 + '1',
+            'select ' + 'id||' * 1990 + 'id from current.cases', 'select ' + 'not ' * 3900 + 'true',
+            'select 1' + ' union all select 1' * 900, 'select 1' + ' or 1=1' * 900 + ' from current.cases'):
     db = connect()
     try:
         db.execute(sql, prepare=True)

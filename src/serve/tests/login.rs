@@ -68,7 +68,7 @@ async fn a_client_that_skips_the_login_gets_nothing() {
         socket.write_all(&bytes).await.unwrap();
         let mut answer = Vec::new();
         // A reset is an answer too.
-        let _ = socket.read_to_end(&mut answer).await;
+        socket.read_to_end(&mut answer).await.ok();
         let text = String::from_utf8_lossy(&answer);
         assert!(!text.contains("4711") && !text.contains("answer"), "{text}");
         assert!(!text.contains("Z\0\0\0\x05"), "never ready for a query: {text}");

@@ -91,7 +91,7 @@ async fn the_chatter_of_clients_is_answered() {
     }
 }
 
-pub const HOSTILE: [&str; 40] = [
+pub(crate) const HOSTILE: [&str; 40] = [
     "create table t (a int)",
     "create table t as select 1",
     "select 1 into t",

@@ -24,22 +24,23 @@ use tokio_util::sync::CancellationToken;
 /// Longer than any client here needs; a test that hangs fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct World {
-    pub engine: Engine,
-    pub server: PgServer,
-    pub token: String,
-    pub cancel: CancellationToken,
-    pub door: JoinHandle<()>,
-    pub folder: TempDir,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) server: PgServer,
+    pub(crate) token: String,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) door: JoinHandle<()>,
+    /// Keeps the lake's files until the test ends.
+    _folder: TempDir,
 }
 
 impl World {
     /// A door over a lake with 100 cases and one figure.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::with_timeout(Duration::from_secs(30)).await
     }
 
-    pub async fn with_timeout(statement_timeout: Duration) -> Self {
+    pub(crate) async fn with_timeout(statement_timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let engine = engine(folder.path()).await;
         add_cases(&engine, 1, 0, 100).await;
@@ -49,7 +50,7 @@ impl World {
         options.statement_timeout = statement_timeout;
         let cancel = CancellationToken::new();
         let (server, door) = start(engine.clone(), options, cancel.clone()).await.unwrap();
-        Self { engine, server, token, cancel, door: tokio::spawn(door), folder }
+        Self { engine, server, token, cancel, door: tokio::spawn(door), _folder: folder }
     }
 
     fn client(&self, program: impl AsRef<Path>) -> Command {
@@ -67,21 +68,21 @@ impl World {
     }
 
     /// psql as a process, without files of its user.
-    pub fn psql_command(&self) -> Command {
+    pub(crate) fn psql_command(&self) -> Command {
         let mut command = self.client("psql");
         command.arg("-X");
         command
     }
 
     /// Runs psql with `arguments`.
-    pub async fn psql(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn psql(&self, arguments: &[&str]) -> Output {
         let mut command = self.psql_command();
         command.args(arguments);
         finish(command).await
     }
 
     /// What psql prints for `sql`, bare.
-    pub async fn rows(&self, sql: &str) -> String {
+    pub(crate) async fn rows(&self, sql: &str) -> String {
         let output = self.psql(&["-At", "-v", "ON_ERROR_STOP=1", "-c", sql]).await;
         let text = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -90,7 +91,7 @@ impl World {
     }
 
     /// What psql says when `sql` fails, with the SQLSTATE.
-    pub async fn refusal(&self, sql: &str) -> String {
+    pub(crate) async fn refusal(&self, sql: &str) -> String {
         let arguments = ["-At", "-v", "VERBOSITY=verbose", "-v", "ON_ERROR_STOP=1", "-c", sql];
         let output = self.psql(&arguments).await;
         let errors = String::from_utf8(output.stderr).unwrap();
@@ -99,12 +100,12 @@ impl World {
     }
 
     /// Python as a process, told where the door is.
-    pub fn python_command(&self) -> Command {
+    pub(crate) fn python_command(&self) -> Command {
         self.client(python())
     }
 
     /// Runs a Python program that speaks the extended protocol.
-    pub async fn python(&self, program: &str) -> String {
+    pub(crate) async fn python(&self, program: &str) -> String {
         let mut command = self.python_command();
         command.arg("-c").arg(program);
         let output = finish(command).await;
@@ -148,7 +149,7 @@ async fn engine(data: &Path) -> Engine {
 }
 
 /// Receives cases `from..to` into `current.cases`: one new snapshot.
-pub async fn add_cases(engine: &Engine, seq: i64, from: i64, to: i64) -> i64 {
+pub(crate) async fn add_cases(engine: &Engine, seq: i64, from: i64, to: i64) -> i64 {
     let lake = engine.lake();
     let schema = Schema::new(vec![
         Field::new("id", DataType::Utf8, true),

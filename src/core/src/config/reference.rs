@@ -18,6 +18,8 @@ pub struct Missing {
     pub reference: String,
     /// Path of the key that asks for it.
     pub path: String,
+    /// Line of that key in its file, from 1.
+    pub line: usize,
 }
 
 impl Resolver {
@@ -69,8 +71,12 @@ impl Resolver {
             match found {
                 Some(value) => out.push_str(value),
                 None => {
-                    missing
-                        .push(Missing { reference: reference.to_owned(), path: path.to_owned() });
+                    // Only the document knows lines; `parse_system` fills them in.
+                    missing.push(Missing {
+                        reference: reference.to_owned(),
+                        path: path.to_owned(),
+                        line: 1,
+                    });
                     out.push_str(&rest[start..=start + length]);
                 }
             }
@@ -97,7 +103,7 @@ mod tests {
         assert_eq!(value["url"], "http://h/s");
         assert_eq!(
             missing,
-            [Missing { reference: "secret:none".into(), path: "auth.token".into() }]
+            [Missing { reference: "secret:none".into(), path: "auth.token".into(), line: 1 }]
         );
     }
 }

@@ -152,7 +152,10 @@ pub fn parse_system(
     if !faults.is_empty() {
         return Err(faults);
     }
-    let missing = resolver.resolve(&mut value);
+    let mut missing = resolver.resolve(&mut value);
+    for missing in &mut missing {
+        missing.line = document.fault(&missing.path, String::new(), None).line;
+    }
     let id = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("system").to_owned();
     let bad = |path: &str, error: &dyn std::fmt::Display| {
         Faults(vec![document.fault(path, error.to_string(), None)])

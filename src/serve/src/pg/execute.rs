@@ -1,7 +1,9 @@
-//! Where plans run: on threads of their own.
+//! Where statements run: on threads of their own.
 //!
 //! Some operators compute for a long time without a pause. On the hub's own threads such a
 //! statement would stop everything else, its own timeout first; here it only wears out itself.
+//! Connections have threads apart from plans for the same reason, and all have a large stack,
+//! because a stack overflow would end the whole hub.
 
 use std::sync::Arc;
 
@@ -20,10 +22,16 @@ use tokio::task::JoinSet;
 /// Batches that wait for the client; the plan rests while it does not read.
 const WAITING_BATCHES: usize = 2;
 
-/// The threads that run plans.
+/// The stack of each thread: room for the deepest expression that is let in.
+const STACK: usize = 256 << 20;
+/// Threads for connections; they wait far more than they work.
+const CONNECTION_THREADS: usize = 2;
+
+/// The threads that serve connections and run plans.
 pub(crate) struct Workers {
-    runtime: Option<Runtime>,
-    handle: Handle,
+    runtimes: Vec<Runtime>,
+    connections: Handle,
+    plans: Handle,
 }
 
 /// The batches of one running plan; dropping them ends it.
@@ -34,9 +42,28 @@ pub(crate) struct Batches {
 
 impl Workers {
     pub(crate) fn new() -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread().thread_name("door").enable_all().build()?;
-        let handle = runtime.handle().clone();
-        Ok(Self { runtime: Some(runtime), handle })
+        let connections = threads("door").worker_threads(CONNECTION_THREADS).build()?;
+        let plans = threads("door-plan").build()?;
+        Ok(Self {
+            connections: connections.handle().clone(),
+            plans: plans.handle().clone(),
+            runtimes: vec![connections, plans],
+        })
+    }
+
+    /// The threads that serve connections.
+    pub(crate) fn connections(&self) -> &Handle {
+        &self.connections
+    }
+
+    /// Does `work` on the threads of plans; none when it panicked.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let mut task = JoinSet::new();
+        task.spawn_on(work, &self.plans);
+        task.join_next().await?.ok()
     }
 
     /// Starts `frame`.
@@ -50,16 +77,22 @@ impl Workers {
                     sender.send(Err(error)).await.ok();
                 }
             },
-            &self.handle,
+            &self.plans,
         );
         Batches { received, task }
     }
 }
 
+fn threads(name: &str) -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder.thread_name(name).thread_stack_size(STACK).enable_all();
+    builder
+}
+
 impl Drop for Workers {
     fn drop(&mut self) {
         // A thread that computes without a pause must not hold up the one that stops the hub.
-        if let Some(runtime) = self.runtime.take() {
+        for runtime in self.runtimes.drain(..) {
             runtime.shutdown_background();
         }
     }

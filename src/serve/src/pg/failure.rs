@@ -19,6 +19,7 @@ pub(crate) mod state {
     pub(crate) const NO_SUCH_SETTING: &str = "42704";
     pub(crate) const TOO_MANY: &str = "53300";
     pub(crate) const MEMORY: &str = "53200";
+    pub(crate) const TOO_COMPLEX: &str = "54001";
     pub(crate) const CANCELLED: &str = "57014";
     pub(crate) const INTERNAL: &str = "XX000";
 }

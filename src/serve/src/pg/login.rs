@@ -34,12 +34,15 @@ use super::failure::{fatal, state};
 use super::limit::Running;
 use super::server::MAX_CONNECTIONS;
 
+/// By process id: what a request to cancel must know, and what it stops.
+type Cancellable = Arc<Mutex<HashMap<i32, (SecretKey, Arc<Running>)>>>;
+
 /// Who may come in, how many are in, and whose statements can be cancelled.
 pub(crate) struct Gatekeeper {
     token: Arc<SaltedToken>,
     places: Arc<Semaphore>,
     process_ids: Arc<RandomPidSecretKeyGenerator>,
-    running: Arc<Mutex<HashMap<i32, (SecretKey, Arc<Running>)>>>,
+    running: Cancellable,
 }
 
 /// The token as SCRAM needs it.
@@ -61,12 +64,12 @@ pub(crate) struct Login {
 struct Entry {
     place: OnceLock<(OwnedSemaphorePermit, i32)>,
     running: Arc<Running>,
-    all: Arc<Mutex<HashMap<i32, (SecretKey, Arc<Running>)>>>,
+    all: Cancellable,
 }
 
 /// Answers requests to cancel a statement; they come on connections of their own.
 pub(crate) struct Canceller {
-    running: Arc<Mutex<HashMap<i32, (SecretKey, Arc<Running>)>>>,
+    running: Cancellable,
 }
 
 impl Gatekeeper {

@@ -29,7 +29,7 @@ use super::limit::{Limit, Running};
 use super::parameter;
 use super::server::Door;
 use super::setting;
-use super::statement::{Request, classify};
+use super::statement::{Request, check_size, classify};
 
 /// The statements of one connection.
 #[derive(Clone)]
@@ -61,6 +61,7 @@ impl Statements {
     }
 
     fn parse(&self, sql: &str) -> PgWireResult<Vec<Statement>> {
+        check_size(sql)?;
         self.door.parser.parse(sql).map_err(|e| refuse(state::SYNTAX, e.to_string(), ""))
     }
 
@@ -88,11 +89,13 @@ impl Statements {
 
     /// Plans a reading statement through the engine's read-only gate.
     async fn plan(&self, sql: &str, limit: &Limit) -> PgWireResult<DataFrame> {
-        let planned = Box::pin(async {
-            let session = self.session().await?;
-            session.query(sql).await.map_err(|e| hub_error(&e))
+        let (statements, text) = (self.clone(), sql.to_owned());
+        let planned = self.door.workers.compute(async move {
+            let session = statements.session().await?;
+            session.query(&text).await.map_err(|e| hub_error(&e))
         });
-        let frame = limit.wait(planned).await??;
+        let broken = || refuse(state::INTERNAL, "the statement broke the engine", "");
+        let frame = limit.wait(planned).await?.ok_or_else(broken)??;
         check_tables(frame.logical_plan())?;
         Ok(frame)
     }

@@ -115,7 +115,8 @@ async fn accept(listener: TcpListener, door: Arc<Door>, cancel: CancellationToke
             }
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) if connections.len() < MAX_CONNECTIONS + MAX_WAITING => {
-                    connections.spawn(connection::serve(socket, Arc::clone(&door)));
+                    let served = connection::serve(socket, Arc::clone(&door));
+                    connections.spawn_on(served, door.workers.connections());
                 }
                 Ok(_) => tracing::warn!("the Postgres door is full, a connection was dropped"),
                 Err(error) => {

@@ -6,6 +6,8 @@
 use datafusion::sql::sqlparser::ast::{
     DiscardObject, Reset, Set, Statement, TransactionAccessMode, TransactionMode,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 
 use super::failure::{refuse, state};
@@ -34,6 +36,29 @@ pub(crate) enum Request {
     Deallocate(Option<String>),
     /// Chatter that changes nothing, with the tag to answer.
     Nothing(&'static str),
+}
+
+/// The longest text of a query, in bytes.
+const MAX_BYTES: usize = 1 << 20;
+/// The most words and signs of a query. An expression can be nested half as deep as it has signs,
+/// and what walks through it needs stack for each level; see `execute::STACK`.
+const MAX_TOKENS: usize = 4_000;
+
+/// Refuses text too long or too deep to be handled safely.
+pub(crate) fn check_size(sql: &str) -> PgWireResult<()> {
+    let fits = sql.len() <= MAX_BYTES
+        && Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().map_or(true, |tokens| {
+            let signs = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
+            signs.count() <= MAX_TOKENS
+        });
+    if fits {
+        return Ok(());
+    }
+    Err(refuse(
+        state::TOO_COMPLEX,
+        format!("the statement has more than {MAX_TOKENS} words and signs"),
+        "ask for it in parts, or join a table instead of a long list",
+    ))
 }
 
 /// Classifies a statement, or says why it is refused.
