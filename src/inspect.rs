@@ -152,8 +152,8 @@ fn stream_toml(stream: &StreamSpec) -> String {
     let mut lines = vec![String::new(), "[[streams]]".to_owned()];
     lines.push(format!("name = {}", quote(&stream.name)));
     for (key, value) in stream.options.as_object().into_iter().flatten() {
-        if value.is_string() || value.is_number() || value.is_boolean() {
-            lines.push(format!("{key} = {value}"));
+        if !value.is_null() {
+            lines.push(format!("{key} = {}", toml_value(value)));
         }
     }
     let key: Vec<String> = stream.key.iter().map(|column| quote(column)).collect();
@@ -171,6 +171,27 @@ fn stream_toml(stream: &StreamSpec) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// A JSON value as TOML on one line.
+fn toml_value(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(toml_value).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let entries: Vec<String> = entries
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| {
+                    format!("{} = {}", Value::String(key.clone()), toml_value(value))
+                })
+                .collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        plain => plain.to_string(),
+    }
 }
 
 /// Shows the first rows of a stream, with tagged columns masked.

@@ -1,5 +1,6 @@
 //! Printing: results to stdout as text or JSON, errors to stderr.
-#![allow(clippy::print_stdout, clippy::print_stderr)] // the one place that prints
+
+use std::io::Write;
 
 use arrow::record_batch::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
@@ -38,19 +39,19 @@ impl Printer {
 
     /// One line of a result.
     pub(crate) fn line(&self, text: &str) {
-        println!("{text}");
+        put(&mut std::io::stdout(), text);
     }
 
     /// One line beside the result, for a person who watches.
     pub(crate) fn note(&self, text: &str) {
-        eprintln!("{text}");
+        put(&mut std::io::stderr(), text);
     }
 
     /// A JSON result.
     pub(crate) fn json(&self, value: &Value) {
         match serde_json::to_string_pretty(value) {
-            Ok(text) => println!("{text}"),
-            Err(error) => eprintln!("error: {error}"),
+            Ok(text) => self.line(&text),
+            Err(error) => self.note(&format!("error: {error}")),
         }
     }
 
@@ -65,7 +66,7 @@ impl Printer {
             }
             self.json(&Value::Array(rows));
         } else if batches.iter().any(|batch| batch.num_columns() > 0) {
-            println!("{}", pretty_format_batches(batches)?);
+            self.line(&pretty_format_batches(batches)?.to_string());
         }
         Ok(())
     }
@@ -75,7 +76,7 @@ impl Printer {
         if self.is_json() {
             self.json(&json!({ "faults": faults.0 }));
         }
-        eprint!("{}", language::faults(faults, self.language));
+        self.note(language::faults(faults, self.language).trim_end());
     }
 
     /// An error with its code, hint and, in Chinese, what its code means.
@@ -87,15 +88,24 @@ impl Printer {
                 "message": error.to_string(), "hint": hint,
             }}));
         }
-        eprint!("{}", language::failure(error.code(), &error.to_string(), hint, self.language));
+        let text = language::failure(error.code(), &error.to_string(), hint, self.language);
+        self.note(text.trim_end());
     }
 
     /// What went wrong in a step, indented under it.
     pub(crate) fn step_failure(&self, code: &str, message: &str, hint: Option<&str>) {
         let text = language::failure(code, message, hint, self.language);
         for line in text.lines() {
-            println!("    {line}");
+            self.line(&format!("    {line}"));
         }
+    }
+}
+
+/// Writes a line. A reader that has gone away, as in `huiliu runs | head`, is no fault: the exit
+/// code still says how the work went.
+fn put(to: &mut dyn Write, text: &str) {
+    match writeln!(to, "{text}").and_then(|()| to.flush()) {
+        Ok(()) | Err(_) => {}
     }
 }
 

@@ -12,83 +12,9 @@ use sha2::{Digest, Sha256};
 use crate::hub::{Done, Hub, step};
 use crate::lake;
 
-/// A small city that runs, and a hub that knows how to reach it.
-struct World {
-    hub: Hub,
-    keys: Credentials,
-    env: BTreeMap<&'static str, String>,
-    secrets: BTreeMap<&'static str, String>,
-    _city: RunningCity,
-}
+const WRONG: &str = "wrong-secret-0123456789";
 
 impl World {
-    async fn new(seed: u64) -> Self {
-        let hub = Hub::edited();
-        let folder = hub.city();
-        std::fs::create_dir_all(&folder).unwrap();
-        huiliu_city::generate(&folder, &CityOptions { seed, scale: 0.02 }).await.unwrap();
-        let city = huiliu_city::start(&folder).await.unwrap();
-        let keys = huiliu_city::credentials(&folder).unwrap();
-        let env = BTreeMap::from([
-            ("CITY_FOLDER", folder.display().to_string()),
-            ("PROVINCE_URL", city.province_url.clone()),
-            ("INVESTMENT_URL", city.investment_url.clone()),
-        ]);
-        let secrets = BTreeMap::from([
-            ("province_app_key", keys.province_app_key.clone()),
-            ("province_app_secret", keys.province_app_secret.clone()),
-            ("investment_api_key", keys.investment_api_key.clone()),
-        ]);
-        let world = Self { hub, keys, env, secrets, _city: city };
-        world.write(&world.env, &world.secrets);
-        world
-    }
-
-    fn write(
-        &self,
-        env: &BTreeMap<&'static str, String>,
-        secrets: &BTreeMap<&'static str, String>,
-    ) {
-        for (file, pairs) in [("env", env), ("secrets", secrets)] {
-            let lines: Vec<String> =
-                pairs.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-            std::fs::write(self.hub.data().join(file), lines.concat()).unwrap();
-        }
-    }
-
-    /// Another value for a name of `env` or `secrets`, or none.
-    fn set(&self, name: &str, value: Option<&str>) {
-        let (mut env, mut secrets) = (self.env.clone(), self.secrets.clone());
-        for pairs in [&mut env, &mut secrets] {
-            match value {
-                Some(value) => {
-                    pairs.entry_of(name, value);
-                }
-                None => {
-                    pairs.remove(name);
-                }
-            }
-        }
-        self.write(&env, &secrets);
-    }
-
-    fn mend(&self) {
-        self.write(&self.env, &self.secrets);
-    }
-
-    /// Runs and makes sure that no secret is in what is said.
-    #[track_caller]
-    fn run(&self, arguments: &[&str]) -> Done {
-        let done = self.hub.run(arguments);
-        let keys = &self.keys;
-        for secret in [&keys.province_app_key, &keys.province_app_secret, &keys.investment_api_key]
-        {
-            assert!(!done.said().contains(secret.as_str()), "a secret was printed");
-        }
-        assert!(!done.said().contains(WRONG), "a secret was printed");
-        done
-    }
-
     /// Tables of the lake and stored positions that belong to a system.
     async fn traces(&self, system: &str) -> i64 {
         let mut database = lake::sqlite(&self.hub.database()).await;
@@ -170,19 +96,6 @@ impl World {
     }
 }
 
-/// Sets a value only where the name is known.
-trait EntryOf {
-    fn entry_of(&mut self, name: &str, value: &str);
-}
-
-impl EntryOf for BTreeMap<&'static str, String> {
-    fn entry_of(&mut self, name: &str, value: &str) {
-        if let Some(known) = self.get_mut(name) {
-            value.clone_into(known);
-        }
-    }
-}
-
 struct Fault<'a> {
     system: &'a str,
     owner: &'a str,
@@ -192,8 +105,6 @@ struct Fault<'a> {
     /// What the message or the hint must say.
     words: &'a [&'a str],
 }
-
-const WRONG: &str = "wrong-secret-0123456789";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_secret_stops_its_system_only() {

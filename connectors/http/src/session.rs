@@ -99,6 +99,12 @@ impl Success {
             if found.as_ref() == Some(wanted) {
                 continue;
             }
+            // Many systems answer 200 and put what HTTP would say into their own code.
+            let kind = match found.as_deref() {
+                Some("401") => ErrorKind::Auth,
+                Some("403") => ErrorKind::Permission,
+                _ => ErrorKind::Data,
+            };
             let found = found.map_or_else(
                 || "nothing".to_owned(),
                 |found| format!("`{}`", session.quote(&found).chars().take(40).collect::<String>()),
@@ -109,7 +115,7 @@ impl Success {
             if let Some(words) = words {
                 message.push_str(&format!(", the system says: {}", session.quote(&words)));
             }
-            return Err(Error::new(ErrorKind::Data, "E-REMOTE", message));
+            return Err(Error::new(kind, "E-REMOTE", message));
         }
         Ok(())
     }
