@@ -13,6 +13,8 @@ use crate::work::print_report;
 
 /// How often the schedule is looked at; jobs are to the minute.
 const TICK: Duration = Duration::from_secs(15);
+/// How long a job waits before it looks again whether the data folder is free.
+const BUSY_PAUSE: Duration = Duration::from_secs(2);
 /// How long one statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -65,8 +67,17 @@ async fn run_due(setup: &Setup, hub: &Arc<Hub>, ticker: &Ticker) {
     };
     for job in due {
         tracing::info!(job = job.name, scheduled_at = %job.scheduled_at, "job starts");
-        let cancel = setup.cancel.clone();
-        match hub.run(&job.selector, Some(&job.name), cancel, Arc::new(Silent)).await {
+        let report = loop {
+            let cancel = setup.cancel.clone();
+            match hub.run(&job.selector, Some(&job.name), cancel, Arc::new(Silent)).await {
+                // Its time is claimed, so it waits for the run that somebody started by hand.
+                Err(error) if error.code() == "E-LEASE-BUSY" && !setup.cancel.is_cancelled() => {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                ended => break ended,
+            }
+        };
+        match report {
             Ok(report) => {
                 setup.printer.line(&format!("{} ({})", job.name, job.scheduled_at));
                 print_report(setup.printer, &report);

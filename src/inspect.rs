@@ -17,7 +17,7 @@ use crate::registry::registry;
 use crate::setup::{Failure, Setup};
 
 /// The files of a new project: name, content.
-const TEMPLATE: [(&str, &str); 10] = [
+const TEMPLATE: [(&str, &str); 11] = [
     ("config/hub.toml", include_str!("../config/hub.toml")),
     ("config/calendar/holidays.csv", include_str!("../config/calendar/holidays.csv")),
     ("config/codes/case_status.csv", include_str!("../config/codes/case_status.csv")),
@@ -26,6 +26,7 @@ const TEMPLATE: [(&str, &str); 10] = [
     ("config/codes/done_result_2018.csv", include_str!("../config/codes/done_result_2018.csv")),
     ("config/codes/done_result_2020.csv", include_str!("../config/codes/done_result_2020.csv")),
     ("config/codes/item_type.csv", include_str!("../config/codes/item_type.csv")),
+    ("config/codes/project_state.csv", include_str!("../config/codes/project_state.csv")),
     ("config/codes/use_level.csv", include_str!("../config/codes/use_level.csv")),
     (".gitignore", "/data\n"),
 ];

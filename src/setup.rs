@@ -8,6 +8,7 @@ use huiliu_core::config::{Faults, Resolver};
 use huiliu_core::policy::exit;
 use huiliu_runner::{Hub, HubOptions, LoadFailure, Project};
 use huiliu_sdk::{Error, ErrorKind, SystemClock};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Environment, Global};
@@ -124,21 +125,26 @@ fn read_pairs(file: &Path) -> Result<BTreeMap<String, String>, Error> {
     Ok(pairs)
 }
 
-/// Sets `cancel` on Ctrl-C or SIGTERM and says which exit code that is.
-pub(crate) async fn listen_for_signals(cancel: CancellationToken) -> u8 {
-    let terminated = async {
-        let signal = tokio::signal::unix::SignalKind::terminate();
-        match tokio::signal::unix::signal(signal) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Sets `cancel` on Ctrl-C or SIGTERM and says which exit code that is. It listens from the
+/// moment of the call, not of the first poll: a signal that comes early must not kill.
+pub(crate) fn listen_for_signals(cancel: CancellationToken) -> impl Future<Output = u8> {
+    let interrupted = signal(SignalKind::interrupt());
+    let terminated = signal(SignalKind::terminate());
+    async move {
+        let code = tokio::select! {
+            () = received(interrupted) => exit::INTERRUPTED,
+            () = received(terminated) => exit::TERMINATED,
+        };
+        cancel.cancel();
+        code
+    }
+}
+
+async fn received(signal: std::io::Result<Signal>) {
+    match signal {
+        Ok(mut signal) => {
+            signal.recv().await;
         }
-    };
-    let code = tokio::select! {
-        _ = tokio::signal::ctrl_c() => exit::INTERRUPTED,
-        () = terminated => exit::TERMINATED,
-    };
-    cancel.cancel();
-    code
+        Err(_) => std::future::pending().await,
+    }
 }

@@ -1,18 +1,15 @@
 //! What is wrong is said clearly, stops only what needs it, and leaves nothing half done.
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use huiliu_city::{CityOptions, Credentials, RunningCity};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::hub::{Done, Hub, step};
+use crate::hub::{Hub, step};
 use crate::lake;
-
-const WRONG: &str = "wrong-secret-0123456789";
+use crate::world::{WRONG, World};
 
 impl World {
     /// Tables of the lake and stored positions that belong to a system.
@@ -20,9 +17,12 @@ impl World {
         let mut database = lake::sqlite(&self.hub.database()).await;
         let tables = "select table_name as name from ducklake_table";
         let states = "select system || '_' || stream from huiliu_state";
-        let sql = format!("select count(*) from ({tables} union all {states}) where name like ?");
+        let sql = format!(
+            "select count(*) from ({tables} union all {states}) \
+             where substr(name, 1, length(?1) + 1) = ?1 || '_'"
+        );
         sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .bind(format!("{system}\\_%"))
+            .bind(system)
             .fetch_one(&mut database)
             .await
             .unwrap()
@@ -84,6 +84,8 @@ impl World {
         }
         assert_eq!(step(&report, "pushes", "push.province.cases")["waiting"], 0);
 
+        // Two tables and a position for each stream, which also shows that traces are found.
+        assert!(self.traces(system).await >= 3);
         let state = self.state().await;
         break_it();
         let report = self.run(&["--output", "json", "run"]).expect(4).json();
@@ -143,7 +145,7 @@ async fn a_wrong_api_key_stops_its_system_only() {
     let break_it = || world.set("investment_api_key", Some(WRONG));
     let words = &["/invest/"];
     let (system, owner, code) = ("investment", "省发改委", "E-REMOTE");
-    world.check(Fault { system, owner, code, alone: 3, words }, break_it, || world.mend()).await;
+    world.check(Fault { system, owner, code, alone: 6, words }, break_it, || world.mend()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

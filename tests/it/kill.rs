@@ -9,9 +9,13 @@ use std::time::{Duration, Instant};
 use huiliu_city::CityOptions;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
-use crate::hub::{Hub, copy};
+use crate::hub::{Hub, copy, step};
 use crate::lake::{self, Received};
+use crate::world::World;
 
 const SEED: u64 = 31;
 const KILLS: usize = 20;
@@ -122,4 +126,74 @@ async fn no_outbox_record_waits(hub: &Hub) {
     assert_eq!(lake::number(&mut database, sql).await, 0);
     let sql = "select count(*) - count(distinct record_key) from huiliu_outbox";
     assert_eq!(lake::number(&mut database, sql).await, 0, "a record was queued twice");
+}
+
+/// Passes everything on to the province, but swallows its answer to a push and tells of it.
+async fn forgetful_line(to: String, swallowed: mpsc::UnboundedSender<()>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (hub, _) = listener.accept().await.unwrap();
+            let province = TcpStream::connect(to.trim_start_matches("http://")).await.unwrap();
+            tokio::spawn(pass(hub, province, swallowed.clone()));
+        }
+    });
+    url
+}
+
+async fn pass(mut hub: TcpStream, mut province: TcpStream, swallowed: mpsc::UnboundedSender<()>) {
+    let (mut question, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut is_push = false;
+    loop {
+        tokio::select! {
+            read = hub.read(&mut question) => {
+                let Ok(size @ 1..) = read else { return };
+                is_push |= question[..size].starts_with(b"POST /api/cases/push ");
+                if province.write_all(&question[..size]).await.is_err() { return }
+            }
+            read = province.read(&mut answer) => {
+                let Ok(size @ 1..) = read else { return };
+                if is_push {
+                    // The test may have seen enough.
+                    swallowed.send(()).ok();
+                } else if hub.write_all(&answer[..size]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_whose_answer_died_with_the_hub_are_at_the_province_once() {
+    let world = World::new(51).await;
+    let (swallowed, mut answers) = mpsc::unbounded_channel();
+    let line = forgetful_line(world.city.province_url.clone(), swallowed).await;
+    world.set("PROVINCE_URL", Some(&line));
+    let mut command = world.hub.command(&["run"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
+    tokio::select! {
+        answer = answers.recv() => answer.unwrap(),
+        ended = child.wait() => panic!("it ended before it pushed: {ended:?}"),
+    }
+    child.start_kill().unwrap();
+    assert_eq!(child.wait().await.unwrap().signal(), Some(9));
+
+    let sent = lake::received(&world.hub.city()).await;
+    assert!(sent.records > 10, "{sent:?}");
+    let mut database = lake::sqlite(&world.hub.database()).await;
+    let waiting = "select count(*) from huiliu_outbox where state = 'waiting'";
+    assert_eq!(lake::number(&mut database, waiting).await, sent.records);
+
+    world.mend();
+    let report = world.run(&["--output", "json", "run"]).expect(0).json();
+    let push = step(&report, "pushes", "push.province.cases");
+    assert_eq!(push["accepted"].as_i64(), Some(sent.accepted), "{push}");
+    assert_eq!(push["rejected"].as_i64(), Some(sent.rejected), "{push}");
+    assert_eq!(push["waiting"], 0, "{push}");
+    assert_eq!(lake::received(&world.hub.city()).await, sent);
+    assert_eq!(sent.records, sent.cases);
+    no_outbox_record_waits(&world.hub).await;
 }

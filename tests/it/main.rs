@@ -8,4 +8,6 @@ mod kill;
 mod lake;
 mod schema;
 mod serve;
+mod stop;
 mod structure;
+mod world;

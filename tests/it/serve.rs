@@ -1,12 +1,12 @@
 //! `huiliu serve`: SQL over the Postgres wire, with a token, until a signal.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::hub::Hub;
+use crate::stop::terminate;
 
 /// The running service and how to get in.
 struct Service {
@@ -68,10 +68,5 @@ async fn psql_lists_the_tables_shows_a_figure_and_sigterm_ends_it() {
     let write = service.psql(&service.token, "delete from metrics.figures").await.unwrap_err();
     assert!(write.contains("ERROR"), "{write}");
 
-    let pid = service.process.id().unwrap().to_string();
-    let kill = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().await;
-    assert!(kill.unwrap().success());
-    let ended = tokio::time::timeout(Duration::from_secs(5), service.process.wait()).await;
-    let status = ended.expect("still there five seconds after SIGTERM").unwrap();
-    assert_eq!(status.code(), Some(143));
+    assert_eq!(terminate(&mut service.process).await, Some(143));
 }

@@ -1,83 +1,85 @@
 //! A small city that runs in the test, and a hub that knows how to reach it.
 
-use std::collections::BTreeMap;
-
-use huiliu_city::{CityOptions, Credentials, RunningCity};
+use huiliu_city::{CityOptions, RunningCity};
 
 use crate::hub::{Done, Hub};
 
-/// A small city that runs, and a hub that knows how to reach it.
-struct World {
-    hub: Hub,
-    keys: Credentials,
-    env: BTreeMap<&'static str, String>,
-    secrets: BTreeMap<&'static str, String>,
-    _city: RunningCity,
+/// A credential that opens nothing.
+pub(crate) const WRONG: &str = "wrong-secret-0123456789";
+
+/// One `NAME=value` line of a file in the data folder.
+#[derive(Clone)]
+struct Reference {
+    file: &'static str,
+    name: &'static str,
+    value: String,
+}
+
+/// A city and a hub beside it.
+pub(crate) struct World {
+    pub(crate) hub: Hub,
+    pub(crate) city: RunningCity,
+    references: Vec<Reference>,
 }
 
 impl World {
-    async fn new(seed: u64) -> Self {
+    /// The city of `seed`, small; the hub has read nothing yet.
+    pub(crate) async fn new(seed: u64) -> Self {
         let hub = Hub::edited();
         let folder = hub.city();
         std::fs::create_dir_all(&folder).unwrap();
         huiliu_city::generate(&folder, &CityOptions { seed, scale: 0.02 }).await.unwrap();
         let city = huiliu_city::start(&folder).await.unwrap();
         let keys = huiliu_city::credentials(&folder).unwrap();
-        let env = BTreeMap::from([
-            ("CITY_FOLDER", folder.display().to_string()),
-            ("PROVINCE_URL", city.province_url.clone()),
-            ("INVESTMENT_URL", city.investment_url.clone()),
-        ]);
-        let secrets = BTreeMap::from([
-            ("province_app_key", keys.province_app_key.clone()),
-            ("province_app_secret", keys.province_app_secret.clone()),
-            ("investment_api_key", keys.investment_api_key.clone()),
-        ]);
-        let world = Self { hub, keys, env, secrets, _city: city };
-        world.write(&world.env, &world.secrets);
+        let references = [
+            ("env", "CITY_FOLDER", folder.display().to_string()),
+            ("env", "PROVINCE_URL", city.province_url.clone()),
+            ("env", "INVESTMENT_URL", city.investment_url.clone()),
+            ("secrets", "province_app_key", keys.province_app_key),
+            ("secrets", "province_app_secret", keys.province_app_secret),
+            ("secrets", "investment_api_key", keys.investment_api_key),
+        ];
+        let references =
+            references.into_iter().map(|(file, name, value)| Reference { file, name, value });
+        let world = Self { hub, city, references: references.collect() };
+        world.mend();
         world
     }
 
-    fn write(
-        &self,
-        env: &BTreeMap<&'static str, String>,
-        secrets: &BTreeMap<&'static str, String>,
-    ) {
-        for (file, pairs) in [("env", env), ("secrets", secrets)] {
-            let lines: Vec<String> =
-                pairs.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    /// Another value for one reference, or none; all others as they should be.
+    pub(crate) fn set(&self, name: &str, value: Option<&str>) {
+        let mut references = self.references.clone();
+        match value {
+            None => references.retain(|reference| reference.name != name),
+            Some(value) => {
+                let found = references.iter_mut().find(|reference| reference.name == name);
+                value.clone_into(&mut found.unwrap().value);
+            }
+        }
+        self.write(&references);
+    }
+
+    /// All references as they should be.
+    pub(crate) fn mend(&self) {
+        self.write(&self.references);
+    }
+
+    fn write(&self, references: &[Reference]) {
+        for file in ["env", "secrets"] {
+            let lines: Vec<String> = references
+                .iter()
+                .filter(|reference| reference.file == file)
+                .map(|reference| format!("{}={}\n", reference.name, reference.value))
+                .collect();
             std::fs::write(self.hub.data().join(file), lines.concat()).unwrap();
         }
     }
 
-    /// Another value for a name of `env` or `secrets`, or none.
-    fn set(&self, name: &str, value: Option<&str>) {
-        let (mut env, mut secrets) = (self.env.clone(), self.secrets.clone());
-        for pairs in [&mut env, &mut secrets] {
-            match value {
-                Some(value) => {
-                    pairs.entry_of(name, value);
-                }
-                None => {
-                    pairs.remove(name);
-                }
-            }
-        }
-        self.write(&env, &secrets);
-    }
-
-    fn mend(&self) {
-        self.write(&self.env, &self.secrets);
-    }
-
-    /// Runs and makes sure that no secret is in what is said.
-    #[track_caller]
-    fn run(&self, arguments: &[&str]) -> Done {
+    /// Runs the program and makes sure that no secret is in what it says.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
         let done = self.hub.run(arguments);
-        let keys = &self.keys;
-        for secret in [&keys.province_app_key, &keys.province_app_secret, &keys.investment_api_key]
-        {
-            assert!(!done.said().contains(secret.as_str()), "a secret was printed");
+        for reference in self.references.iter().filter(|reference| reference.file == "secrets") {
+            assert!(!done.said().contains(&reference.value), "{} was printed", reference.name);
         }
         assert!(!done.said().contains(WRONG), "a secret was printed");
         done

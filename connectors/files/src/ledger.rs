@@ -31,7 +31,7 @@ impl Ledger {
                 "E-STATE",
                 format!("checkpoint of version {} cannot be read", checkpoint.version),
             )
-            .hint("reset the stream's state to read it from the start")
+            .hint("give the stream a new name in its system file to read it from the start")
         };
         if checkpoint.version != VERSION {
             return Err(unknown());

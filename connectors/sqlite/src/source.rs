@@ -300,8 +300,8 @@ async fn newest(
             format!("the greatest `{cursor}` lies before the one that was already read"),
         )
         .hint(
-            "the source was restored or its rows were deleted; ask its owner, then reset the \
-             stream's state to read it from the start",
+            "the source was restored or its rows were deleted; ask its owner, then give the \
+             stream a new name in its system file to read it from the start",
         ));
     }
     Mark::of_row(&row, 0)

@@ -59,7 +59,7 @@ pub mod exit {
 /// Whether a system could not be reached or did not let us in, as against a fault of its data,
 /// of ours, or of the hub's own disk.
 pub fn is_not_ready(error: &Error) -> bool {
-    let local = ["E-DISK-", "E-STORE", "E-LAKE-", "E-LOCK", "E-DATA"];
+    let local = ["E-DISK-FULL", "E-STORE", "E-LAKE-IO", "E-LAKE-TORN", "E-LOCK", "E-DATA"];
     if local.iter().any(|code| error.code().starts_with(code)) {
         return false;
     }

@@ -140,26 +140,19 @@ impl Run {
                 (step, result)
             });
         }
-        let mut ended = Vec::new();
         while let Some(joined) = tasks.join_next().await {
-            match joined {
-                Ok(outcome) => ended.push(outcome),
+            let (step, result) = joined.unwrap_or_else(|error| {
                 // A panic in one stream must not take the others with it.
-                Err(error) => {
-                    tracing::error!(%error, "a stream's task ended early");
-                    let step = self.hub.new_step(self.run_id, "stream", "stream");
-                    let error = Error::new(
-                        ErrorKind::Internal,
-                        "E-PANIC",
-                        "a connector failed in an unforeseen way",
-                    )
-                    .hint("please report it with the log of this run");
-                    ended.push((step, Err(error)));
-                }
-            }
-        }
-        ended.sort_by(|a, b| a.0.node.cmp(&b.0.node));
-        for (step, result) in ended {
+                tracing::error!(%error, "a stream's task ended early");
+                let step = self.hub.new_step(self.run_id, "stream", "stream");
+                let error = Error::new(
+                    ErrorKind::Internal,
+                    "E-PANIC",
+                    "a connector failed in an unforeseen way",
+                )
+                .hint("please report it with the log of this run");
+                (step, Err(error))
+            });
             match result {
                 Ok(step) => {
                     let still = step.balance.written == 0 && step.balance.deleted == 0;
@@ -173,6 +166,7 @@ impl Run {
                 Err(error) => self.fail(step, &error).await?,
             }
         }
+        self.steps.sort_by(|a, b| a.node.cmp(&b.node));
         Ok(())
     }
 
@@ -304,6 +298,10 @@ async fn stream_step(
         .get(system)
         .ok_or_else(|| Error::internal("a stream of an unknown system"))?;
     let owned = |error: Error| {
+        // Nobody there has to answer for a stop that was asked for here.
+        if error.kind() == ErrorKind::Cancelled {
+            return error.context(node);
+        }
         let config = &system.config;
         let hint = error.hint_text().unwrap_or_default();
         let hint = format!(

@@ -98,7 +98,7 @@ impl Tx {
                 "E-TABLE-ID",
                 format!("{}.{}: the lake table was made anew", next.system, next.stream),
             )
-            .hint("reset the stream's state to read it from the start"));
+            .hint("give the stream a new name in its system file to read it from the start"));
         }
         let checkpoint = next
             .checkpoint
