@@ -41,7 +41,12 @@ pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
         "building the simulated city; it is calibrated to the 2018 report and proves the arithmetic, not the city",
         "正在生成仿真城市（按 2018 年报告校准，用于验证计算与机制，并非真实数据）",
     ));
-    huiliu_city::generate(&folder, &CityOptions { seed: args.seed, scale: args.scale }).await?;
+    let options = CityOptions { seed: args.seed, scale: args.scale };
+    tokio::select! {
+        // What is half made stays marked as such and is made anew by the next demo.
+        () = setup.cancel.cancelled() => return Err(Error::cancelled().into()),
+        made = huiliu_city::generate(&folder, &options) => made?,
+    }
     let built = began.elapsed();
     let city = huiliu_city::start(&folder).await?;
     write_connections(&setup.data, &folder, &city)?;

@@ -58,6 +58,8 @@ fn main() -> ExitCode {
         }
         code
     });
+    // Work that was told to stop and is on a blocking thread must not hold the exit up.
+    runtime.shutdown_background();
     ExitCode::from(code)
 }
 

@@ -115,7 +115,11 @@ impl Success {
             if let Some(words) = words {
                 message.push_str(&format!(", the system says: {}", session.quote(&words)));
             }
-            return Err(Error::new(kind, "E-REMOTE", message));
+            let error = Error::new(kind, "E-REMOTE", message);
+            return Err(match kind {
+                ErrorKind::Data => error,
+                _ => error.hint("check the credentials in the system file's [auth]"),
+            });
         }
         Ok(())
     }

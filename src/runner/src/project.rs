@@ -36,6 +36,26 @@ pub struct System {
     pub endpoint: Option<Arc<dyn Endpoint>>,
 }
 
+impl System {
+    /// `error` of `node` with the words that say whom to ask.
+    pub(crate) fn blame(&self, node: &str, error: Error) -> Error {
+        // Nobody there has to answer for a stop that was asked for here.
+        if error.kind() == huiliu_sdk::ErrorKind::Cancelled {
+            return error.context(node);
+        }
+        let config = &self.config;
+        let hint = error.hint_text().unwrap_or_default();
+        let hint = format!(
+            "{hint}{}{} answers for {} ({})",
+            if hint.is_empty() { "" } else { "; " },
+            config.owner,
+            config.title,
+            config.file.display()
+        );
+        error.context(node).hint(hint)
+    }
+}
+
 /// A project that is complete and valid.
 pub struct Project {
     /// Its folder.

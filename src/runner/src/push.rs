@@ -41,9 +41,10 @@ impl Hub {
         if store.waiting(system_id, push, 0, 1).await?.is_empty() {
             return Ok((step, false));
         }
-        let endpoint = system.endpoint.as_ref().ok_or_else(|| not_ready(system))?;
+        let endpoint =
+            system.endpoint.as_ref().ok_or_else(|| system.blame(node, not_ready(system)))?;
         let request = WriteRequest { push: StreamId::new(push) };
-        let mut sink = endpoint.sink(cx, request).await.map_err(|e| e.context(node))?;
+        let mut sink = endpoint.sink(cx, request).await.map_err(|e| system.blame(node, e))?;
         for pass in 0..PASSES {
             let mut after = 0;
             let mut unknown = 0;
@@ -58,7 +59,7 @@ impl Hub {
                 unknown += self
                     .send_batch(cx, sink.as_mut(), push, &rows, &mut step)
                     .await
-                    .map_err(|e| e.context(node))?;
+                    .map_err(|e| system.blame(node, e))?;
                 cx.check()?;
             }
             if unknown == 0 {

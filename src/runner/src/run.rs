@@ -297,24 +297,8 @@ async fn stream_step(
         .systems
         .get(system)
         .ok_or_else(|| Error::internal("a stream of an unknown system"))?;
-    let owned = |error: Error| {
-        // Nobody there has to answer for a stop that was asked for here.
-        if error.kind() == ErrorKind::Cancelled {
-            return error.context(node);
-        }
-        let config = &system.config;
-        let hint = error.hint_text().unwrap_or_default();
-        let hint = format!(
-            "{hint}{}{} answers for {} ({})",
-            if hint.is_empty() { "" } else { "; " },
-            config.owner,
-            config.title,
-            config.file.display()
-        );
-        error.context(node).hint(hint)
-    };
     if system.endpoint.is_none() {
-        return Err(owned(not_ready(system)));
+        return Err(system.blame(node, not_ready(system)));
     }
     let mut attempt = 1;
     loop {
@@ -326,7 +310,7 @@ async fn stream_step(
                 policy::NextStep::Retry(_) if error.code() == "E-LAKE-CONFLICT" && attempt < 3 => {
                     attempt += 1;
                 }
-                _ => return Err(owned(error)),
+                _ => return Err(system.blame(node, error)),
             },
         }
     }

@@ -205,14 +205,14 @@ async fn a_statement_that_takes_too_long_is_cancelled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_never_pauses_stops_nobody_else() {
-    let world = World::with_timeout(Duration::from_secs(2)).await;
+    let world = World::with_timeout(Duration::from_secs(5)).await;
     let busy = "select count(*) from generate_series(1, 200000) a, \
                 generate_series(1, 200000) b where a.value * b.value = -1";
     let began = Instant::now();
     let (refusal, other) = tokio::join!(world.refusal(busy), world.rows("select 1"));
     assert!(refusal.contains("57014"), "{refusal}");
     assert_eq!(other, "1");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test(flavor = "multi_thread")]
