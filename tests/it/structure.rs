@@ -227,3 +227,17 @@ fn no_test_is_skipped_waits_for_luck_or_is_left_open() {
         }
     }
 }
+
+#[test]
+fn the_hub_never_reads_the_citys_truth() {
+    let mut named_in_the_city = false;
+    for path in all_rust_files() {
+        let shown = path.strip_prefix(root()).unwrap();
+        let names_it = std::fs::read_to_string(&path).unwrap().contains("truth.json");
+        let in_city = shown.starts_with("src/city");
+        named_in_the_city |= names_it && in_city;
+        let in_tests = shown.components().any(|part| part.as_os_str() == "tests");
+        assert!(!names_it || in_city || in_tests, "{} names the city's truth", shown.display());
+    }
+    assert!(named_in_the_city, "the city's truth was not found where it is written");
+}
