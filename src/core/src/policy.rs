@@ -56,11 +56,16 @@ pub mod exit {
     pub const TERMINATED: u8 = 143;
 }
 
+/// Whether the fault lies with the hub's own disk or database, and with no system.
+pub fn is_local(error: &Error) -> bool {
+    let local = ["E-DISK-FULL", "E-STORE", "E-LAKE-IO", "E-LAKE-TORN", "E-LOCK", "E-DATA"];
+    local.iter().any(|code| error.code().starts_with(code))
+}
+
 /// Whether a system could not be reached or did not let us in, as against a fault of its data,
 /// of ours, or of the hub's own disk.
 pub fn is_not_ready(error: &Error) -> bool {
-    let local = ["E-DISK-FULL", "E-STORE", "E-LAKE-IO", "E-LAKE-TORN", "E-LOCK", "E-DATA"];
-    if local.iter().any(|code| error.code().starts_with(code)) {
+    if is_local(error) {
         return false;
     }
     matches!(

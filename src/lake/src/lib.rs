@@ -85,6 +85,12 @@ pub(crate) fn parquet_error(
     path: &Path,
     error: parquet::errors::ParquetError,
 ) -> Error {
+    // A full disk reaches us wrapped, and is no damage to the file.
+    if let parquet::errors::ParquetError::External(inner) = &error
+        && let Some(code) = inner.downcast_ref::<std::io::Error>().and_then(|e| e.raw_os_error())
+    {
+        return io_error(action, path, std::io::Error::from_raw_os_error(code));
+    }
     Error::new(
         ErrorKind::Internal,
         "E-LAKE-TORN",
@@ -92,4 +98,20 @@ pub(crate) fn parquet_error(
     )
     .hint("if the file is damaged, restore the data folder from a backup")
     .cause(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_not_taken_for_a_damaged_file() {
+        const NO_SPACE: i32 = 28;
+        let inner = std::io::Error::from_raw_os_error(NO_SPACE);
+        let wrapped = parquet::errors::ParquetError::External(Box::new(inner));
+        let error = parquet_error("write", Path::new("x.parquet"), wrapped);
+        assert_eq!(error.code(), "E-DISK-FULL");
+        let damaged = parquet::errors::ParquetError::General("bad magic".into());
+        assert_eq!(parquet_error("read", Path::new("x.parquet"), damaged).code(), "E-LAKE-TORN");
+    }
 }

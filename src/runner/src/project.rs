@@ -13,6 +13,7 @@ use huiliu_core::config::{
 };
 use huiliu_core::graph::{Graph, Node, NodeKind};
 use huiliu_core::model::{Metric, Model, ModelKind};
+use huiliu_core::policy;
 use huiliu_engine::Pipelines;
 use huiliu_sdk::{Connector, Endpoint, Error};
 use sha2::{Digest, Sha256};
@@ -39,8 +40,8 @@ pub struct System {
 impl System {
     /// `error` of `node` with the words that say whom to ask.
     pub(crate) fn blame(&self, node: &str, error: Error) -> Error {
-        // Nobody there has to answer for a stop that was asked for here.
-        if error.kind() == huiliu_sdk::ErrorKind::Cancelled {
+        // Nobody there has to answer for a stop that was asked for here, or for our own disk.
+        if error.kind() == huiliu_sdk::ErrorKind::Cancelled || policy::is_local(&error) {
             return error.context(node);
         }
         let config = &self.config;
