@@ -2,10 +2,18 @@
 
 use huiliu_connector_files::FilesConnector;
 use huiliu_connector_http::HttpConnector;
+use huiliu_connector_mysql::MySqlConnector;
+use huiliu_connector_postgres::PostgresConnector;
 use huiliu_connector_sqlite::SqliteConnector;
 use huiliu_runner::Registry;
 
 /// The connectors this program was built with.
 pub(crate) fn registry() -> Registry {
-    Registry(vec![Box::new(FilesConnector), Box::new(HttpConnector), Box::new(SqliteConnector)])
+    Registry(vec![
+        Box::new(FilesConnector),
+        Box::new(HttpConnector),
+        Box::new(MySqlConnector),
+        Box::new(PostgresConnector),
+        Box::new(SqliteConnector),
+    ])
 }

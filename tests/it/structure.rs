@@ -29,7 +29,17 @@ const MAY_USE: [(&str, &[&str]); 9] = [
 
 /// Dependencies that only some crates may have.
 const RESERVED: [(&str, &[&str]); 5] = [
-    ("sqlx", &["huiliu-store", "huiliu-lake", "huiliu-city", "huiliu-connector-sqlite"]),
+    (
+        "sqlx",
+        &[
+            "huiliu-store",
+            "huiliu-lake",
+            "huiliu-city",
+            "huiliu-connector-sqlite",
+            "huiliu-connector-postgres",
+            "huiliu-connector-mysql",
+        ],
+    ),
     ("datafusion", &["huiliu-lake", "huiliu-engine", "huiliu-serve"]),
     ("datafusion-ducklake", &["huiliu-lake"]),
     ("datafusion-postgres", &["huiliu-serve"]),

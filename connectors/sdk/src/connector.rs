@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::{Checkpoint, ColumnSpec, Cx, Error, Event, Result, Sink, StreamId, StreamSettings};
+use crate::{
+    Checkpoint, ColumnSpec, Cx, Error, Event, LoadMode, Loader, Result, Sink, StreamId,
+    StreamSettings,
+};
 
 /// What a kind of connector can do; the hub refuses the rest before anything runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -23,6 +27,8 @@ pub struct Capabilities {
     pub sink: bool,
     /// A record sent twice under one key has one effect.
     pub idempotent_sink: bool,
+    /// Writes whole tables at once.
+    pub loader: bool,
 }
 
 /// What a kind of connector is.
@@ -180,6 +186,17 @@ pub struct WriteRequest {
     pub push: StreamId,
 }
 
+/// A whole table to write.
+#[derive(Debug, Clone)]
+pub struct LoadRequest {
+    /// The push.
+    pub push: StreamId,
+    /// The columns of the batches that follow.
+    pub schema: SchemaRef,
+    /// What happens to rows the target has.
+    pub mode: LoadMode,
+}
+
 /// One configured system.
 #[async_trait]
 pub trait Endpoint: Send + Sync {
@@ -199,6 +216,11 @@ pub trait Endpoint: Send + Sync {
     /// Starts writing.
     async fn sink(&self, _cx: &Cx, _request: WriteRequest) -> Result<Box<dyn Sink>> {
         Err(Error::unsupported("writing"))
+    }
+
+    /// Starts writing a whole table.
+    async fn loader(&self, _cx: &Cx, _request: LoadRequest) -> Result<Box<dyn Loader>> {
+        Err(Error::unsupported("writing whole tables"))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Clock, Error, Result, SystemClock};
@@ -21,6 +22,25 @@ impl Default for BatchLimits {
     }
 }
 
+/// Protects a source: whoever wants to bother it passes here first.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    /// Waits until one more request (an HTTP request, a statement that reads or writes rows) may
+    /// be sent.
+    async fn request(&self) -> Result<()>;
+}
+
+/// A gate that lets everybody through.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenGate;
+
+#[async_trait]
+impl Gate for OpenGate {
+    async fn request(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// The context of one call into a connector.
 #[derive(Clone)]
 pub struct Cx {
@@ -30,6 +50,8 @@ pub struct Cx {
     pub cancel: CancellationToken,
     /// The size of the batches the caller wants.
     pub limits: BatchLimits,
+    /// The limits of the system, shared by all who use it.
+    pub gate: Arc<dyn Gate>,
 }
 
 impl Cx {
@@ -39,6 +61,17 @@ impl Cx {
             clock: Arc::new(SystemClock),
             cancel: CancellationToken::new(),
             limits: BatchLimits::default(),
+            gate: Arc::new(OpenGate),
+        }
+    }
+
+    /// Waits until the system may be sent one more request; ends early when the caller asks to
+    /// stop. Connectors call this before each request, and before each statement on rows.
+    pub async fn request(&self) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Error::cancelled()),
+            passed = self.gate.request() => passed,
         }
     }
 

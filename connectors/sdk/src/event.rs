@@ -71,7 +71,8 @@ pub struct Rejected {
     pub code: &'static str,
     /// Why, without the value.
     pub reason: String,
-    /// The original bytes; the hub stores them encrypted.
+    /// The row as it came, by [`crate::original`], so that it can be tried again later. The hub
+    /// stores it encrypted.
     pub raw: Vec<u8>,
 }
 
@@ -127,6 +128,10 @@ pub enum Event {
     Schema(StreamId, SchemaRef),
     /// Rows.
     Rows(Rows),
+    /// Keys the source holds now, for `deletes = "key_scan"` of a stream that is not read whole:
+    /// a batch of the key columns under their names. Keys of all batches before the stream's end
+    /// together are all keys there are.
+    Keys(StreamId, RecordBatch),
     /// Everything before this may be committed.
     Checkpoint(Checkpoint),
     /// The stream has no more rows now.

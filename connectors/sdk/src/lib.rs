@@ -10,6 +10,7 @@ mod connector;
 mod cx;
 mod error;
 mod event;
+mod original;
 mod relay;
 mod rows;
 mod settings;
@@ -18,13 +19,14 @@ mod sink;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use column::{ColumnSpec, ColumnType, DeclaredColumn, parse_type};
 pub use connector::{
-    Capabilities, ConfigError, ConfigErrors, Connector, Endpoint, Probe, RawConfig, RawPush,
-    RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, WriteRequest,
+    Capabilities, ConfigError, ConfigErrors, Connector, Endpoint, LoadRequest, Probe, RawConfig,
+    RawPush, RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, WriteRequest,
 };
-pub use cx::{BatchLimits, Cx};
+pub use cx::{BatchLimits, Cx, Gate, OpenGate};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Checkpoint, Event, Op, Ops, Rejected, Rows, Scope, StreamId};
+pub use original::{OriginalValue, original, read_original};
 pub use relay::Relay;
 pub use rows::{Cell, RowBuilder, RowError};
-pub use settings::{Deletes, ReadMode, StreamSettings, WriteMode};
-pub use sink::{Outcome, Receipt, Sink, WriteBatch};
+pub use settings::{Contract, Deletes, Policy, ReadMode, StreamSettings, WriteMode};
+pub use sink::{LoadMode, Loader, Outcome, Receipt, Sink, WriteBatch};

@@ -46,10 +46,57 @@ pub enum Deletes {
     /// Nothing.
     #[default]
     Ignore,
-    /// The source marks them itself.
+    /// The source marks them itself, in the column that `deleted` names.
     Soft,
     /// All keys are compared at the end of a complete read.
     KeyScan,
+}
+
+/// What happens when the data are not what was agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// The lake follows the source.
+    Evolve,
+    /// The stream stops before anything is committed.
+    Freeze,
+    /// The rows concerned go to quarantine.
+    Quarantine,
+}
+
+/// The contract of a stream: what is agreed about its columns, their types and its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// A column that is new or gone. `quarantine` sets aside rows with a value in a new column.
+    /// Default: evolve.
+    #[serde(default = "evolve")]
+    pub columns: Policy,
+    /// A column whose type changed. `evolve` follows a wider type; a narrower or other one always
+    /// stops. `quarantine` sets aside rows whose value does not fit the old type. Default: freeze.
+    #[serde(default = "freeze")]
+    pub types: Policy,
+    /// A row that does not fit its columns. `evolve` is no choice here. Default: quarantine.
+    #[serde(default = "quarantine")]
+    pub rows: Policy,
+}
+
+fn evolve() -> Policy {
+    Policy::Evolve
+}
+
+fn freeze() -> Policy {
+    Policy::Freeze
+}
+
+fn quarantine() -> Policy {
+    Policy::Quarantine
+}
+
+impl Default for Contract {
+    fn default() -> Self {
+        Self { columns: evolve(), types: freeze(), rows: quarantine() }
+    }
 }
 
 /// The settings of one stream that mean the same for every connector.
@@ -75,6 +122,21 @@ pub struct StreamSettings {
     /// What happens to rows that are gone from the source.
     #[serde(default)]
     pub deletes: Deletes,
+    /// The column that marks a row as deleted at the source, for `deletes = "soft"`: true, or not
+    /// zero, or (for a time) not null.
+    #[serde(default)]
+    pub deleted: Option<String>,
+    /// Columns that say which rows belong together as one case. A read that delivers rows of a
+    /// case delivers all of them; rows of it that the lake has and the read has not are deleted.
+    #[serde(default)]
+    pub group: Vec<String>,
+    /// A column whose greater value is the newer row of a key, such as `dataver`. A row that is
+    /// older than what the lake holds goes straight to history.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// What is agreed about columns, types and rows.
+    #[serde(default)]
+    pub contract: Contract,
     /// Zone of the source's timestamps without zone, such as `Asia/Shanghai`.
     #[serde(default)]
     pub zone: Option<String>,

@@ -6,6 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cx, Error, Result, StreamId};
 
+/// How a whole table is written to a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadMode {
+    /// Rows are added.
+    Append,
+    /// Rows replace those of the same key; others stay.
+    Upsert,
+    /// The target's table becomes what is sent.
+    Replace,
+}
+
 /// What became of one record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
@@ -57,4 +69,15 @@ pub trait Sink: Send {
     async fn lookup(&mut self, _cx: &Cx, _idempotency_keys: &[String]) -> Result<Receipt> {
         Err(Error::unsupported("looking up what the target has"))
     }
+}
+
+/// Writes one whole table to a system, in one transaction there. Dropped before
+/// [`Loader::finish`], it leaves the target as it was.
+#[async_trait]
+pub trait Loader: Send {
+    /// Sends rows; nothing of them is visible yet.
+    async fn write(&mut self, cx: &Cx, batch: RecordBatch) -> Result<()>;
+
+    /// Makes all rows visible at once and says how many there were.
+    async fn finish(self: Box<Self>, cx: &Cx) -> Result<u64>;
 }

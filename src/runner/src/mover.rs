@@ -139,6 +139,7 @@ impl Mover<'_> {
                     self.take(rows).await?;
                     progress.rows(&self.step.node, self.rows_so_far());
                 }
+                Event::Keys(..) => return Err(Error::unsupported("comparing keys")),
                 Event::Checkpoint(next) => {
                     checkpoint = Some(next);
                     if self.staged_rows >= COMMIT_ROWS {

@@ -1,0 +1,106 @@
+//! Rows that did not fit, in the one form in which they are kept and tried again.
+
+use serde_json::{Map, Value};
+
+use crate::Cell;
+
+/// The key under which bytes that are not text are kept.
+const HEX: &str = "hex";
+
+/// A row as it came: a JSON object of its columns. Numbers and times are kept as text, exactly as
+/// the source wrote them; bytes that are no UTF-8 as `{"hex": "..."}`.
+pub fn original<'a>(values: impl IntoIterator<Item = (&'a str, Cell<'a>)>) -> Vec<u8> {
+    let mut row = Map::new();
+    for (name, cell) in values {
+        let value = match cell {
+            Cell::Null => Value::Null,
+            Cell::Text(text) => text.into(),
+            Cell::Int(number) => number.to_string().into(),
+            Cell::Float(number) => number.to_string().into(),
+            Cell::Bool(value) => value.into(),
+            Cell::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => text.into(),
+                Err(_) => Value::Object(Map::from_iter([(HEX.to_owned(), hex(bytes).into())])),
+            },
+        };
+        row.insert(name.to_owned(), value);
+    }
+    Value::Object(row).to_string().into_bytes()
+}
+
+/// The columns of a row that [`original`] kept; `None` when it is of another form, as rows are
+/// that could not be told apart into columns.
+pub fn read_original(raw: &[u8]) -> Option<Vec<(String, OriginalValue)>> {
+    let Ok(Value::Object(row)) = serde_json::from_slice(raw) else { return None };
+    row.into_iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Value::Null => OriginalValue::Null,
+                Value::Bool(value) => OriginalValue::Bool(value),
+                Value::String(text) => OriginalValue::Text(text),
+                Value::Object(bytes) => OriginalValue::Bytes(unhex(bytes.get(HEX)?.as_str()?)?),
+                Value::Number(_) | Value::Array(_) => return None,
+            };
+            Some((name, value))
+        })
+        .collect()
+}
+
+/// One value of a row that was kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum OriginalValue {
+    /// No value.
+    Null,
+    /// Text, or a number or time as text.
+    Text(String),
+    /// A truth value.
+    Bool(bool),
+    /// Bytes that are no text.
+    Bytes(Vec<u8>),
+}
+
+impl OriginalValue {
+    /// The value as a source would give it.
+    pub fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Text(text) => Cell::Text(text),
+            Self::Bool(value) => Cell::Bool(*value),
+            Self::Bytes(bytes) => Cell::Bytes(bytes),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_comes_back_as_it_was() {
+        let bytes = [0xff_u8, 0x00];
+        let raw = original([
+            ("id", Cell::Int(9_007_199_254_740_993)),
+            ("name", Cell::Text("王\"芳")),
+            ("gone", Cell::Null),
+            ("raw", Cell::Bytes(&bytes)),
+            ("ok", Cell::Bool(true)),
+        ]);
+        let back = read_original(&raw).unwrap_or_default();
+        assert_eq!(back.len(), 5);
+        assert!(back[0].1 == OriginalValue::Text("9007199254740993".into()));
+        assert!(back[1].1.cell() == Cell::Text("王\"芳"));
+        assert!(back[3].1 == OriginalValue::Bytes(bytes.to_vec()));
+        assert!(read_original(b"1,2,3").is_none());
+    }
+}
