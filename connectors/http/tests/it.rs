@@ -138,6 +138,7 @@ async fn read_from(
                 read.rejected.append(&mut rows.rejected);
                 read.rows.push(rows);
             }
+            Event::Keys(..) => panic!("nobody asked for keys"),
             Event::Checkpoint(checkpoint) => read.checkpoint = Some(checkpoint),
             Event::End { complete, .. } => {
                 assert!(read.checkpoint.is_some(), "an end before its checkpoint");

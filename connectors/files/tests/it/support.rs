@@ -160,6 +160,7 @@ pub(crate) async fn read(
                 outcome.rejected.extend(rows.rejected);
                 outcome.batches.push(rows.batch);
             }
+            Event::Keys(..) => panic!("nobody asked for keys"),
             Event::Checkpoint(checkpoint) => {
                 let rows = outcome.len() + outcome.rejected.len();
                 outcome.checkpoints.push((rows, checkpoint));
