@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion_ducklake::ColumnStat;
 use datafusion_ducklake::stats_collect::{accumulate_nan_flags, compute_column_stats};
@@ -17,7 +17,8 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::arrow_writer::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use crate::{LakeTable, io_error, parquet_error, storage_batch};
 
@@ -52,10 +53,61 @@ pub struct NewDeleteFile {
     pub delete_count: i64,
 }
 
+/// A row of a data file that is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deleted {
+    /// Its position in the file.
+    pub(crate) position: u64,
+    /// The run that superseded it; [`NOT_KEPT`] when history does not want it.
+    pub(crate) run: i64,
+}
+
+/// The run of deleted rows that are no superseded version of anything.
+pub(crate) const NOT_KEPT: i64 = -1;
+
+/// The column of a delete file that names the run. Readers of the format ignore it.
+const DELETE_RUN: &str = "_run";
+
+/// Its Parquet field id, in the range that the format reserves for such columns.
+const DELETE_RUN_FIELD_ID: i32 = 2_147_483_000;
+
+/// Brings what is written to disk while more is being written, so that the sync at the end has
+/// little left to do.
+#[derive(Default)]
+struct Writeback {
+    groups: usize,
+    running: Option<std::thread::JoinHandle<std::io::Result<()>>>,
+}
+
+impl Writeback {
+    /// Starts to write a row group back when one was added since.
+    fn advance(&mut self, writer: &ArrowWriter<File>, path: &Path) -> Result<()> {
+        let groups = writer.flushed_row_groups().len();
+        if groups == self.groups {
+            return Ok(());
+        }
+        self.groups = groups;
+        self.wait(path)?;
+        let file = writer.inner().try_clone().map_err(|e| io_error("sync the file", path, e))?;
+        self.running = Some(std::thread::spawn(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// An error of a write is told to one sync only, so none may be dropped.
+    fn wait(&mut self, path: &Path) -> Result<()> {
+        let Some(running) = self.running.take() else { return Ok(()) };
+        running
+            .join()
+            .map_err(|_| Error::internal("syncing a file broke off"))?
+            .map_err(|e| io_error("sync the file", path, e))
+    }
+}
+
 /// Writes one data file of a table. Dropped before [`FileWriter::finish`], it removes the file.
 pub struct FileWriter {
     path: PathBuf,
     writer: Option<ArrowWriter<File>>,
+    writeback: Writeback,
     schema: SchemaRef,
     column_ids: Vec<i64>,
     nan_flags: Vec<Option<bool>>,
@@ -65,13 +117,19 @@ pub struct FileWriter {
 impl FileWriter {
     /// Starts a file in the table's folder.
     pub fn create(table: &LakeTable) -> Result<Self> {
+        Self::create_keyed(table, &[])
+    }
+
+    /// Starts a file of a table whose rows are told apart by `key`.
+    pub fn create_keyed(table: &LakeTable, key: &[String]) -> Result<Self> {
         std::fs::create_dir_all(&table.folder)
             .map_err(|e| io_error("make the folder", &table.folder, e))?;
         let path = table.folder.join(format!("{}.parquet", uuid::Uuid::new_v4()));
-        let writer = new_writer(&path, &table.schema)?;
+        let writer = new_writer(&path, &table.schema, key)?;
         Ok(Self {
             path,
             writer: Some(writer),
+            writeback: Writeback::default(),
             schema: Arc::clone(&table.schema),
             column_ids: table.columns.iter().map(|column| column.column_id).collect(),
             nan_flags: vec![None; table.columns.len()],
@@ -86,6 +144,7 @@ impl FileWriter {
         accumulate_nan_flags(&mut self.nan_flags, &batch, columns);
         let writer = self.writer.as_mut().ok_or_else(|| Error::internal("the file is closed"))?;
         writer.write(&batch).map_err(|e| parquet_error("write", &self.path, e))?;
+        self.writeback.advance(writer, &self.path)?;
         self.rows += i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
         Ok(())
     }
@@ -95,9 +154,15 @@ impl FileWriter {
         self.rows
     }
 
+    /// Bytes written so far, as far as they left memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.writer.as_ref().map_or(0, |writer| writer.bytes_written() as u64)
+    }
+
     /// Ends the file and syncs it to disk.
     pub fn finish(mut self) -> Result<NewDataFile> {
         let writer = self.writer.take().ok_or_else(|| Error::internal("the file is closed"))?;
+        self.writeback.wait(&self.path)?;
         let (size_bytes, footer_bytes) = close(writer, &self.path)?;
         let opened = open(&self.path)?;
         let statistics = compute_column_stats(
@@ -127,14 +192,14 @@ impl Drop for FileWriter {
 }
 
 /// Writes the file that lists the deleted positions of one data file.
-pub struct DeleteFileWriter;
+pub(crate) struct DeleteFileWriter;
 
 impl DeleteFileWriter {
-    /// Writes `positions`, which must be sorted, for the data file at `data_file`.
-    pub fn write(
+    /// Writes the deleted rows, which must be sorted, of the data file at `data_file`.
+    pub(crate) fn write(
         table: &LakeTable,
         data_file: &Path,
-        positions: Vec<i64>,
+        rows: &[Deleted],
     ) -> Result<NewDeleteFile> {
         let with_id = |name: &str, data_type: DataType, id: i32| {
             Field::new(name, data_type, false)
@@ -143,16 +208,19 @@ impl DeleteFileWriter {
         let schema = Arc::new(Schema::new(vec![
             with_id("file_path", DataType::Utf8, DELETE_FILE_PATH_FIELD_ID),
             with_id("pos", DataType::Int64, DELETE_POS_FIELD_ID),
+            with_id(DELETE_RUN, DataType::Int64, DELETE_RUN_FIELD_ID),
         ]));
-        let count = positions.len();
+        let count = rows.len();
+        let positions = rows.iter().map(|row| i64::try_from(row.position).unwrap_or(i64::MAX));
         let data_file = data_file.display().to_string();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(std::iter::repeat_n(data_file, count))),
-            Arc::new(Int64Array::from(positions)),
+            Arc::new(Int64Array::from_iter_values(positions)),
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.run))),
         ];
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
         let path = table.folder.join(format!("{}-delete.parquet", uuid::Uuid::new_v4()));
-        let mut writer = new_writer(&path, &schema)?;
+        let mut writer = new_writer(&path, &schema, &[])?;
         writer.write(&batch).map_err(|e| parquet_error("write", &path, e))?;
         let (size_bytes, footer_bytes) = close(writer, &path)?;
         let delete_count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -160,17 +228,25 @@ impl DeleteFileWriter {
     }
 }
 
-fn new_writer(path: &Path, schema: &SchemaRef) -> Result<ArrowWriter<File>> {
+fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<ArrowWriter<File>> {
     let level = ZstdLevel::try_new(1).map_err(|e| parquet_error("write", path, e))?;
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
         // Bounds in the catalog must be exact, because readers answer min and max from them.
         .set_statistics_truncate_length(None)
         .set_created_by(concat!("huiliu ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build();
+        // Hashes do not compress.
+        .set_column_compression("_row_hash".into(), Compression::UNCOMPRESSED);
+    // A dictionary of values that never repeat is work for nothing.
+    let unique = ["_row_hash", "_source_pos"].into_iter().chain(key.iter().map(String::as_str));
+    for column in unique {
+        let column = ColumnPath::from(column.to_owned());
+        properties = properties.set_column_dictionary_enabled(column, false);
+    }
     let file = File::create_new(path).map_err(|e| io_error("make the file", path, e))?;
-    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
+    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties.build()))
         .map_err(|e| parquet_error("write", path, e))
 }
 
@@ -220,6 +296,26 @@ pub(crate) fn read_columns(path: &Path, columns: &[&str]) -> Result<ParquetRecor
 
 /// Reads the rows at `positions`, which must be sorted, with all columns of the file.
 pub(crate) fn read_rows(path: &Path, positions: &[u64]) -> Result<ParquetRecordBatchReader> {
+    read_at(open(path)?, path, positions)
+}
+
+/// Reads some columns of the rows at `positions`, which must be sorted; a column the file does
+/// not have is left out.
+pub(crate) fn read_columns_at(
+    path: &Path,
+    columns: &[&str],
+    positions: &[u64],
+) -> Result<ParquetRecordBatchReader> {
+    let builder = open(path)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    read_at(builder.with_projection(mask), path, positions)
+}
+
+fn read_at(
+    builder: ParquetRecordBatchReaderBuilder<File>,
+    path: &Path,
+    positions: &[u64],
+) -> Result<ParquetRecordBatchReader> {
     let mut selectors = Vec::with_capacity(positions.len() * 2);
     let mut next = 0_u64;
     for position in positions {
@@ -230,20 +326,27 @@ pub(crate) fn read_rows(path: &Path, positions: &[u64]) -> Result<ParquetRecordB
         selectors.push(RowSelector::select(1));
         next = position + 1;
     }
-    open(path)?
+    builder
         .with_row_selection(RowSelection::from(selectors))
+        .with_batch_size(8192)
         .build()
         .map_err(|e| parquet_error("read", path, e))
 }
 
-/// The positions listed in a delete file.
-pub(crate) fn read_deletes(path: &Path) -> Result<Vec<u64>> {
-    let mut positions = Vec::new();
-    for batch in read_columns(path, &["pos"])? {
+/// The rows listed in a delete file.
+pub(crate) fn read_deletes(path: &Path) -> Result<Vec<Deleted>> {
+    let mut deleted = Vec::new();
+    for batch in read_columns(path, &["pos", DELETE_RUN])? {
         let batch = batch?;
-        let column = batch.column(0).as_any().downcast_ref::<Int64Array>();
-        let column = column.ok_or_else(|| Error::internal("a delete file has no positions"))?;
-        positions.extend(column.values().iter().map(|p| u64::try_from(*p).unwrap_or(0)));
+        let numbers = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
+        let positions =
+            numbers("pos").ok_or_else(|| Error::internal("a delete file has no positions"))?;
+        let runs = numbers(DELETE_RUN);
+        for (row, position) in positions.values().iter().enumerate() {
+            let position = u64::try_from(*position).unwrap_or(0);
+            let run = runs.map_or(NOT_KEPT, |runs| runs.value(row));
+            deleted.push(Deleted { position, run });
+        }
     }
-    Ok(positions)
+    Ok(deleted)
 }

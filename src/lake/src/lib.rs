@@ -7,22 +7,28 @@
 
 mod commit;
 mod file;
+mod filter;
+mod hash;
+mod history;
+mod merge;
 mod provider;
 mod row;
 mod table;
-mod upsert;
 
 use std::path::{Path, PathBuf};
 
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::Store;
 
+use crate::filter::FilterCache;
+
 pub use commit::{Commit, TableChange};
-pub use file::{DeleteFileWriter, FileWriter, NewDataFile, NewDeleteFile};
+pub(crate) use file::DeleteFileWriter;
+pub use file::{FileWriter, NewDataFile, NewDeleteFile};
+pub use merge::{KeySet, Merge, MergePlan, MergeResult, Positions, SharedKeys, UnkeyedRow};
 pub use provider::SnapshotCatalog;
 pub use row::{META_COLUMNS, RowStamp, storage_batch, storage_schema};
 pub use table::{DataFile, LakeTable, TableColumn};
-pub use upsert::{UnkeyedRow, Upsert, UpsertResult};
 
 /// The lake of one data folder.
 #[derive(Clone, Debug)]
@@ -30,6 +36,7 @@ pub struct Lake {
     store: Store,
     database: PathBuf,
     root: PathBuf,
+    filters: FilterCache,
 }
 
 impl Lake {
@@ -43,12 +50,16 @@ impl Lake {
             .map_err(|e| io_error("open the folder", data, e))?
             .join("huiliu.db");
         let store = Store::open(&database, &root).await?;
-        Ok(Self { store, database, root })
+        Ok(Self { store, database, root, filters: FilterCache::default() })
     }
 
     /// The hub's database.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn filters(&self) -> &FilterCache {
+        &self.filters
     }
 
     /// The folder of the Parquet files.

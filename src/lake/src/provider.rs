@@ -1,20 +1,26 @@
 //! The lake's tables as DataFusion sees them, all at one snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::catalog::{CatalogProvider, SchemaProvider};
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::error::Result as DataFusionResult;
 use datafusion_ducklake::{
     DuckLakeCatalog, DuckLakeError, MetadataProvider, SqliteMetadataProvider,
 };
 use huiliu_sdk::{Error, Result};
 
 use crate::Lake;
+use crate::history::{HistoryTable, Superseded};
 
 /// All tables of the lake at one snapshot.
 #[derive(Debug, Clone)]
 pub struct SnapshotCatalog {
     catalog: Arc<DuckLakeCatalog>,
     snapshot: i64,
+    /// Files of each table of `current` that have deleted rows, by the table's name.
+    superseded: Arc<BTreeMap<String, Vec<Superseded>>>,
 }
 
 impl Lake {
@@ -28,7 +34,8 @@ impl Lake {
         let provider = SqliteMetadataProvider::new(&url).await.map_err(catalog_error)?;
         let provider: Arc<dyn MetadataProvider> = Arc::new(provider);
         let catalog = DuckLakeCatalog::with_snapshot(provider, snapshot).map_err(catalog_error)?;
-        Ok(SnapshotCatalog { catalog: Arc::new(catalog), snapshot })
+        let superseded = Arc::new(self.superseded_files(snapshot).await?);
+        Ok(SnapshotCatalog { catalog: Arc::new(catalog), snapshot, superseded })
     }
 }
 
@@ -40,7 +47,35 @@ impl SnapshotCatalog {
 
     /// The tables of one schema.
     pub fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        self.catalog.schema(name)
+        let schema = self.catalog.schema(name)?;
+        if name != "history" {
+            return Some(schema);
+        }
+        Some(Arc::new(HistorySchema { schema, superseded: Arc::clone(&self.superseded) }))
+    }
+}
+
+/// The tables of `history`, each with the rows that are still to be moved into it.
+#[derive(Debug)]
+struct HistorySchema {
+    schema: Arc<dyn SchemaProvider>,
+    superseded: Arc<BTreeMap<String, Vec<Superseded>>>,
+}
+
+#[async_trait]
+impl SchemaProvider for HistorySchema {
+    fn table_names(&self) -> Vec<String> {
+        self.schema.table_names()
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let Some(stored) = self.schema.table(name).await? else { return Ok(None) };
+        let files = self.superseded.get(name).cloned().unwrap_or_default();
+        Ok(Some(Arc::new(HistoryTable::new(stored, files)?)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.schema.table_exist(name)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Row identity: the columns the hub adds, storage types, key and row hashes.
+//! Rows as the lake stores them: storage types and the columns the hub adds.
 
 use std::sync::Arc;
 
@@ -6,9 +6,7 @@ use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray, TimestampMicr
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use arrow::row::{RowConverter, SortField};
 use huiliu_sdk::{Error, ErrorKind, Result};
-use xxhash_rust::xxh3::xxh3_128;
 
 /// The columns the hub adds to each row of `current` and `history`.
 pub const META_COLUMNS: [&str; 6] =
@@ -116,36 +114,6 @@ pub(crate) fn meta_arrays(stamp: RowStamp, positions: ArrayRef, hashes: &[u128])
         positions,
         Arc::new(hashes),
     ]
-}
-
-/// 128-bit hashes of rows over some columns, equal for equal values of equal types.
-pub(crate) struct RowHasher {
-    converter: RowConverter,
-    columns: Vec<String>,
-}
-
-impl RowHasher {
-    /// Hashes the columns `names` of rows of `schema`, in the order of `names`.
-    pub(crate) fn new(schema: &Schema, names: Vec<String>) -> Result<Self> {
-        let mut fields = Vec::with_capacity(names.len());
-        for name in &names {
-            fields.push(SortField::new(schema.field_with_name(name)?.data_type().clone()));
-        }
-        Ok(Self { converter: RowConverter::new(fields)?, columns: names })
-    }
-
-    /// The hash of each row of `batch`.
-    pub(crate) fn hash(&self, batch: &RecordBatch) -> Result<Vec<u128>> {
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for name in &self.columns {
-            let column = batch.column_by_name(name).ok_or_else(|| {
-                Error::new(ErrorKind::Schema, "E-COLUMN-MISSING", format!("no column {name}"))
-            })?;
-            columns.push(Arc::clone(column));
-        }
-        let rows = self.converter.convert_columns(&columns)?;
-        Ok(rows.iter().map(|row| xxh3_128(row.as_ref())).collect())
-    }
 }
 
 /// The row hashes stored in a file's `_row_hash` column.

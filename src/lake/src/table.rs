@@ -1,5 +1,6 @@
 //! What the catalog says about a table: columns, live files, deletes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use huiliu_sdk::{Error, Result};
 use huiliu_store::{Tx, database_error};
 use sqlx::{Row, SqliteConnection};
 
+use crate::history::Superseded;
 use crate::{Lake, storage_schema};
 
 /// One column of a lake table.
@@ -108,6 +110,38 @@ impl Lake {
             .collect())
     }
 
+    /// For each table of `current` by name, its files that had deleted rows at `snapshot`.
+    pub(crate) async fn superseded_files(
+        &self,
+        snapshot: i64,
+    ) -> Result<BTreeMap<String, Vec<Superseded>>> {
+        let rows = sqlx::query(
+            "select t.table_name, s.path, t.path, f.path, d.path
+             from ducklake_delete_file d
+             join ducklake_data_file f on f.data_file_id = d.data_file_id
+             join ducklake_table t on t.table_id = f.table_id
+             join ducklake_schema s on s.schema_id = t.schema_id
+             where s.schema_name = 'current' and t.end_snapshot is null
+               and d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1)
+               and f.begin_snapshot <= ?1 and (f.end_snapshot is null or f.end_snapshot > ?1)
+             order by f.data_file_id",
+        )
+        .bind(snapshot)
+        .fetch_all(self.store().reader())
+        .await
+        .map_err(|e| database_error("list superseded rows", e))?;
+        let mut files: BTreeMap<String, Vec<Superseded>> = BTreeMap::new();
+        for row in &rows {
+            let path = |index| row.get::<String, _>(index);
+            let folder = self.root().join(path(1)).join(path(2));
+            files
+                .entry(path(0))
+                .or_default()
+                .push(Superseded { data: folder.join(path(3)), deletes: folder.join(path(4)) });
+        }
+        Ok(files)
+    }
+
     /// The latest snapshot.
     pub async fn latest_snapshot(&self) -> Result<i64> {
         sqlx::query_scalar("select max(snapshot_id) from ducklake_snapshot")
@@ -117,7 +151,7 @@ impl Lake {
     }
 
     /// For each table by `schema.name`, the snapshot in which its content last changed.
-    pub async fn table_versions(&self) -> Result<std::collections::BTreeMap<String, i64>> {
+    pub async fn table_versions(&self) -> Result<BTreeMap<String, i64>> {
         let rows = sqlx::query(
             "select s.schema_name || '.' || t.table_name,
                     max(t.begin_snapshot,

@@ -25,7 +25,12 @@ async fn check(data: &Path, steps: i64) {
     assert_eq!(state.map_or(0, |state| state.seq), steps, "the state row belongs to the commit");
     assert_eq!(through_datafusion(&lake, None).await, expected(steps));
     lake.store().close().await;
-    assert_eq!(through_duckdb(data, None), expected(steps));
+    assert_eq!(through_duckdb(data, None), current(&expected(steps)));
+}
+
+/// Rows and sums without those of history.
+fn current(content: &[(i64, i64, i64)]) -> Vec<(i64, i64)> {
+    content.iter().map(|(rows, sum, _)| (*rows, *sum)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,6 +91,6 @@ async fn both_readers_agree_on_every_snapshot() {
     }
     lake.store().close().await;
     for (seq, snapshot) in (1..).zip(&snapshots) {
-        assert_eq!(through_duckdb(folder.path(), Some(*snapshot)), expected(seq));
+        assert_eq!(through_duckdb(folder.path(), Some(*snapshot)), current(&expected(seq)));
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)] // the child process and the oracle's place come from the environment
 
 mod commit_survives_kill;
+mod merge_modes;
 mod oracle;
 mod upsert_semantics;
 mod world;

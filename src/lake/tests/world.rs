@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use huiliu_lake::{Commit, Lake, RowStamp, Upsert, UpsertResult};
-use huiliu_sdk::{Checkpoint, Ops, Result, Scope, StreamId};
-use huiliu_store::StreamState;
+use huiliu_lake::{Commit, Lake, Merge, MergePlan, MergeResult, Positions, RowStamp};
+use huiliu_sdk::{Checkpoint, Ops, Result, Scope, StreamId, WriteMode};
+use huiliu_store::{Balance, StreamState};
 
 pub(crate) fn schema() -> Schema {
     Schema::new(vec![
@@ -29,8 +29,26 @@ pub(crate) fn rows(from: i64, to: i64, version: i64) -> RecordBatch {
     RecordBatch::try_new(Arc::new(schema()), vec![ids, names, amounts]).unwrap()
 }
 
-pub(crate) fn positions(batch: &RecordBatch) -> StringArray {
-    StringArray::from_iter_values((0..batch.num_rows()).map(|row| format!("test:{row}")))
+pub(crate) fn positions(batch: &RecordBatch) -> Positions {
+    let mut positions = Positions::new();
+    positions.push("test".into(), (0..batch.num_rows() as u64).collect());
+    positions
+}
+
+/// Upserts by `id`.
+pub(crate) fn upsert_plan() -> MergePlan {
+    MergePlan { mode: WriteMode::Upsert, key: vec!["id".to_owned()], ..MergePlan::default() }
+}
+
+/// A merge into `current.<table>`.
+pub(crate) async fn start(lake: &Lake, table: &str, seq: i64, plan: MergePlan) -> Result<Merge> {
+    let (current, history) = Merge::table_schemas(&schema(), plan.mode);
+    let mut tx = lake.store().begin().await?;
+    let current = lake.ensure_table(&mut tx, "current", table, &current).await?;
+    let history = lake.ensure_table(&mut tx, "history", table, &history).await?;
+    tx.commit().await?;
+    let stamp = RowStamp { run: seq, seq, received_at: 1_544_688_000_000_000 + seq };
+    Merge::start(lake, current, history, &schema(), plan, stamp).await
 }
 
 /// Merges `batches` into `current.<table>` without committing.
@@ -39,19 +57,23 @@ pub(crate) async fn stage(
     table: &str,
     seq: i64,
     batches: &[(RecordBatch, Ops)],
-) -> Result<UpsertResult> {
-    let (current, history) = Upsert::table_schemas(&schema());
-    let mut tx = lake.store().begin().await?;
-    let current = lake.ensure_table(&mut tx, "current", table, &current).await?;
-    let history = lake.ensure_table(&mut tx, "history", table, &history).await?;
-    tx.commit().await?;
-    let stamp = RowStamp { run: seq, seq, received_at: 1_544_688_000_000_000 + seq };
-    let key = vec!["id".to_owned()];
-    let mut upsert = Upsert::start(lake, current, history, &schema(), key, None, stamp).await?;
+) -> Result<MergeResult> {
+    let mut merge = start(lake, table, seq, upsert_plan()).await?;
     for (batch, ops) in batches {
-        upsert.merge(batch, ops, &positions(batch))?;
+        merge.merge(batch, ops, &positions(batch))?;
     }
-    upsert.finish()
+    merge.finish()
+}
+
+/// Commits what a merge wants, and says what became of its rows.
+pub(crate) async fn commit(lake: &Lake, result: MergeResult) -> Balance {
+    let commit = Commit { changes: result.changes, ..Commit::default() };
+    if !commit.is_empty() {
+        let mut tx = lake.store().begin().await.unwrap();
+        commit.write(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    result.balance
 }
 
 /// One commit over tables `a` and `b` and a state row: step `seq` of the history that all tests

@@ -4,15 +4,14 @@
 //! transaction takes in data, deletes, history, quarantine, state and balance together. The
 //! source is acknowledged after that.
 
-use arrow::array::StringArray;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use huiliu_core::config::Budget;
-use huiliu_lake::{Commit, RowStamp, UnkeyedRow, Upsert, storage_schema};
+use huiliu_lake::{Commit, Merge, MergePlan, Positions, RowStamp, UnkeyedRow, storage_schema};
 use huiliu_sdk::{
-    Checkpoint, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Result, Rows, Source, StreamId,
-    StreamRequest, StreamSettings, WriteMode,
+    Cell, Checkpoint, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Result, Rows, Source,
+    StreamId, StreamRequest, StreamSettings, original,
 };
 use huiliu_store::{Balance, Lease, QuarantinedRow, RunState, StepRow, StreamState};
 
@@ -41,11 +40,11 @@ pub(crate) struct Mover<'a> {
     step: StepRow,
     lease: Lease,
     state: Option<StreamState>,
-    upsert: Option<Upsert>,
+    upsert: Option<Merge>,
     schema: Option<SchemaRef>,
     table_id: i64,
     chunk: Vec<RecordBatch>,
-    chunk_positions: Vec<String>,
+    chunk_positions: Positions,
     chunk_ops: Ops,
     chunk_bytes: usize,
     staged_rows: u64,
@@ -97,7 +96,7 @@ pub(crate) async fn sync_stream(
         upsert: None,
         schema: None,
         chunk: Vec::new(),
-        chunk_positions: Vec::new(),
+        chunk_positions: Positions::new(),
         chunk_ops: Ops::Upsert,
         chunk_bytes: 0,
         staged_rows: 0,
@@ -192,14 +191,14 @@ impl Mover<'_> {
         Ok(())
     }
 
-    async fn start_upsert(&mut self) -> Result<Upsert> {
+    async fn start_upsert(&mut self) -> Result<Merge> {
         let schema = self
             .schema
             .clone()
             .ok_or_else(|| Error::internal("the source sent rows before their columns"))?;
         let lake = self.hub.lake();
         let name = format!("{}_{}", self.system.config.id, self.settings.name);
-        let (current, history) = Upsert::table_schemas(&schema);
+        let (current, history) = Merge::table_schemas(&schema, self.settings.write);
         let mut tx = lake.store().begin().await?;
         let current = lake.ensure_table(&mut tx, "current", &name, &current).await?;
         let history = lake.ensure_table(&mut tx, "history", &name, &history).await?;
@@ -210,16 +209,18 @@ impl Mover<'_> {
             seq: self.state.as_ref().map_or(1, |state| state.seq + 1),
             received_at: self.hub.clock.now().timestamp_micros(),
         };
-        let key = match self.settings.write {
-            WriteMode::Append => Vec::new(),
-            _ => self.settings.key.clone(),
-        };
         let cursor = self
             .settings
             .cursor
             .clone()
             .filter(|cursor| storage_schema(&schema).field_with_name(cursor).is_ok());
-        Upsert::start(lake, current, history, &schema, key, cursor, stamp).await
+        let plan = MergePlan {
+            mode: self.settings.write,
+            key: self.settings.key.clone(),
+            cursor,
+            ..MergePlan::default()
+        };
+        Merge::start(lake, current, history, &schema, plan, stamp).await
     }
 
     async fn take(&mut self, rows: Rows) -> Result<()> {
@@ -241,8 +242,7 @@ impl Mover<'_> {
         }
         self.chunk_ops = rows.ops;
         self.chunk_bytes += rows.batch.get_array_memory_size();
-        let origin = &rows.origin;
-        self.chunk_positions.extend(rows.positions.iter().map(|p| format!("{origin}:{p}")));
+        self.chunk_positions.push(rows.origin, rows.positions);
         self.chunk.push(rows.batch);
         let pending: usize = self.chunk.iter().map(RecordBatch::num_rows).sum();
         let mixed = matches!(self.chunk_ops, Ops::PerRow(_));
@@ -259,7 +259,7 @@ impl Mover<'_> {
         let batch = concat_batches(&first.schema(), &self.chunk)?;
         self.chunk.clear();
         self.chunk_bytes = 0;
-        let positions = StringArray::from(std::mem::take(&mut self.chunk_positions));
+        let positions = std::mem::take(&mut self.chunk_positions);
         let ops = std::mem::replace(&mut self.chunk_ops, Ops::Upsert);
         self.staged_rows += batch.num_rows() as u64;
         let mut upsert = match self.upsert.take() {
@@ -280,12 +280,14 @@ impl Mover<'_> {
     }
 
     fn set_aside_unkeyed(&mut self, row: UnkeyedRow) -> Result<()> {
-        let (origin, position) = row.position.rsplit_once(':').unwrap_or((&row.position, "0"));
-        let original = serde_json::to_vec(&row.row)
-            .map_err(|e| Error::internal("a row could not be set aside").cause(e))?;
+        let cells = row
+            .row
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref().map_or(Cell::Null, Cell::Text)));
+        let original = original(cells);
         self.quarantined.push(QuarantinedRow {
-            origin: origin.to_owned(),
-            position: position.parse().unwrap_or(0),
+            origin: row.origin,
+            position: row.position,
             code: "E-NULL-KEY".into(),
             reason: format!("the key column {} has no value", row.column),
             sealed: self.hub.key.seal(&original)?,

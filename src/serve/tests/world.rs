@@ -13,8 +13,8 @@ use huiliu_core::code_table::CodeTables;
 use huiliu_core::model::Unit;
 use huiliu_engine::function::DomainFunctions;
 use huiliu_engine::{Engine, EngineOptions, Figure, Pipelines};
-use huiliu_lake::{Commit, Lake, RowStamp, Upsert};
-use huiliu_sdk::Ops;
+use huiliu_lake::{Commit, Lake, Merge, MergePlan, Positions, RowStamp};
+use huiliu_sdk::{Ops, WriteMode};
 use huiliu_serve::{PgOptions, PgServer, start, token};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -162,19 +162,20 @@ pub(crate) async fn add_cases(engine: &Engine, seq: i64, from: i64, to: i64) -> 
         Arc::new(StringArray::from_iter_values((from..to).map(|id| format!("事项{id}"))));
     let days: ArrayRef = Arc::new(Int64Array::from_iter_values(from..to));
     let batch = RecordBatch::try_new(Arc::new(schema.clone()), vec![ids, subjects, days]).unwrap();
-    let positions = StringArray::from_iter_values((from..to).map(|row| format!("test:{row}")));
+    let mut positions = Positions::new();
+    positions.push("test".into(), (0..batch.num_rows() as u64).collect());
 
-    let (current, history) = Upsert::table_schemas(&schema);
+    let plan =
+        MergePlan { key: vec!["id".to_owned()], mode: WriteMode::Upsert, ..MergePlan::default() };
+    let (current, history) = Merge::table_schemas(&schema, plan.mode);
     let mut tx = lake.store().begin().await.unwrap();
     let current = lake.ensure_table(&mut tx, "current", "cases", &current).await.unwrap();
     let history = lake.ensure_table(&mut tx, "history", "cases", &history).await.unwrap();
     tx.commit().await.unwrap();
     let stamp = RowStamp { run: seq, seq, received_at: 1_544_688_000_000_000 + seq };
-    let key = vec!["id".to_owned()];
-    let mut upsert =
-        Upsert::start(lake, current, history, &schema, key, None, stamp).await.unwrap();
-    upsert.merge(&batch, &Ops::Upsert, &positions).unwrap();
-    let changes = upsert.finish().unwrap().changes;
+    let mut merge = Merge::start(lake, current, history, &schema, plan, stamp).await.unwrap();
+    merge.merge(&batch, &Ops::Upsert, &positions).unwrap();
+    let changes = merge.finish().unwrap().changes;
     commit(engine, Commit { changes, author: "test".into(), message: "cases".into() }).await
 }
 

@@ -14,7 +14,7 @@ use crate::database::{Store, database_error};
 const SCHEMAS: [&str; 6] = ["main", "current", "history", "standard", "reconciled", "metrics"];
 
 /// Version of the `huiliu_*` layout this code reads and writes.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 pub(crate) async fn prepare(store: &Store, data_path: &Path) -> Result<()> {
     let found: i64 =
