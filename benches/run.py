@@ -205,3 +205,158 @@ def report(title, rounds, base):
         ratio = statistics.median(r[tool]["wall"] / r[base]["wall"] for r in rounds)
         print(f"| {tool} | {median('wall'):.2f} | {median('cpu'):.2f} | {median('mib'):.0f} | {ratio:.2f} |")
     sys.stdout.flush()
+
+
+# --- the workloads ---------------------------------------------------------------------------
+
+def w1():
+    """The table into the lake, every guarantee on."""
+    sums = "select count(*), sum(fee), sum(online_depth), count(finish_time) from {}"
+    expected = psql(sums.format("cases")).split("|")
+    for rows, table in [(args.rows, "cases"), (args.rows // 5, "small")]:
+        root = project("w1", STREAM.format(table=table, more=""))
+        rounds = []
+        for number in range(args.rounds):
+            shutil.rmtree(root / "data", ignore_errors=True)
+            (WORK / "w1.parquet").unlink(missing_ok=True)
+            rounds.append({
+                "psql COPY binary to /dev/null": measured(
+                    ["psql", "-Xq", DSN, "-c", f"\\copy (select * from {table}) to /dev/null (format binary)"]),
+                "DuckDB scanner to Parquet": python(DUCK + f"""
+c = duckdb.connect(); scanner(c); c.execute("attach '{DSN}' as p (type postgres, read_only)")
+c.execute("copy (select * from p.{table}) to '{WORK}/w1.parquet' (format parquet, compression zstd)")"""),
+                "huiliu run": huiliu(root, "run", "bench.cases"),
+            })
+            say(f"w1 {table} round {number + 1}: " + ", ".join(f"{k} {v['wall']:.2f} s {v['mib']:.0f} MiB" for k, v in rounds[-1].items()))
+        if table == "cases":
+            row = lake_query(root, sums.format("current.bench_cases"))["rows"][0]
+            got = [str(value) for value in (row.values() if isinstance(row, dict) else row)]
+            if [float(x) for x in got] != [float(x) for x in expected]:
+                sys.exit(f"the lake holds {got}, the source {expected}")
+        report(f"W1, {rows:,} rows", rounds, "psql COPY binary to /dev/null")
+
+
+def w2():
+    """Fifty batches of changes into the table."""
+    batch = STREAM.format(table="batch_now", more='deletes = "soft"\ndeleted = "gone"\n'
+                          'guard = { delete_percent = 100 }')
+    psql("create or replace view batch_now as select * from cases, lateral (select 0 as batch, false as gone) as b limit 0")
+    root = project("w2", STREAM.format(table="cases", more=""))
+    if not (root / "data/huiliu.db").exists():
+        huiliu(root, "run", "bench.cases")
+    scan = "select division_code, count(*), sum(fee), count(distinct dept_code) from current.bench_cases group by 1"
+    fresh = [huiliu(root, "query", scan)["wall"] for _ in range(args.rounds)]
+    project("w2", batch)
+    prepare_w2_peers()
+    rounds = []
+    for number in range(50):
+        psql(f"create or replace view batch_now as select * from batch where batch = {number}")
+        took = {"huiliu run": huiliu(root, "run", "bench.cases")}
+        took["huiliu maintain"] = huiliu(root, "maintain")
+        if number < args.rounds:
+            took["deltalake MERGE"] = python(DELTA, WORK, DSN, number)
+            took["DuckDB DELETE + INSERT"] = python(DUCK + DUCK_MERGE, WORK, DSN, number)
+            rounds.append({k: v for k, v in took.items() if k != "huiliu maintain"})
+        say(f"w2 batch {number}: " + ", ".join(f"{k} {v['wall']:.2f} s" for k, v in took.items()))
+        everything = took["huiliu run"]["wall"] + took["huiliu maintain"]["wall"]
+        totals.append(everything)
+    report("W2, one batch", rounds, "deltalake MERGE")
+    after = [huiliu(root, "query", scan)["wall"] for _ in range(args.rounds)]
+    print(f"\nMean of 50 batches with maintenance: {statistics.mean(totals):.2f} s. A query over the table: "
+          f"{statistics.median(fresh):.2f} s fresh, {statistics.median(after):.2f} s after them.")
+
+
+totals = []
+
+DELTA = """
+import sys, duckdb, importlib.util, pathlib, pyarrow as pa
+from deltalake import DeltaTable
+work, dsn, number = sys.argv[1:]
+import pyarrow.parquet as pq
+batch = pq.read_table(f'{work}/batch-{number}.parquet')
+table = DeltaTable(f'{work}/delta')
+keys = batch.column_names
+columns = [name for name in keys if name not in ('batch', 'gone')]
+values = {name: f's.{name}' for name in columns}
+(table.merge(batch, 't.case_no = s.case_no', source_alias='s', target_alias='t')
+    .when_matched_delete('s.gone').when_matched_update(values, 'not s.gone')
+    .when_not_matched_insert(values, 'not s.gone').execute())
+"""
+
+DUCK_MERGE = """
+work, dsn, number = sys.argv[1:]
+c = duckdb.connect(f'{work}/cases.duckdb')
+c.execute('begin')
+c.execute(f"delete from cases where case_no in (select case_no from '{work}/batch-{number}.parquet')")
+c.execute(f"insert into cases select * exclude (batch, gone) from '{work}/batch-{number}.parquet' where not gone")
+c.execute('commit')
+"""
+
+
+def prepare_w2_peers():
+    """The same table and batches for the peers, made once; not measured."""
+    done = WORK / f"w2-{args.rows}"
+    if done.exists():
+        return
+    for name in ("delta", "cases.duckdb"):
+        shutil.rmtree(WORK / name, ignore_errors=True) if (WORK / name).is_dir() else (WORK / name).unlink(missing_ok=True)
+    python(DUCK + f"""
+c = duckdb.connect('{WORK}/cases.duckdb'); scanner(c); c.execute("attach '{DSN}' as p (type postgres, read_only)")
+c.execute("create table cases as select * from p.cases")
+for number in range({args.rounds}):
+    c.execute(f"copy (select * from p.batch where batch = {{number}}) to '{WORK}/batch-{{number}}.parquet'")
+c.execute("copy cases to '{WORK}/cases.parquet'"); c.execute("checkpoint")
+""")
+    python("""
+import sys, pyarrow.dataset as ds
+from deltalake import write_deltalake
+write_deltalake(sys.argv[1] + '/delta', ds.dataset(sys.argv[1] + '/cases.parquet').scanner(batch_size=65536).to_reader(), target_file_size=64 << 20)
+""", WORK)
+    done.touch()
+
+
+def w5():
+    """A table from the lake into PostgreSQL."""
+    push = ('\n[[pushes]]\nname = "back"\nfrom = "current.bench_cases"\nto = "{}"\nkey = ["case_no"]\nload = "replace"\n')
+    root = project("w5", STREAM.format(table="small", more=""))
+    if not (root / "data/huiliu.db").exists():
+        huiliu(root, "run", "bench.cases")
+    psql(f"drop table if exists w5_hub, w5_psql, w5_duck")
+    for name in ("hub", "psql", "duck"):
+        psql(f"create unlogged table w5_{name} ({cases.COLUMNS})")
+    dump = WORK / "small.bin"
+    measured(["psql", "-Xq", DSN, "-c", f"\\copy small to '{dump}' (format binary)"])
+    python(DUCK + f"""
+c = duckdb.connect(); scanner(c); c.execute("attach '{DSN}' as p (type postgres, read_only)")
+c.execute("copy (select * from p.small) to '{WORK}/small.parquet'")""")
+    rounds = []
+    for number in range(args.rounds):
+        psql("truncate w5_hub, w5_psql, w5_duck")
+        # A load of an unchanged table is left out, so each round sends to a push of its own name.
+        project("w5", STREAM.format(table="small", more=""), push.format("w5_hub").replace('"back"', f'"back{time.time_ns()}"'))
+        rounds.append({
+            "psql \\copy binary": measured(["psql", "-Xq", DSN, "-c", f"\\copy w5_psql from '{dump}' (format binary)"]),
+            "DuckDB": python(DUCK + f"""
+c = duckdb.connect(); scanner(c); c.execute("attach '{DSN}' as p (type postgres)")
+c.execute("insert into p.w5_duck select * from '{WORK}/small.parquet'")"""),
+            "huiliu run": huiliu(root, "run", "push.bench.*"),
+        })
+        say(f"w5 round {number + 1}: " + ", ".join(f"{k} {v['wall']:.2f} s" for k, v in rounds[-1].items()))
+    for name in ("hub", "duck"):
+        if psql(f"select count(*) from (select * from small except select * from w5_{name}) as d") != "0":
+            sys.exit(f"w5_{name} differs from its source")
+    report(f"W5, {args.rows // 5:,} rows", rounds, "psql \\copy binary")
+
+
+def main():
+    if not program().exists():
+        sys.exit(f"{program()} is missing: cargo build --release")
+    prepare()
+    try:
+        for name in args.workloads or ["w1", "w2", "w5"]:
+            {"w1": w1, "w2": w2, "w5": w5}[name]()
+    finally:
+        stop_server()
+
+
+main()
