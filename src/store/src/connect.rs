@@ -1,0 +1,79 @@
+//! Connections to either database.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use huiliu_sdk::Result;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::address::PostgresAddress;
+use crate::database::{Pools, database_error};
+
+const READERS: u32 = 4;
+const WAIT_FOR_WRITER: Duration = Duration::from_secs(60);
+const WAIT_FOR_POSTGRES: Duration = Duration::from_secs(15);
+
+pub(crate) async fn sqlite(path: &Path) -> Result<Pools> {
+    let failed =
+        |e| database_error("open", e).context(format!("the hub's database {}", path.display()));
+    let options = SqliteConnectOptions::from_str("sqlite://")
+        .map_err(failed)?
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(30));
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(WAIT_FOR_WRITER)
+        .connect_with(options.clone())
+        .await
+        .map_err(failed)?;
+    let reader = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options.create_if_missing(false))
+        .await
+        .map_err(failed)?;
+    Ok(Pools::Sqlite { writer, reader })
+}
+
+pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {
+    let failed = |e| database_error("open", e);
+    let options = PgConnectOptions::from_str(&address.url_with_schema())
+        .map_err(failed)?
+        .application_name("huiliu")
+        .options([
+            // A commit that was reported must survive the server's crash, whatever its default.
+            ("synchronous_commit", "on"),
+            ("lock_timeout", "60s"),
+            // A hub that vanishes in a transaction must not hold up the others for hours.
+            ("tcp_keepalives_idle", "30"),
+            ("tcp_keepalives_interval", "10"),
+            ("tcp_keepalives_count", "3"),
+        ]);
+    let writer = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(WAIT_FOR_WRITER)
+        .connect_lazy_with(options.clone());
+    let reader = PgPoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(WAIT_FOR_POSTGRES)
+        .connect_with(options)
+        .await
+        .map_err(failed)?;
+    // The name is plain (see the address), so it can stand in the text.
+    let create = format!("create schema if not exists {}", address.schema());
+    let found: bool = sqlx::query_scalar("select to_regnamespace($1) is not null")
+        .bind(address.schema())
+        .fetch_one(&reader)
+        .await
+        .map_err(failed)?;
+    if !found {
+        sqlx::query(AssertSqlSafe(create)).execute(&writer).await.map_err(failed)?;
+    }
+    Ok(Pools::Postgres { writer, reader })
+}
