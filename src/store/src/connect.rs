@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use crate::address::PostgresAddress;
 use crate::database::{Pools, database_error};
+use crate::presence;
 
 const READERS: u32 = 4;
 const WAIT_FOR_WRITER: Duration = Duration::from_secs(60);
@@ -43,6 +44,7 @@ pub(crate) async fn sqlite(path: &Path) -> Result<Pools> {
 
 pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {
     let failed = |e| database_error("open", e);
+    let instance = presence::number();
     let options = PgConnectOptions::from_str(&address.url_with_schema())
         .map_err(failed)?
         .application_name("huiliu")
@@ -50,15 +52,33 @@ pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {
             // A commit that was reported must survive the server's crash, whatever its default.
             ("synchronous_commit", "on"),
             ("lock_timeout", "60s"),
+            ("timezone", "UTC"),
             // A hub that vanishes in a transaction must not hold up the others for hours.
             ("tcp_keepalives_idle", "30"),
             ("tcp_keepalives_interval", "10"),
             ("tcp_keepalives_count", "3"),
-        ]);
+        ])
+        .options([(presence::SETTING, instance)]);
+    // The writer's connection is kept: it shows the others that this hub is there. The lock is
+    // shared, so that a new connection need not wait until the server misses a lost one.
     let writer = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(WAIT_FOR_WRITER)
-        .connect_lazy_with(options.clone());
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                sqlx::query("select pg_advisory_lock_shared($1, $2)")
+                    .bind(presence::LOCK_CLASS)
+                    .bind(instance)
+                    .execute(connection)
+                    .await
+                    .map(|_| ())
+            })
+        })
+        .connect_with(options.clone())
+        .await
+        .map_err(failed)?;
     let reader = PgPoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(WAIT_FOR_POSTGRES)

@@ -14,12 +14,14 @@ mod job;
 mod lease;
 mod model;
 mod outbox;
+mod presence;
 mod quarantine;
 mod run;
 mod schema;
 mod seal;
 mod sql;
 mod state;
+mod table;
 
 pub use address::{DEFAULT_SCHEMA, PostgresAddress, StoreAddress};
 pub use database::{Reader, Store, Tx};

@@ -44,7 +44,9 @@ pub enum Value {
 /// The arguments of a statement, each by [`Value::from`].
 #[macro_export]
 macro_rules! args {
-    ($($value:expr),* $(,)?) => { ::std::vec![$($crate::Value::from($value)),*] };
+    ($($value:expr),* $(,)?) => {
+        ::std::vec::Vec::<$crate::Value>::from([$($crate::Value::from($value)),*])
+    };
 }
 
 macro_rules! value_from {
@@ -149,7 +151,7 @@ impl FromColumn for Option<DateTime<Utc>> {
     }
 }
 
-/// An instant as the databases hold it: text in UTC in SQLite, `timestamptz` in Postgres. Decoded
+/// An instant as the databases hold it: text in UTC in SQLite, a timestamp in Postgres. Decoded
 /// here, because sqlx panics on values of Postgres that lie outside what chrono can hold.
 struct Time(DateTime<Utc>);
 
@@ -158,6 +160,7 @@ const SQLITE_TIME: &str = "%Y-%m-%d %H:%M:%S%.3f+00";
 /// From 1970-01-01 to 2000-01-01, which Postgres counts from.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
+const TIMESTAMP: PgTypeInfo = PgTypeInfo::with_oid(Oid(1114));
 const TIMESTAMPTZ: PgTypeInfo = PgTypeInfo::with_oid(Oid(1184));
 
 impl Type<Sqlite> for Time {
@@ -181,6 +184,11 @@ impl<'r> Decode<'r, Sqlite> for Time {
 impl Type<Postgres> for Time {
     fn type_info() -> PgTypeInfo {
         TIMESTAMPTZ
+    }
+
+    // Our connections speak UTC, and both types count microseconds.
+    fn compatible(info: &PgTypeInfo) -> bool {
+        *info == TIMESTAMPTZ || *info == TIMESTAMP
     }
 }
 
@@ -226,7 +234,8 @@ pub(crate) fn for_postgres<S: SqlSafeStr>(
     let sql = numbered(sql.into_sql_str().as_str());
     args.into_iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| match value {
         Value::Int(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
+        // Text of Postgres holds every character but this one.
+        Value::Text(value) => query.bind(value.map(|text| text.replace('\0', "\u{fffd}"))),
         Value::Bytes(value) => query.bind(value),
         Value::Bool(value) => query.bind(value),
         Value::Time(value) => query.bind(value.map(Time)),
