@@ -4,13 +4,16 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use huiliu_sdk::Result;
+use huiliu_sdk::{Error, ErrorKind, Result};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 use crate::address::PostgresAddress;
 use crate::database::{Pools, database_error};
+use crate::fault::CORRUPT;
 use crate::presence;
 
 const READERS: u32 = 4;
@@ -39,7 +42,21 @@ pub(crate) async fn sqlite(path: &Path) -> Result<Pools> {
         .connect_with(options.create_if_missing(false))
         .await
         .map_err(failed)?;
+    check_pages(&reader).await?;
     Ok(Pools::Sqlite { writer, reader })
+}
+
+/// Looks at every page, so that a damaged file is refused before something is built on it.
+async fn check_pages(reader: &SqlitePool) -> Result<()> {
+    let found: String = sqlx::query_scalar("pragma quick_check(1)")
+        .fetch_one(reader)
+        .await
+        .map_err(|e| database_error("open", e))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Internal, "E-STORE-CORRUPT", "the hub's database is damaged")
+        .hint(CORRUPT))
 }
 
 pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {

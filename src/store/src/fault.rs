@@ -5,7 +5,8 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 const REPORT: &str = "this is a fault of the hub; please report it";
-const CORRUPT: &str = "restore the database from a backup; the lake's files are not affected";
+pub(crate) const CORRUPT: &str =
+    "restore the database from a backup; the lake's files are not affected";
 const BUSY: &str = "another process is writing; try again";
 const DISK: &str = "free some space; the run resumes by itself";
 
