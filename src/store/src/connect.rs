@@ -5,11 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use huiliu_sdk::{Error, ErrorKind, Result};
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::address::PostgresAddress;
 use crate::database::{Pools, database_error};
@@ -76,6 +76,7 @@ pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {
             ("tcp_keepalives_count", "3"),
         ])
         .options([(presence::SETTING, instance)]);
+    make_schema(&options, address.schema()).await?;
     // The writer's connection is kept: it shows the others that this hub is there. The lock is
     // shared, so that a new connection need not wait until the server misses a lost one.
     let writer = PgPoolOptions::new()
@@ -102,15 +103,27 @@ pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {
         .connect_with(options)
         .await
         .map_err(failed)?;
-    // The name is plain (see the address), so it can stand in the text.
-    let create = format!("create schema if not exists {}", address.schema());
+    Ok(Pools::Postgres { writer, reader })
+}
+
+/// Makes the schema when it is not there. It connects by itself, because a pool tries a server
+/// that does not answer until its time is over, and then no longer knows why.
+async fn make_schema(options: &PgConnectOptions, schema: &str) -> Result<()> {
+    let failed = |e| database_error("open", e);
+    let connecting = tokio::time::timeout(WAIT_FOR_POSTGRES, options.connect());
+    let mut connection = connecting
+        .await
+        .map_err(|_| failed(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))?
+        .map_err(failed)?;
     let found: bool = sqlx::query_scalar("select to_regnamespace($1) is not null")
-        .bind(address.schema())
-        .fetch_one(&reader)
+        .bind(schema)
+        .fetch_one(&mut connection)
         .await
         .map_err(failed)?;
     if !found {
-        sqlx::query(AssertSqlSafe(create)).execute(&writer).await.map_err(failed)?;
+        // The name is plain (see the address), so it can stand in the text.
+        let create = format!("create schema if not exists {schema}");
+        sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.map_err(failed)?;
     }
-    Ok(Pools::Postgres { writer, reader })
+    connection.close().await.map_err(failed)
 }

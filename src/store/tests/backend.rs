@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use huiliu_store::{PostgresAddress, Store, StoreAddress};
+use huiliu_store::{PostgresAddress, StoreAddress};
 use sqlx::{AssertSqlSafe, Connection};
 use tempfile::TempDir;
 
@@ -64,13 +64,6 @@ impl Backend {
 
     pub(crate) fn address(&self) -> StoreAddress {
         address(self.schema())
-    }
-
-    pub(crate) async fn store(&self) -> Store {
-        let file = self.data().join("huiliu.db");
-        Store::open_at(&self.address(), &file, self.data()).await.unwrap_or_else(|e| {
-            panic!("{e}; tests need PostgreSQL at {} (HUILIU_TEST_PG_URL)", server())
-        })
     }
 }
 

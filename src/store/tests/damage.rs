@@ -53,7 +53,7 @@ async fn reopened(folder: &Path, database: &[u8], log: &[u8]) -> huiliu_sdk::Res
     let read = async {
         let state = store.stream_state("city", "cases").await?;
         let models = store.models().await?;
-        huiliu_sdk::Result::Ok((state, models))
+        Ok::<_, huiliu_sdk::Error>((state, models))
     }
     .await;
     store.close().await;

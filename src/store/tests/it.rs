@@ -9,3 +9,15 @@ mod lease;
 mod record;
 mod shared;
 mod writer;
+
+use huiliu_store::Store;
+
+impl backend::Backend {
+    pub(crate) async fn store(&self) -> Store {
+        let file = self.data().join("huiliu.db");
+        Store::open_at(&self.address(), &file, self.data()).await.unwrap_or_else(|e| {
+            let server = backend::server();
+            panic!("{e}; tests need PostgreSQL at {server} (HUILIU_TEST_PG_URL)")
+        })
+    }
+}

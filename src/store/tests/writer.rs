@@ -73,7 +73,7 @@ async fn eight_writers_and_a_long_reader_never_meet_a_locked_database(backend: B
                 tx.commit().await?;
             }
             store.close().await;
-            huiliu_sdk::Result::Ok(())
+            Ok::<_, huiliu_sdk::Error>(())
         });
     }
     for written in writers.join_all().await {
