@@ -8,6 +8,7 @@ use huiliu_core::config::{Faults, Resolver};
 use huiliu_core::policy::exit;
 use huiliu_runner::{Hub, HubOptions, LoadFailure, Project};
 use huiliu_sdk::{Error, ErrorKind, SystemClock};
+use huiliu_store::StoreAddress;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -78,23 +79,33 @@ impl Setup {
 
     /// Reads the project and opens its data.
     pub(crate) async fn open(&self) -> Result<Arc<Hub>, Failure> {
+        self.open_project(self.load()?).await
+    }
+
+    async fn open_project(&self, project: Project) -> Result<Arc<Hub>, Failure> {
         let options = HubOptions {
             data: self.data.clone(),
             key_file: self.environment.key_file(),
             clock: Arc::new(SystemClock),
         };
-        Ok(Arc::new(Hub::open(self.load()?, options).await?))
+        Ok(Arc::new(Hub::open(project, options).await?))
     }
 
     /// Opens data that must already be there, for commands that only read.
     pub(crate) async fn open_existing(&self) -> Result<Arc<Hub>, Failure> {
-        if !self.data.join("huiliu.db").exists() {
+        let project = self.load()?;
+        // A hub on Postgres keeps only the lake's files in its folder.
+        let first = match project.store {
+            Ok(StoreAddress::Postgres(_)) => "lake",
+            _ => "huiliu.db",
+        };
+        if !self.data.join(first).exists() {
             let message = format!("there is no data in {}", self.data.display());
             return Err(Error::new(ErrorKind::Config, "E-NO-DATA", message)
                 .hint("run `huiliu run` or `huiliu demo` first, or name the folder with --data")
                 .into());
         }
-        self.open().await
+        self.open_project(project).await
     }
 }
 

@@ -1,9 +1,10 @@
 """Attaches a lake read-only in DuckDB, runs each query given, prints rows tab-separated.
 
-usage: duckdb_oracle.py HUILIU_DB [--snapshot N] QUERY...
+usage: duckdb_oracle.py HUILIU_DB [--schema SCHEMA] [--snapshot N] QUERY...
 
-The catalog is called `lake`. The two extensions come from the Python packages
-duckdb-extension-ducklake and duckdb-extension-sqlite-scanner; nothing is downloaded.
+HUILIU_DB is a file of SQLite, or with --schema the address of a Postgres database. The catalog is
+called `lake`. The extensions come from the Python packages duckdb-extension-ducklake,
+duckdb-extension-sqlite-scanner and duckdb-extension-postgres-scanner; nothing is downloaded.
 """
 
 import importlib.util
@@ -20,15 +21,18 @@ def extension(name):
 
 def main(database, *rest):
     rest = list(rest)
-    snapshot = None
+    kind, options = "sqlite", ["read_only"]
+    if rest and rest[0] == "--schema":
+        kind = "postgres"
+        options.append(f"metadata_schema '{rest[1]}'")
+        rest = rest[2:]
     if rest and rest[0] == "--snapshot":
-        snapshot = int(rest[1])
+        options.append(f"snapshot_version {int(rest[1])}")
         rest = rest[2:]
     connection = duckdb.connect()
-    for name in ("sqlite_scanner", "ducklake"):
+    for name in (f"{kind}_scanner", "ducklake"):
         connection.execute(f"load '{extension(name)}'")
-    options = "read_only" if snapshot is None else f"read_only, snapshot_version {snapshot}"
-    connection.execute(f"attach 'ducklake:sqlite:{database}' as lake ({options})")
+    connection.execute(f"attach 'ducklake:{kind}:{database}' as lake ({', '.join(options)})")
     for query in rest:
         for row in connection.execute(query).fetchall():
             print("\t".join("" if value is None else str(value) for value in row))

@@ -58,6 +58,16 @@ const FAULTS: &[(&str, &str)] = &[
     ("`{}` is not a time zone", "`{}` 不是时区名称"),
     ("is not a time zone", "不是时区名称"),
     ("no such time zone", "时区名称不存在"),
+    ("the schema of the hub's database is not a plain name", "汇流自身数据库的模式名称不合规定"),
+    ("use small letters, digits and _, such as huiliu", "使用小写字母、数字和下划线，如 huiliu"),
+    (
+        "the address of the hub's database is not one of Postgres",
+        "汇流自身数据库的地址不是 Postgres 地址",
+    ),
+    (
+        "write it as postgresql://user:password@host:5432/database",
+        "写法为 postgresql://user:password@host:5432/database",
+    ),
     ("use a name such as {}", "填写如 {} 的名称"),
     ("`{}` is not a duration", "`{}` 不是时长"),
     ("`{}` is not a length of time", "`{}` 不是时长"),

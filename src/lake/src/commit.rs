@@ -8,7 +8,7 @@ use arrow::datatypes::Schema;
 use datafusion_ducklake::types::arrow_to_ducklake_type;
 use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Result};
-use huiliu_store::{Tx, database_error};
+use huiliu_store::{Tx, args};
 
 use crate::file::sync_folder;
 use crate::{LakeTable, NewDataFile, NewDeleteFile};
@@ -91,14 +91,21 @@ struct Ids {
 
 impl Ids {
     async fn load(tx: &mut Tx) -> Result<Self> {
-        let (snapshot, schema_version, next_catalog, next_file) = sqlx::query_as(
-            "select snapshot_id, schema_version, next_catalog_id, next_file_id
-             from ducklake_snapshot order by snapshot_id desc limit 1",
-        )
-        .fetch_one(tx.connection())
-        .await
-        .map_err(|e| database_error("read the latest snapshot", e))?;
-        Ok(Self { snapshot, schema_version, next_catalog, next_file })
+        let row = tx
+            .one(
+                "read the latest snapshot",
+                "select snapshot_id, schema_version, next_catalog_id, next_file_id
+                 from ducklake_snapshot order by snapshot_id desc limit 1",
+                args![],
+            )
+            .await?
+            .ok_or_else(|| Error::internal("the catalog has no snapshot"))?;
+        Ok(Self {
+            snapshot: row.get(0)?,
+            schema_version: row.get(1)?,
+            next_catalog: row.get(2)?,
+            next_file: row.get(3)?,
+        })
     }
 }
 
@@ -110,29 +117,22 @@ async fn insert_snapshot(
     author: &str,
     message: &str,
 ) -> Result<()> {
-    sqlx::query(
+    let now = tx.now().await?;
+    tx.run(
+        "insert a snapshot",
         "insert into ducklake_snapshot
            (snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id)
-         values (?, strftime('%Y-%m-%d %H:%M:%f', 'now') || '+00', ?, ?, ?)",
+         values (?, ?, ?, ?, ?)",
+        args![snapshot, now, ids.schema_version, ids.next_catalog, ids.next_file],
     )
-    .bind(snapshot)
-    .bind(ids.schema_version)
-    .bind(ids.next_catalog)
-    .bind(ids.next_file)
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("insert a snapshot", e))?;
-    sqlx::query(
+    .await?;
+    tx.run(
+        "insert a snapshot",
         "insert into ducklake_snapshot_changes
            (snapshot_id, changes_made, author, commit_message) values (?, ?, ?, ?)",
+        args![snapshot, changes, author, message],
     )
-    .bind(snapshot)
-    .bind(changes)
-    .bind(author)
-    .bind(message)
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("insert a snapshot", e))?;
+    .await?;
     Ok(())
 }
 
@@ -146,15 +146,18 @@ async fn write_change(
     if change.replace {
         retire_files(tx, table, snapshot).await?;
     }
-    let stats: Option<(i64, i64, i64)> = sqlx::query_as(
-        "select record_count, next_row_id, file_size_bytes from ducklake_table_stats
-         where table_id = ?",
-    )
-    .bind(table)
-    .fetch_optional(tx.connection())
-    .await
-    .map_err(|e| database_error("read table statistics", e))?;
-    let (mut records, mut next_row, mut bytes) = stats.unwrap_or((0, 0, 0));
+    let stats = tx
+        .one(
+            "read table statistics",
+            "select record_count, next_row_id, file_size_bytes from ducklake_table_stats
+             where table_id = ?",
+            args![table],
+        )
+        .await?;
+    let (mut records, mut next_row, mut bytes): (i64, i64, i64) = match stats {
+        Some(row) => (row.get(0)?, row.get(1)?, row.get(2)?),
+        None => (0, 0, 0),
+    };
     if change.replace {
         (records, bytes) = (0, 0);
     }
@@ -178,44 +181,40 @@ async fn write_change(
         }
     }
     fail_point!("lake::files");
-    sqlx::query(
-        "insert or replace into ducklake_table_stats
-           (table_id, record_count, next_row_id, file_size_bytes) values (?, ?, ?, ?)",
+    tx.run(
+        "store table statistics",
+        "insert into ducklake_table_stats
+           (table_id, record_count, next_row_id, file_size_bytes) values (?, ?, ?, ?)
+         on conflict (table_id) do update set
+           record_count = excluded.record_count, next_row_id = excluded.next_row_id,
+           file_size_bytes = excluded.file_size_bytes",
+        args![table, records, next_row, bytes],
     )
-    .bind(table)
-    .bind(records)
-    .bind(next_row)
-    .bind(bytes)
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("store table statistics", e))?;
+    .await?;
     roll_up_statistics(tx, change).await
 }
 
 async fn retire_files(tx: &mut Tx, table: i64, snapshot: i64) -> Result<()> {
-    sqlx::query(
+    tx.run(
+        "retire data files",
         "update ducklake_data_file set end_snapshot = ?
          where table_id = ? and end_snapshot is null",
+        args![snapshot, table],
     )
-    .bind(snapshot)
-    .bind(table)
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("retire data files", e))?;
-    sqlx::query(
+    .await?;
+    tx.run(
+        "retire delete files",
         "update ducklake_delete_file set end_snapshot = ?
          where table_id = ? and end_snapshot is null",
+        args![snapshot, table],
     )
-    .bind(snapshot)
-    .bind(table)
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("retire delete files", e))?;
-    sqlx::query("delete from ducklake_table_column_stats where table_id = ?")
-        .bind(table)
-        .execute(tx.connection())
-        .await
-        .map_err(|e| database_error("reset table statistics", e))?;
+    .await?;
+    tx.run(
+        "reset table statistics",
+        "delete from ducklake_table_column_stats where table_id = ?",
+        args![table],
+    )
+    .await?;
     Ok(())
 }
 
@@ -228,23 +227,23 @@ async fn replace_deletes(
     previous: Option<i64>,
     snapshot: i64,
 ) -> Result<()> {
-    let live: Option<i64> = sqlx::query_scalar(
-        "select data_file_id from ducklake_data_file
-         where data_file_id = ? and table_id = ? and end_snapshot is null",
-    )
-    .bind(data_file)
-    .bind(table)
-    .fetch_optional(tx.connection())
-    .await
-    .map_err(|e| database_error("check a data file", e))?;
-    let current: Option<i64> = sqlx::query_scalar(
-        "select delete_file_id from ducklake_delete_file
-         where data_file_id = ? and end_snapshot is null",
-    )
-    .bind(data_file)
-    .fetch_optional(tx.connection())
-    .await
-    .map_err(|e| database_error("check a delete file", e))?;
+    let live = tx
+        .one(
+            "check a data file",
+            "select data_file_id from ducklake_data_file
+             where data_file_id = ? and table_id = ? and end_snapshot is null",
+            args![data_file, table],
+        )
+        .await?;
+    let current = tx
+        .one(
+            "check a delete file",
+            "select delete_file_id from ducklake_delete_file
+             where data_file_id = ? and end_snapshot is null",
+            args![data_file],
+        )
+        .await?;
+    let current: Option<i64> = current.map(|row| row.get(0)).transpose()?;
     if live.is_none() || current != previous {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -253,12 +252,12 @@ async fn replace_deletes(
         )
         .hint("nothing was committed; run it again"));
     }
-    sqlx::query("update ducklake_delete_file set end_snapshot = ? where delete_file_id = ?")
-        .bind(snapshot)
-        .bind(current)
-        .execute(tx.connection())
-        .await
-        .map_err(|e| database_error("retire a delete file", e))?;
+    tx.run(
+        "retire a delete file",
+        "update ducklake_delete_file set end_snapshot = ? where delete_file_id = ?",
+        args![snapshot, current],
+    )
+    .await?;
     Ok(())
 }
 
@@ -277,44 +276,51 @@ async fn insert_data_file(
     row_id_start: i64,
     snapshot: i64,
 ) -> Result<()> {
-    sqlx::query(
+    tx.run(
+        "insert a data file",
         "insert into ducklake_data_file
            (data_file_id, table_id, begin_snapshot, path, path_is_relative, file_format,
             record_count, file_size_bytes, footer_size, row_id_start)
-         values (?, ?, ?, ?, 1, 'parquet', ?, ?, ?, ?)",
+         values (?, ?, ?, ?, true, 'parquet', ?, ?, ?, ?)",
+        args![
+            id,
+            table,
+            snapshot,
+            file_name(&file.path)?,
+            file.record_count,
+            file.size_bytes,
+            file.footer_bytes,
+            row_id_start,
+        ],
     )
-    .bind(id)
-    .bind(table)
-    .bind(snapshot)
-    .bind(file_name(&file.path)?)
-    .bind(file.record_count)
-    .bind(file.size_bytes)
-    .bind(file.footer_bytes)
-    .bind(row_id_start)
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("insert a data file", e))?;
+    .await?;
     for stat in &file.statistics {
-        sqlx::query(
+        tx.run(
+            "insert file statistics",
             "insert into ducklake_file_column_stats
                (data_file_id, table_id, column_id, column_size_bytes, value_count, null_count,
                 min_value, max_value, contains_nan)
              values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            args![
+                id,
+                table,
+                stat.column_id,
+                stat.column_size_bytes,
+                stat.value_count,
+                stat.null_count,
+                exact_bound(stat.min_value.as_deref()),
+                exact_bound(stat.max_value.as_deref()),
+                stat.contains_nan,
+            ],
         )
-        .bind(id)
-        .bind(table)
-        .bind(stat.column_id)
-        .bind(stat.column_size_bytes)
-        .bind(stat.value_count)
-        .bind(stat.null_count)
-        .bind(&stat.min_value)
-        .bind(&stat.max_value)
-        .bind(stat.contains_nan)
-        .execute(tx.connection())
-        .await
-        .map_err(|e| database_error("insert file statistics", e))?;
+        .await?;
     }
     Ok(())
+}
+
+/// A bound that every catalog database can hold as it is. Readers take a missing one as unknown.
+fn exact_bound(bound: Option<&str>) -> Option<&str> {
+    bound.filter(|text| !text.contains('\0'))
 }
 
 async fn insert_delete_file(
@@ -325,23 +331,24 @@ async fn insert_delete_file(
     file: &NewDeleteFile,
     snapshot: i64,
 ) -> Result<()> {
-    sqlx::query(
+    tx.run(
+        "insert a delete file",
         "insert into ducklake_delete_file
            (delete_file_id, table_id, begin_snapshot, data_file_id, path, path_is_relative,
             format, delete_count, file_size_bytes, footer_size)
-         values (?, ?, ?, ?, ?, 1, 'parquet', ?, ?, ?)",
+         values (?, ?, ?, ?, ?, true, 'parquet', ?, ?, ?)",
+        args![
+            id,
+            table,
+            snapshot,
+            data_file,
+            file_name(&file.path)?,
+            file.delete_count,
+            file.size_bytes,
+            file.footer_bytes,
+        ],
     )
-    .bind(id)
-    .bind(table)
-    .bind(snapshot)
-    .bind(data_file)
-    .bind(file_name(&file.path)?)
-    .bind(file.delete_count)
-    .bind(file.size_bytes)
-    .bind(file.footer_bytes)
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("insert a delete file", e))?;
+    .await?;
     Ok(())
 }
 
@@ -361,34 +368,33 @@ async fn roll_up_statistics(tx: &mut Tx, change: &TableChange) -> Result<()> {
         }
     }
     for (column, has_null) in contains_null {
-        let earlier: Option<(Option<bool>, Option<bool>)> = sqlx::query_as(
-            "select contains_null, contains_nan from ducklake_table_column_stats
-             where table_id = ? and column_id = ?",
-        )
-        .bind(change.table.table_id)
-        .bind(column)
-        .fetch_optional(tx.connection())
-        .await
-        .map_err(|e| database_error("read column statistics", e))?;
-        let (null_before, nan_before) = earlier.unwrap_or((Some(false), None));
+        let table = change.table.table_id;
+        let earlier = tx
+            .one(
+                "read column statistics",
+                "select contains_null, contains_nan from ducklake_table_column_stats
+                 where table_id = ? and column_id = ?",
+                args![table, column],
+            )
+            .await?;
+        let (null_before, nan_before): (Option<bool>, Option<bool>) = match earlier {
+            Some(row) => (row.get(0)?, row.get(1)?),
+            None => (Some(false), None),
+        };
         let nan = contains_nan.get(&column).copied().flatten();
-        sqlx::query("delete from ducklake_table_column_stats where table_id = ? and column_id = ?")
-            .bind(change.table.table_id)
-            .bind(column)
-            .execute(tx.connection())
-            .await
-            .map_err(|e| database_error("store column statistics", e))?;
-        sqlx::query(
+        tx.run(
+            "store column statistics",
+            "delete from ducklake_table_column_stats where table_id = ? and column_id = ?",
+            args![table, column],
+        )
+        .await?;
+        tx.run(
+            "store column statistics",
             "insert into ducklake_table_column_stats
                (table_id, column_id, contains_null, contains_nan) values (?, ?, ?, ?)",
+            args![table, column, has_null || null_before.unwrap_or(true), nan.or(nan_before)],
         )
-        .bind(change.table.table_id)
-        .bind(column)
-        .bind(has_null || null_before.unwrap_or(true))
-        .bind(nan.or(nan_before))
-        .execute(tx.connection())
-        .await
-        .map_err(|e| database_error("store column statistics", e))?;
+        .await?;
     }
     Ok(())
 }
@@ -405,31 +411,33 @@ pub(crate) async fn create_table(
     let table_id = ids.next_catalog;
     ids.next_catalog += 1;
     ids.schema_version += 1;
-    let schema_id: Option<i64> = sqlx::query_scalar(
-        "select schema_id from ducklake_schema where schema_name = ? and end_snapshot is null",
-    )
-    .bind(schema)
-    .fetch_optional(tx.connection())
-    .await
-    .map_err(|e| database_error("look a schema up", e))?;
+    let found = tx
+        .one(
+            "look a schema up",
+            "select schema_id from ducklake_schema where schema_name = ? and end_snapshot is null",
+            args![schema],
+        )
+        .await?;
+    let schema_id: Option<i64> = found.map(|row| row.get(0)).transpose()?;
     let schema_id = schema_id.ok_or_else(|| {
         Error::new(ErrorKind::Config, "E-SCHEMA-NAME", format!("the lake has no schema {schema}"))
             .hint("use current, history, standard, reconciled or metrics")
     })?;
-    sqlx::query(
+    tx.run(
+        "insert a table",
         "insert into ducklake_table
            (table_id, table_uuid, begin_snapshot, schema_id, table_name, path, path_is_relative)
-         values (?, ?, ?, ?, ?, ?, 1)",
+         values (?, ?, ?, ?, ?, ?, true)",
+        args![
+            table_id,
+            uuid::Uuid::new_v4().to_string(),
+            snapshot,
+            schema_id,
+            name,
+            folder_name(name),
+        ],
     )
-    .bind(table_id)
-    .bind(uuid::Uuid::new_v4().to_string())
-    .bind(snapshot)
-    .bind(schema_id)
-    .bind(name)
-    .bind(folder_name(name))
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("insert a table", e))?;
+    .await?;
     for (order, field) in (1_i64..).zip(columns.fields()) {
         insert_column(tx, table_id, order, field, snapshot).await?;
     }
@@ -451,13 +459,14 @@ pub(crate) async fn add_columns(tx: &mut Tx, table: &LakeTable, wanted: &Schema)
     let mut ids = Ids::load(tx).await?;
     let snapshot = ids.snapshot + 1;
     ids.schema_version += 1;
-    let highest: i64 = sqlx::query_scalar(
-        "select coalesce(max(column_id), 0) from ducklake_column where table_id = ?",
-    )
-    .bind(table.table_id)
-    .fetch_one(tx.connection())
-    .await
-    .map_err(|e| database_error("read a table's columns", e))?;
+    let row = tx
+        .one(
+            "read a table's columns",
+            "select coalesce(max(column_id), 0) from ducklake_column where table_id = ?",
+            args![table.table_id],
+        )
+        .await?;
+    let highest: i64 = row.map_or(Ok(0), |row| row.get(0))?;
     for (order, field) in (highest + 1..).zip(missing) {
         insert_column(tx, table.table_id, order, field, snapshot).await?;
     }
@@ -481,21 +490,15 @@ async fn insert_column(
         )
         .cause(e)
     })?;
-    sqlx::query(
+    tx.run(
+        "insert a column",
         "insert into ducklake_column
            (column_id, begin_snapshot, table_id, column_order, column_name, column_type,
             nulls_allowed)
-         values (?, ?, ?, ?, ?, ?, 1)",
+         values (?, ?, ?, ?, ?, ?, true)",
+        args![id, snapshot, table, id, field.name(), column_type.replace(", ", ",")],
     )
-    .bind(id)
-    .bind(snapshot)
-    .bind(table)
-    .bind(id)
-    .bind(field.name())
-    .bind(column_type.replace(", ", ","))
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("insert a column", e))?;
+    .await?;
     Ok(())
 }
 
@@ -505,16 +508,13 @@ async fn insert_schema_version(
     snapshot: i64,
     schema_version: i64,
 ) -> Result<()> {
-    sqlx::query(
+    tx.run(
+        "insert a schema version",
         "insert into ducklake_schema_versions (begin_snapshot, schema_version, table_id)
          values (?, ?, ?)",
+        args![snapshot, schema_version, table],
     )
-    .bind(snapshot)
-    .bind(schema_version)
-    .bind(table)
-    .execute(tx.connection())
-    .await
-    .map_err(|e| database_error("insert a schema version", e))?;
+    .await?;
     Ok(())
 }
 

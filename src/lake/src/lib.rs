@@ -18,7 +18,9 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use huiliu_sdk::{Error, ErrorKind, Result};
-use huiliu_store::Store;
+use huiliu_store::{Store, StoreAddress};
+
+use provider::CatalogSource;
 
 use crate::filter::FilterCache;
 
@@ -34,7 +36,7 @@ pub use table::{DataFile, LakeTable, TableColumn};
 #[derive(Clone, Debug)]
 pub struct Lake {
     store: Store,
-    database: PathBuf,
+    catalog: CatalogSource,
     root: PathBuf,
     filters: FilterCache,
 }
@@ -42,6 +44,12 @@ pub struct Lake {
 impl Lake {
     /// Opens the lake and the hub's database in `data`, making both when they are not there.
     pub async fn open(data: &Path) -> Result<Self> {
+        Self::open_with(data, &StoreAddress::Sqlite).await
+    }
+
+    /// Opens the lake in `data` with the hub's database at `address`. Hubs that share a database
+    /// share the folder too, under the same path.
+    pub async fn open_with(data: &Path, address: &StoreAddress) -> Result<Self> {
         let root = data.join("lake");
         std::fs::create_dir_all(&root).map_err(|e| io_error("make the folder", &root, e))?;
         let root = root.canonicalize().map_err(|e| io_error("open the folder", &root, e))?;
@@ -49,8 +57,9 @@ impl Lake {
             .canonicalize()
             .map_err(|e| io_error("open the folder", data, e))?
             .join("huiliu.db");
-        let store = Store::open(&database, &root).await?;
-        Ok(Self { store, database, root, filters: FilterCache::default() })
+        let store = Store::open_at(address, &database, &root).await?;
+        let catalog = CatalogSource::new(address, database);
+        Ok(Self { store, catalog, root, filters: FilterCache::default() })
     }
 
     /// The hub's database.
@@ -65,11 +74,6 @@ impl Lake {
     /// The folder of the Parquet files.
     pub fn root(&self) -> &Path {
         &self.root
-    }
-
-    /// The file of the hub's database.
-    pub fn database(&self) -> &Path {
-        &self.database
     }
 }
 

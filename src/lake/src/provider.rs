@@ -1,18 +1,60 @@
 //! The lake's tables as DataFusion sees them, all at one snapshot.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::Result as DataFusionResult;
 use datafusion_ducklake::{
-    DuckLakeCatalog, DuckLakeError, MetadataProvider, SqliteMetadataProvider,
+    DuckLakeCatalog, DuckLakeError, MetadataProvider, PostgresMetadataProvider,
+    SqliteMetadataProvider,
 };
 use huiliu_sdk::{Error, Result};
+use huiliu_store::{PostgresAddress, StoreAddress};
+use tokio::sync::OnceCell;
 
 use crate::Lake;
 use crate::history::{HistoryTable, Superseded};
+
+/// From where the reader crate reads the catalog.
+#[derive(Debug, Clone)]
+pub(crate) enum CatalogSource {
+    Sqlite(PathBuf),
+    /// The reader's connections are kept, because making them takes longer than a query.
+    Postgres(PostgresAddress, Arc<OnceCell<Arc<dyn MetadataProvider>>>),
+}
+
+impl CatalogSource {
+    pub(crate) fn new(address: &StoreAddress, file: PathBuf) -> Self {
+        match address {
+            StoreAddress::Sqlite => Self::Sqlite(file),
+            StoreAddress::Postgres(address) => Self::Postgres(address.clone(), Arc::default()),
+        }
+    }
+
+    async fn provider(&self) -> Result<Arc<dyn MetadataProvider>> {
+        match self {
+            Self::Sqlite(file) => {
+                let url = format!("sqlite://{}?mode=ro", file.display());
+                let provider = SqliteMetadataProvider::new(&url).await.map_err(catalog_error)?;
+                Ok(Arc::new(provider))
+            }
+            Self::Postgres(address, kept) => {
+                let provider = kept
+                    .get_or_try_init(|| async {
+                        PostgresMetadataProvider::new(&address.url_with_schema())
+                            .await
+                            .map(|provider| Arc::new(provider) as Arc<dyn MetadataProvider>)
+                            .map_err(catalog_error)
+                    })
+                    .await?;
+                Ok(Arc::clone(provider))
+            }
+        }
+    }
+}
 
 /// All tables of the lake at one snapshot.
 #[derive(Debug, Clone)]
@@ -30,9 +72,7 @@ impl Lake {
             Some(snapshot) => snapshot,
             None => self.latest_snapshot().await?,
         };
-        let url = format!("sqlite://{}?mode=ro", self.database().display());
-        let provider = SqliteMetadataProvider::new(&url).await.map_err(catalog_error)?;
-        let provider: Arc<dyn MetadataProvider> = Arc::new(provider);
+        let provider = self.catalog.provider().await?;
         let catalog = DuckLakeCatalog::with_snapshot(provider, snapshot).map_err(catalog_error)?;
         let superseded = Arc::new(self.superseded_files(snapshot).await?);
         Ok(SnapshotCatalog { catalog: Arc::new(catalog), snapshot, superseded })

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_ducklake::types::ducklake_to_arrow_type;
 use huiliu_sdk::{Error, Result};
-use huiliu_store::{Tx, database_error};
-use sqlx::{Row, SqliteConnection};
+use huiliu_store::{Reader, Row, Tx, args};
 
 use crate::history::Superseded;
 use crate::{Lake, storage_schema};
@@ -57,9 +56,7 @@ pub struct DataFile {
 impl Lake {
     /// Looks a table up.
     pub async fn table(&self, schema: &str, name: &str) -> Result<Option<LakeTable>> {
-        let mut connection =
-            self.store().reader().acquire().await.map_err(|e| database_error("connect", e))?;
-        find_table(self, &mut connection, schema, name).await
+        find_table(self, &mut self.store().into(), schema, name).await
     }
 
     /// The table `schema.name` with at least the columns of `rows`: made when it is not there,
@@ -72,42 +69,42 @@ impl Lake {
         rows: &Schema,
     ) -> Result<LakeTable> {
         let wanted = storage_schema(rows);
-        match find_table(self, tx.connection(), schema, name).await? {
+        match find_table(self, &mut Reader::Tx(tx), schema, name).await? {
             None => crate::commit::create_table(tx, schema, name, &wanted).await?,
             Some(table) => crate::commit::add_columns(tx, &table, &wanted).await?,
         }
-        find_table(self, tx.connection(), schema, name)
+        find_table(self, &mut Reader::Tx(tx), schema, name)
             .await?
             .ok_or_else(|| Error::internal("a table that was just made is not there"))
     }
 
     /// The live data files of a table.
     pub async fn data_files(&self, table: &LakeTable) -> Result<Vec<DataFile>> {
-        let rows = sqlx::query(
-            "select f.data_file_id, f.path, f.record_count, d.delete_file_id, d.path
-             from ducklake_data_file f
-             left join ducklake_delete_file d
-               on d.data_file_id = f.data_file_id and d.end_snapshot is null
-             where f.table_id = ? and f.end_snapshot is null
-             order by f.data_file_id",
-        )
-        .bind(table.table_id)
-        .fetch_all(self.store().reader())
-        .await
-        .map_err(|e| database_error("list data files", e))?;
-        Ok(rows
-            .iter()
+        let rows = self
+            .store()
+            .all(
+                "list data files",
+                "select f.data_file_id, f.path, f.record_count, d.delete_file_id, d.path
+                 from ducklake_data_file f
+                 left join ducklake_delete_file d
+                   on d.data_file_id = f.data_file_id and d.end_snapshot is null
+                 where f.table_id = ? and f.end_snapshot is null
+                 order by f.data_file_id",
+                args![table.table_id],
+            )
+            .await?;
+        rows.iter()
             .map(|row| {
-                let deletes: Option<i64> = row.get(3);
-                let delete_path: Option<String> = row.get(4);
-                DataFile {
-                    data_file_id: row.get(0),
-                    path: table.folder.join(row.get::<String, _>(1)),
-                    record_count: row.get(2),
+                let deletes: Option<i64> = row.get(3)?;
+                let delete_path: Option<String> = row.get(4)?;
+                Ok(DataFile {
+                    data_file_id: row.get(0)?,
+                    path: table.folder.join(row.get::<String>(1)?),
+                    record_count: row.get(2)?,
                     deletes: deletes.zip(delete_path.map(|path| table.folder.join(path))),
-                }
+                })
             })
-            .collect())
+            .collect()
     }
 
     /// For each table of `current` by name, its files that had deleted rows at `snapshot`.
@@ -115,89 +112,98 @@ impl Lake {
         &self,
         snapshot: i64,
     ) -> Result<BTreeMap<String, Vec<Superseded>>> {
-        let rows = sqlx::query(
-            "select t.table_name, s.path, t.path, f.path, d.path
-             from ducklake_delete_file d
-             join ducklake_data_file f on f.data_file_id = d.data_file_id
-             join ducklake_table t on t.table_id = f.table_id
-             join ducklake_schema s on s.schema_id = t.schema_id
-             where s.schema_name = 'current' and t.end_snapshot is null
-               and d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1)
-               and f.begin_snapshot <= ?1 and (f.end_snapshot is null or f.end_snapshot > ?1)
-             order by f.data_file_id",
-        )
-        .bind(snapshot)
-        .fetch_all(self.store().reader())
-        .await
-        .map_err(|e| database_error("list superseded rows", e))?;
+        let rows = self
+            .store()
+            .all(
+                "list superseded rows",
+                "select t.table_name, s.path, t.path, f.path, d.path
+                 from ducklake_delete_file d
+                 join ducklake_data_file f on f.data_file_id = d.data_file_id
+                 join ducklake_table t on t.table_id = f.table_id
+                 join ducklake_schema s on s.schema_id = t.schema_id
+                 where s.schema_name = 'current' and t.end_snapshot is null
+                   and d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1)
+                   and f.begin_snapshot <= ?1 and (f.end_snapshot is null or f.end_snapshot > ?1)
+                 order by f.data_file_id",
+                args![snapshot],
+            )
+            .await?;
         let mut files: BTreeMap<String, Vec<Superseded>> = BTreeMap::new();
         for row in &rows {
-            let path = |index| row.get::<String, _>(index);
-            let folder = self.root().join(path(1)).join(path(2));
+            let path = |index| row.get::<String>(index);
+            let folder = self.root().join(path(1)?).join(path(2)?);
             files
-                .entry(path(0))
+                .entry(path(0)?)
                 .or_default()
-                .push(Superseded { data: folder.join(path(3)), deletes: folder.join(path(4)) });
+                .push(Superseded { data: folder.join(path(3)?), deletes: folder.join(path(4)?) });
         }
         Ok(files)
     }
 
     /// The latest snapshot.
     pub async fn latest_snapshot(&self) -> Result<i64> {
-        sqlx::query_scalar("select max(snapshot_id) from ducklake_snapshot")
-            .fetch_one(self.store().reader())
-            .await
-            .map_err(|e| database_error("read the latest snapshot", e))
+        let row = self
+            .store()
+            .one(
+                "read the latest snapshot",
+                "select max(snapshot_id) from ducklake_snapshot",
+                args![],
+            )
+            .await?;
+        row.ok_or_else(|| Error::internal("the catalog has no snapshot"))?.get(0)
     }
 
     /// For each table by `schema.name`, the snapshot in which its content last changed.
     pub async fn table_versions(&self) -> Result<BTreeMap<String, i64>> {
-        let rows = sqlx::query(
-            "select s.schema_name || '.' || t.table_name,
-                    max(t.begin_snapshot,
-                        coalesce((select max(max(f.begin_snapshot, coalesce(f.end_snapshot, 0)))
-                                  from ducklake_data_file f where f.table_id = t.table_id), 0),
-                        coalesce((select max(max(d.begin_snapshot, coalesce(d.end_snapshot, 0)))
-                                  from ducklake_delete_file d where d.table_id = t.table_id), 0))
-             from ducklake_table t join ducklake_schema s on s.schema_id = t.schema_id
-             where t.end_snapshot is null",
-        )
-        .fetch_all(self.store().reader())
-        .await
-        .map_err(|e| database_error("read table versions", e))?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        let rows = self
+            .store()
+            .all(
+                "read table versions",
+                "select s.schema_name || '.' || t.table_name, max(v.snapshot)
+                 from ducklake_table t
+                 join ducklake_schema s on s.schema_id = t.schema_id
+                 join (select table_id, begin_snapshot as snapshot from ducklake_table
+                       union all select table_id, begin_snapshot from ducklake_data_file
+                       union all select table_id, end_snapshot from ducklake_data_file
+                       union all select table_id, begin_snapshot from ducklake_delete_file
+                       union all select table_id, end_snapshot from ducklake_delete_file) v
+                   on v.table_id = t.table_id
+                 where t.end_snapshot is null
+                 group by s.schema_name, t.table_name",
+                args![],
+            )
+            .await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
     }
 }
 
 async fn find_table(
     lake: &Lake,
-    connection: &mut SqliteConnection,
+    reader: &mut Reader<'_>,
     schema: &str,
     name: &str,
 ) -> Result<Option<LakeTable>> {
-    let found: Option<(i64, String, String)> = sqlx::query_as(
-        "select t.table_id, s.path, t.path
-         from ducklake_table t join ducklake_schema s on s.schema_id = t.schema_id
-         where s.schema_name = ? and t.table_name = ? and t.end_snapshot is null",
-    )
-    .bind(schema)
-    .bind(name)
-    .fetch_optional(&mut *connection)
-    .await
-    .map_err(|e| database_error("look a table up", e))?;
-    let Some((table_id, schema_path, table_path)) = found else { return Ok(None) };
-    let rows = sqlx::query(
-        "select column_id, column_name, column_type from ducklake_column
-         where table_id = ? and end_snapshot is null order by column_order",
-    )
-    .bind(table_id)
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(|e| database_error("read a table's columns", e))?;
-    let columns: Vec<TableColumn> = rows
-        .iter()
-        .map(|row| TableColumn { column_id: row.get(0), name: row.get(1), column_type: row.get(2) })
-        .collect();
+    let found = reader
+        .one(
+            "look a table up",
+            "select t.table_id, s.path, t.path
+             from ducklake_table t join ducklake_schema s on s.schema_id = t.schema_id
+             where s.schema_name = ? and t.table_name = ? and t.end_snapshot is null",
+            args![schema, name],
+        )
+        .await?;
+    let Some(found) = found else { return Ok(None) };
+    let (table_id, schema_path, table_path): (i64, String, String) =
+        (found.get(0)?, found.get(1)?, found.get(2)?);
+    let rows = reader
+        .all(
+            "read a table's columns",
+            "select column_id, column_name, column_type from ducklake_column
+             where table_id = ? and end_snapshot is null order by column_order",
+            args![table_id],
+        )
+        .await?;
+    let columns: Vec<TableColumn> = rows.iter().map(table_column).collect::<Result<_>>()?;
     let mut fields = Vec::with_capacity(columns.len());
     for column in &columns {
         let data_type = ducklake_to_arrow_type(&column.column_type)
@@ -222,4 +228,8 @@ async fn find_table(
         columns,
         schema: Arc::new(Schema::new(schema_with_ids)),
     }))
+}
+
+fn table_column(row: &Row) -> Result<TableColumn> {
+    Ok(TableColumn { column_id: row.get(0)?, name: row.get(1)?, column_type: row.get(2)? })
 }

@@ -8,8 +8,20 @@ use huiliu_lake::{KeySet, Lake, MergePlan, Positions};
 use huiliu_sdk::{Ops, WriteMode};
 use huiliu_store::Balance;
 
+use crate::backend::{Backend, on_both};
 use crate::oracle::{count, through_datafusion};
 use crate::world::{commit, open, positions, rows, schema, start, upsert_plan};
+
+on_both!(
+    replace_makes_the_table_what_was_read_and_an_empty_set_empties_it,
+    append_adds_rows_even_when_they_are_there,
+    snapshots_keep_each_day_and_a_second_read_of_a_day_replaces_the_first,
+    periods_of_validity_close_when_a_row_changes_or_goes,
+    rows_whose_keys_are_gone_are_deleted_over_several_commits_of_one_read,
+    a_case_that_comes_again_comes_whole,
+    an_older_version_goes_straight_to_history,
+    a_floating_point_key_is_refused,
+);
 
 /// Reads `batches` as a whole by `plan`.
 async fn read(lake: &Lake, seq: i64, plan: MergePlan, batches: &[RecordBatch]) -> Balance {
@@ -33,10 +45,8 @@ fn amounts(from: i64, to: i64, version: i64) -> i64 {
     (from..to).map(|id| id * 10 + version).sum()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn replace_makes_the_table_what_was_read_and_an_empty_set_empties_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn replace_makes_the_table_what_was_read_and_an_empty_set_empties_it(backend: Backend) {
+    let lake = open(&backend).await;
     let first = read(&lake, 1, plan(WriteMode::Replace), &[rows(0, 100, 1)]).await;
     assert_eq!((first.read, first.written), (100, 100));
     let snapshot = lake.latest_snapshot().await.unwrap();
@@ -50,10 +60,8 @@ async fn replace_makes_the_table_what_was_read_and_an_empty_set_empties_it() {
     assert_eq!(through_datafusion(&lake, None).await[0], (0, 0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn append_adds_rows_even_when_they_are_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn append_adds_rows_even_when_they_are_there(backend: Backend) {
+    let lake = open(&backend).await;
     for seq in 1..=2 {
         let balance = read(&lake, seq, plan(WriteMode::Append), &[rows(0, 10, 1)]).await;
         assert_eq!((balance.read, balance.written), (10, 10));
@@ -61,10 +69,8 @@ async fn append_adds_rows_even_when_they_are_there() {
     assert_eq!(through_datafusion(&lake, None).await[0], (20, 2 * amounts(0, 10, 1), 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn snapshots_keep_each_day_and_a_second_read_of_a_day_replaces_the_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn snapshots_keep_each_day_and_a_second_read_of_a_day_replaces_the_first(backend: Backend) {
+    let lake = open(&backend).await;
     let on = |day| MergePlan { taken_on: Some(day), ..plan(WriteMode::Snapshot) };
     read(&lake, 1, on(17_878), &[rows(0, 10, 1)]).await;
     read(&lake, 2, on(17_879), &[rows(0, 12, 1)]).await;
@@ -77,11 +83,9 @@ async fn snapshots_keep_each_day_and_a_second_read_of_a_day_replaces_the_first()
     assert_eq!(first.await, 10);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn periods_of_validity_close_when_a_row_changes_or_goes() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
-    let keys = || Some(Arc::new(Mutex::new(KeySet::new(folder.path().join("spill")))));
+async fn periods_of_validity_close_when_a_row_changes_or_goes(backend: Backend) {
+    let lake = open(&backend).await;
+    let keys = || Some(Arc::new(Mutex::new(KeySet::new(lake.root().join("spill")))));
     let scd2 = || MergePlan { seen: keys(), ..plan(WriteMode::Scd2) };
     read(&lake, 1, scd2(), &[rows(0, 10, 1)]).await;
     let second = read(&lake, 2, scd2(), &[rows(0, 5, 2), rows(5, 9, 1)]).await;
@@ -95,12 +99,10 @@ async fn periods_of_validity_close_when_a_row_changes_or_goes() {
     assert_eq!(count(&lake, "select count(*) from a_history").await, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_whose_keys_are_gone_are_deleted_over_several_commits_of_one_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn rows_whose_keys_are_gone_are_deleted_over_several_commits_of_one_read(backend: Backend) {
+    let lake = open(&backend).await;
     read(&lake, 1, upsert_plan(), &[rows(0, 100, 1)]).await;
-    let seen = Arc::new(Mutex::new(KeySet::new(folder.path().join("spill"))));
+    let seen = Arc::new(Mutex::new(KeySet::new(lake.root().join("spill"))));
     let sweeping = || MergePlan { seen: Some(Arc::clone(&seen)), ..upsert_plan() };
     let mut first = start(&lake, "a", 2, sweeping()).await.unwrap();
     first.merge(&rows(0, 40, 1), &Ops::Upsert, &positions(&rows(0, 40, 1))).unwrap();
@@ -116,10 +118,8 @@ async fn rows_whose_keys_are_gone_are_deleted_over_several_commits_of_one_read()
     assert_eq!(through_datafusion(&lake, None).await[0], (100, expected, 10));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_case_that_comes_again_comes_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn a_case_that_comes_again_comes_whole(backend: Backend) {
+    let lake = open(&backend).await;
     // Rows of one name form a case; version 1 has ten steps of it, version 2 only three.
     let case = |from, to, amount: i64| {
         let ids: ArrayRef =
@@ -136,10 +136,8 @@ async fn a_case_that_comes_again_comes_whole() {
     assert_eq!(through_datafusion(&lake, None).await[0], (13, expected, 10));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_older_version_goes_straight_to_history() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn an_older_version_goes_straight_to_history(backend: Backend) {
+    let lake = open(&backend).await;
     let versioned = || MergePlan { version: Some("amount".into()), ..upsert_plan() };
     read(&lake, 1, versioned(), &[rows(0, 10, 5)]).await;
     let late = read(&lake, 2, versioned(), &[rows(0, 10, 3)]).await;
@@ -150,10 +148,8 @@ async fn an_older_version_goes_straight_to_history() {
     assert_eq!(through_datafusion(&lake, None).await[0], (10, amounts(0, 10, 9), 30));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_floating_point_key_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn a_floating_point_key_is_refused(backend: Backend) {
+    let lake = open(&backend).await;
     let batch =
         RecordBatch::try_from_iter([("f", Arc::new(Float64Array::from(vec![1.0])) as ArrayRef)])
             .unwrap();

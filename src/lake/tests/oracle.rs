@@ -1,6 +1,5 @@
 //! Two readers that share no code with the commit: the reader crate and DuckDB.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -8,6 +7,8 @@ use arrow::array::{Array, Int64Array};
 use datafusion::catalog::SchemaProvider;
 use datafusion::prelude::SessionContext;
 use huiliu_lake::Lake;
+
+use crate::backend::{Backend, server};
 
 /// Per table: rows, sum of amounts, history rows, through the reader crate.
 pub(crate) async fn through_datafusion(lake: &Lake, snapshot: Option<i64>) -> Vec<(i64, i64, i64)> {
@@ -70,13 +71,17 @@ async fn query(context: &SessionContext, sql: &str) -> Vec<i64> {
 
 /// Rows and sum of amounts per table through DuckDB, which attaches the catalog read-only. It sees
 /// superseded rows in `history` only after maintenance has moved them there.
-pub(crate) fn through_duckdb(data: &Path, snapshot: Option<i64>) -> Vec<(i64, i64)> {
+pub(crate) fn through_duckdb(backend: &Backend, snapshot: Option<i64>) -> Vec<(i64, i64)> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/duckdb_oracle.py");
     let python = std::env::var("HUILIU_TEST_PYTHON").expect(
         "HUILIU_TEST_PYTHON must name a python with duckdb 1.5.5; `./test` installs it and sets this",
     );
     let mut command = Command::new(python);
-    command.arg(script).arg(data.join("huiliu.db"));
+    command.arg(script);
+    match backend.schema() {
+        None => command.arg(backend.data().join("huiliu.db")),
+        Some(schema) => command.args([&server(), "--schema", schema]),
+    };
     if let Some(snapshot) = snapshot {
         command.arg("--snapshot").arg(snapshot.to_string());
     }

@@ -8,17 +8,24 @@ use huiliu_lake::{Commit, Lake};
 use huiliu_sdk::Ops;
 use huiliu_store::Balance;
 
+use crate::backend::{Backend, on_both};
 use crate::oracle::through_datafusion;
 use crate::world::{commit, open, rows, schema, stage};
+
+on_both!(
+    equal_rows_are_not_written_again,
+    a_key_repeated_within_and_across_chunks_keeps_its_last_row,
+    deleting_twice_and_deleting_the_unknown_change_nothing_more,
+    rows_without_a_key_are_handed_back,
+    a_second_writer_from_the_same_base_is_refused,
+);
 
 async fn upsert(lake: &Lake, seq: i64, batches: &[(RecordBatch, Ops)]) -> Balance {
     commit(lake, stage(lake, "a", seq, batches).await.unwrap()).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn equal_rows_are_not_written_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn equal_rows_are_not_written_again(backend: Backend) {
+    let lake = open(&backend).await;
     let first = upsert(&lake, 1, &[(rows(0, 100, 1), Ops::Upsert)]).await;
     assert_eq!((first.read, first.written), (100, 100));
     let snapshot = lake.latest_snapshot().await.unwrap();
@@ -27,10 +34,8 @@ async fn equal_rows_are_not_written_again() {
     assert_eq!(lake.latest_snapshot().await.unwrap(), snapshot, "nothing new makes no snapshot");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_repeated_within_and_across_chunks_keeps_its_last_row() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn a_key_repeated_within_and_across_chunks_keeps_its_last_row(backend: Backend) {
+    let lake = open(&backend).await;
     let twice =
         arrow::compute::concat_batches(&Arc::new(schema()), &[rows(0, 10, 1), rows(5, 10, 2)])
             .unwrap();
@@ -43,10 +48,8 @@ async fn a_key_repeated_within_and_across_chunks_keeps_its_last_row() {
     assert_eq!(through_datafusion(&lake, None).await[0], (10, sums, 8));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deleting_twice_and_deleting_the_unknown_change_nothing_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn deleting_twice_and_deleting_the_unknown_change_nothing_more(backend: Backend) {
+    let lake = open(&backend).await;
     upsert(&lake, 1, &[(rows(0, 10, 1), Ops::Upsert)]).await;
     let first = upsert(&lake, 2, &[(rows(8, 12, 0), Ops::Delete)]).await;
     assert_eq!((first.read, first.deleted), (0, 2));
@@ -55,10 +58,8 @@ async fn deleting_twice_and_deleting_the_unknown_change_nothing_more() {
     assert_eq!(through_datafusion(&lake, None).await[0].0, 8);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_without_a_key_are_handed_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn rows_without_a_key_are_handed_back(backend: Backend) {
+    let lake = open(&backend).await;
     let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("A"), None]));
     let names: ArrayRef = Arc::new(StringArray::from(vec!["甲", "乙"]));
     let amounts: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
@@ -67,10 +68,8 @@ async fn rows_without_a_key_are_handed_back() {
     assert_eq!((balance.read, balance.written, balance.quarantined), (2, 1, 1));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_writer_from_the_same_base_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = open(folder.path()).await;
+async fn a_second_writer_from_the_same_base_is_refused(backend: Backend) {
+    let lake = open(&backend).await;
     upsert(&lake, 1, &[(rows(0, 10, 1), Ops::Upsert)]).await;
     let slow = stage(&lake, "a", 2, &[(rows(0, 10, 2), Ops::Upsert)]).await.unwrap();
     upsert(&lake, 2, &[(rows(0, 10, 3), Ops::Upsert)]).await;

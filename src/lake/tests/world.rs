@@ -1,6 +1,5 @@
 //! A small lake with two tables and a state row, and what every test does to it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
@@ -9,6 +8,8 @@ use arrow::record_batch::RecordBatch;
 use huiliu_lake::{Commit, Lake, Merge, MergePlan, MergeResult, Positions, RowStamp};
 use huiliu_sdk::{Checkpoint, Ops, Result, Scope, StreamId, WriteMode};
 use huiliu_store::{Balance, StreamState};
+
+use crate::backend::Backend;
 
 pub(crate) fn schema() -> Schema {
     Schema::new(vec![
@@ -135,6 +136,6 @@ pub(crate) fn expected(steps: i64) -> Vec<(i64, i64, i64)> {
     vec![(count(&a), a.values().sum(), history_a), (count(&b), b.values().sum(), history_b)]
 }
 
-pub(crate) async fn open(data: &Path) -> Lake {
-    Lake::open(data).await.unwrap()
+pub(crate) async fn open(backend: &Backend) -> Lake {
+    Lake::open_with(backend.data(), &backend.address()).await.unwrap()
 }

@@ -49,7 +49,15 @@ impl Hub {
             .cause(e)
         })?;
         let key = load_key(&options.key_file.unwrap_or_else(|| data.join("key")))?;
-        let lake = Lake::open(&data).await?;
+        let store = project.store.as_ref().map_err(|missing| {
+            Error::new(
+                ErrorKind::Auth,
+                "E-SECRET-MISSING",
+                format!("config/hub.toml: no value for {}", missing.reference),
+            )
+            .hint("set env: names in the environment or in the data folder's `env`, secret: names in its `secrets`")
+        })?;
+        let lake = Lake::open_with(&data, store).await?;
         let functions = huiliu_engine::function::DomainFunctions {
             calendar: Arc::clone(&project.calendar),
             codes: Arc::clone(&project.codes),

@@ -73,8 +73,7 @@ pub(crate) async fn sync_stream(
     let endpoint = system.endpoint.as_ref().ok_or_else(|| not_ready(system))?;
     let store = hub.lake().store();
     let lease_name = format!("{}.{stream}", config.id);
-    let now_ms = hub.clock.now().timestamp_millis();
-    let lease = store.take_lease(&lease_name, &hub.holder, now_ms, LEASE_MS).await?;
+    let lease = store.take_lease(&lease_name, &hub.holder, LEASE_MS).await?;
     let state = store.stream_state(&config.id, stream).await?;
     let request = ReadRequest {
         streams: vec![StreamRequest {
@@ -376,8 +375,7 @@ impl Mover<'_> {
         tx.commit().await?;
         self.step = step;
         self.state = Some(next);
-        let now_ms = self.hub.clock.now().timestamp_millis();
-        store.renew_lease(&self.lease, now_ms, LEASE_MS).await
+        store.renew_lease(&self.lease, LEASE_MS).await
     }
 
     fn check_budget(&self, total: &Balance) -> Result<()> {

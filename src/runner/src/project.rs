@@ -8,14 +8,15 @@ use chrono_tz::Tz;
 use huiliu_core::calendar::Calendar;
 use huiliu_core::code_table::CodeTables;
 use huiliu_core::config::{
-    Document, Fault, Faults, HubConfig, JobsFile, Resolver, Stage, SystemConfig, hub_schema,
-    jobs_schema, parse_system,
+    Document, Fault, Faults, HubConfig, JobsFile, Missing, Resolver, Stage, StoreConfig,
+    SystemConfig, hub_schema, jobs_schema, parse_system,
 };
 use huiliu_core::graph::{Graph, Node, NodeKind};
 use huiliu_core::model::{Metric, Model, ModelKind};
 use huiliu_core::policy;
 use huiliu_engine::Pipelines;
 use huiliu_sdk::{Connector, Endpoint, Error};
+use huiliu_store::{PostgresAddress, StoreAddress};
 use sha2::{Digest, Sha256};
 
 /// The connectors the program was built with.
@@ -65,6 +66,8 @@ pub struct Project {
     pub hub: HubConfig,
     /// The hub's zone.
     pub zone: Tz,
+    /// Where the hub's database is, or which reference in its address has no value.
+    pub store: Result<StoreAddress, Missing>,
     /// The systems by id.
     pub systems: BTreeMap<String, System>,
     /// `config/jobs.toml`.
@@ -121,6 +124,14 @@ impl Project {
         if let Err(error) = huiliu_core::duration::parse_size(&hub.memory) {
             faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1GiB"));
         }
+        let store = match store_address(hub.store.as_ref(), resolver) {
+            Ok(store) => store,
+            Err(error) => {
+                let hint = error.hint_text().unwrap_or_default().to_owned();
+                faults.0.push(fault_in(&hub_file, "store", error.to_string(), &hint)?);
+                return Err(LoadFailure::Faults(faults));
+            }
+        };
         for (index, job) in jobs.jobs.iter().enumerate() {
             let (key, message) = match job.zone.as_deref().unwrap_or(&hub.zone).parse::<Tz>() {
                 Err(_) => ("zone", format!("job {}: no such time zone", job.name)),
@@ -165,6 +176,7 @@ impl Project {
             root: root.to_owned(),
             hub,
             zone,
+            store,
             systems,
             jobs,
             pipelines,
@@ -174,6 +186,19 @@ impl Project {
             salt,
         })
     }
+}
+
+fn store_address(
+    config: Option<&StoreConfig>,
+    resolver: &Resolver,
+) -> Result<Result<StoreAddress, Missing>, Error> {
+    let Some(config) = config else { return Ok(Ok(StoreAddress::Sqlite)) };
+    let mut url = serde_json::Value::String(config.url.clone());
+    if let Some(missing) = resolver.resolve(&mut url).into_iter().next() {
+        return Ok(Err(missing));
+    }
+    let address = PostgresAddress::new(url.as_str().unwrap_or_default(), &config.schema)?;
+    Ok(Ok(StoreAddress::Postgres(address)))
 }
 
 /// A fault at a place of a file that was read before.

@@ -2,9 +2,10 @@
 
 use huiliu_sdk::Result;
 use serde::Serialize;
-use sqlx::Row;
 
-use crate::database::{Store, Tx, database_error};
+use crate::args;
+use crate::database::{Store, Tx};
+use crate::sql::Row;
 
 /// The last build of a model.
 #[derive(Debug, Clone, Serialize)]
@@ -26,44 +27,51 @@ pub struct ModelRow {
 impl Store {
     /// The last builds of all models.
     pub async fn models(&self) -> Result<Vec<ModelRow>> {
-        let rows = sqlx::query(
-            "select name, fingerprint, snapshot_id, row_count, run_id, built_at
-             from huiliu_model order by name",
-        )
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| database_error("list models", e))?;
-        Ok(rows
-            .iter()
-            .map(|row| ModelRow {
-                name: row.get(0),
-                fingerprint: row.get(1),
-                snapshot_id: row.get(2),
-                row_count: row.get(3),
-                run_id: row.get(4),
-                built_at: row.get(5),
-            })
-            .collect())
+        let rows = self
+            .all(
+                "list models",
+                "select name, fingerprint, snapshot_id, row_count, run_id, built_at
+                 from huiliu_model order by name",
+                args![],
+            )
+            .await?;
+        rows.iter().map(model_row).collect()
     }
+}
+
+fn model_row(row: &Row) -> Result<ModelRow> {
+    Ok(ModelRow {
+        name: row.get(0)?,
+        fingerprint: row.get(1)?,
+        snapshot_id: row.get(2)?,
+        row_count: row.get(3)?,
+        run_id: row.get(4)?,
+        built_at: row.get(5)?,
+    })
 }
 
 impl Tx {
     /// Records a build.
     pub async fn put_model(&mut self, model: &ModelRow) -> Result<()> {
-        sqlx::query(
-            "insert or replace into huiliu_model
+        self.run(
+            "record a model",
+            "insert into huiliu_model
                (name, fingerprint, snapshot_id, row_count, run_id, built_at)
-             values (?, ?, ?, ?, ?, ?)",
+             values (?, ?, ?, ?, ?, ?)
+             on conflict (name) do update set
+               fingerprint = excluded.fingerprint, snapshot_id = excluded.snapshot_id,
+               row_count = excluded.row_count, run_id = excluded.run_id,
+               built_at = excluded.built_at",
+            args![
+                &model.name,
+                &model.fingerprint,
+                model.snapshot_id,
+                model.row_count,
+                model.run_id,
+                &model.built_at,
+            ],
         )
-        .bind(&model.name)
-        .bind(&model.fingerprint)
-        .bind(model.snapshot_id)
-        .bind(model.row_count)
-        .bind(model.run_id)
-        .bind(&model.built_at)
-        .execute(self.connection())
-        .await
-        .map_err(|e| database_error("record a model", e))?;
+        .await?;
         Ok(())
     }
 }

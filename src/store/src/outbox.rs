@@ -2,9 +2,10 @@
 
 use huiliu_sdk::Result;
 use serde::Serialize;
-use sqlx::Row;
 
-use crate::database::{Store, Tx, database_error};
+use crate::args;
+use crate::database::{Store, Tx};
+use crate::sql::Row;
 
 /// How an outbox record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -72,35 +73,38 @@ impl Tx {
         row: &OutboxRow,
         now: &str,
     ) -> Result<bool> {
-        let done = sqlx::query(
-            "insert into huiliu_outbox
-               (system, push, record_key, record_hash, idempotency_key, payload, state, run_id,
-                created_at)
-             values (?, ?, ?, ?, ?, ?, 'waiting', ?, ?)
-             on conflict (idempotency_key) do nothing",
-        )
-        .bind(system)
-        .bind(push)
-        .bind(&row.record_key)
-        .bind(&row.record_hash)
-        .bind(&row.idempotency_key)
-        .bind(&row.payload)
-        .bind(run)
-        .bind(now)
-        .execute(self.connection())
-        .await
-        .map_err(|e| database_error("queue a record", e))?;
-        Ok(done.rows_affected() == 1)
+        let queued = self
+            .run(
+                "queue a record",
+                "insert into huiliu_outbox
+                   (system, push, record_key, record_hash, idempotency_key, payload, state,
+                    run_id, created_at)
+                 values (?, ?, ?, ?, ?, ?, 'waiting', ?, ?)
+                 on conflict (idempotency_key) do nothing",
+                args![
+                    system,
+                    push,
+                    &row.record_key,
+                    &row.record_hash,
+                    &row.idempotency_key,
+                    &row.payload,
+                    run,
+                    now,
+                ],
+            )
+            .await?;
+        Ok(queued == 1)
     }
 
     /// Counts an attempt for each record before it is sent.
     pub async fn count_attempts(&mut self, ids: &[i64]) -> Result<()> {
         for id in ids {
-            sqlx::query("update huiliu_outbox set attempts = attempts + 1 where outbox_id = ?")
-                .bind(id)
-                .execute(self.connection())
-                .await
-                .map_err(|e| database_error("count an attempt", e))?;
+            self.run(
+                "count an attempt",
+                "update huiliu_outbox set attempts = attempts + 1 where outbox_id = ?",
+                args![id],
+            )
+            .await?;
         }
         Ok(())
     }
@@ -114,18 +118,13 @@ impl Tx {
         message: Option<&str>,
         now: &str,
     ) -> Result<()> {
-        sqlx::query(
+        self.run(
+            "settle a record",
             "update huiliu_outbox set state = ?, code = ?, message = ?, settled_at = ?
              where outbox_id = ?",
+            args![state.as_str(), code, message, now, id],
         )
-        .bind(state.as_str())
-        .bind(code)
-        .bind(message)
-        .bind(now)
-        .bind(id)
-        .execute(self.connection())
-        .await
-        .map_err(|e| database_error("settle a record", e))?;
+        .await?;
         Ok(())
     }
 }
@@ -139,50 +138,51 @@ impl Store {
         after: i64,
         limit: u32,
     ) -> Result<Vec<OutboxRow>> {
-        let rows = sqlx::query(
-            "select outbox_id, record_key, record_hash, idempotency_key, payload, attempts
-             from huiliu_outbox
-             where system = ? and push = ? and state = 'waiting' and outbox_id > ?
-             order by outbox_id limit ?",
-        )
-        .bind(system)
-        .bind(push)
-        .bind(after)
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| database_error("read the outbox", e))?;
-        Ok(rows
-            .iter()
-            .map(|row| OutboxRow {
-                outbox_id: row.get(0),
-                record_key: row.get(1),
-                record_hash: row.get(2),
-                idempotency_key: row.get(3),
-                payload: row.get(4),
-                attempts: row.get(5),
-            })
-            .collect())
+        let rows = self
+            .all(
+                "read the outbox",
+                "select outbox_id, record_key, record_hash, idempotency_key, payload, attempts
+                 from huiliu_outbox
+                 where system = ? and push = ? and state = 'waiting' and outbox_id > ?
+                 order by outbox_id limit ?",
+                args![system, push, after, limit],
+            )
+            .await?;
+        rows.iter().map(outbox_row).collect()
     }
 
     /// Records by push and state.
     pub async fn outbox_counts(&self) -> Result<Vec<OutboxCount>> {
-        let rows = sqlx::query(
-            "select system, push, state, count(*), sum(attempts) from huiliu_outbox
-             group by system, push, state order by system, push, state",
-        )
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| database_error("count the outbox", e))?;
-        Ok(rows
-            .iter()
-            .map(|row| OutboxCount {
-                system: row.get(0),
-                push: row.get(1),
-                state: row.get(2),
-                records: row.get(3),
-                attempts: row.get(4),
-            })
-            .collect())
+        let rows = self
+            .all(
+                "count the outbox",
+                "select system, push, state, count(*), cast(sum(attempts) as bigint)
+                 from huiliu_outbox
+                 group by system, push, state order by system, push, state",
+                args![],
+            )
+            .await?;
+        rows.iter().map(outbox_count).collect()
     }
+}
+
+fn outbox_row(row: &Row) -> Result<OutboxRow> {
+    Ok(OutboxRow {
+        outbox_id: row.get(0)?,
+        record_key: row.get(1)?,
+        record_hash: row.get(2)?,
+        idempotency_key: row.get(3)?,
+        payload: row.get(4)?,
+        attempts: row.get(5)?,
+    })
+}
+
+fn outbox_count(row: &Row) -> Result<OutboxCount> {
+    Ok(OutboxCount {
+        system: row.get(0)?,
+        push: row.get(1)?,
+        state: row.get(2)?,
+        records: row.get(3)?,
+        attempts: row.get(4)?,
+    })
 }

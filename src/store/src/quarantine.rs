@@ -2,10 +2,10 @@
 
 use huiliu_sdk::Result;
 use serde::Serialize;
-use sqlx::Row;
 
-use crate::SealKey;
-use crate::database::{Store, Tx, database_error};
+use crate::database::{Store, Tx};
+use crate::sql::Row;
+use crate::{SealKey, args};
 
 /// A row on its way into quarantine.
 #[derive(Clone)]
@@ -48,40 +48,43 @@ pub struct QuarantineRow {
 impl Store {
     /// All rows in quarantine.
     pub async fn quarantine(&self) -> Result<Vec<QuarantineRow>> {
-        let rows = sqlx::query(
-            "select quarantine_id, run_id, system, stream, origin, position, code, reason,
-                    quarantined_at
-             from huiliu_quarantine order by quarantine_id",
-        )
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| database_error("list quarantined rows", e))?;
-        Ok(rows
-            .iter()
-            .map(|row| QuarantineRow {
-                quarantine_id: row.get(0),
-                run_id: row.get(1),
-                system: row.get(2),
-                stream: row.get(3),
-                origin: row.get(4),
-                position: row.get(5),
-                code: row.get(6),
-                reason: row.get(7),
-                quarantined_at: row.get(8),
-            })
-            .collect())
+        let rows = self
+            .all(
+                "list quarantined rows",
+                "select quarantine_id, run_id, system, stream, origin, position, code, reason,
+                        quarantined_at
+                 from huiliu_quarantine order by quarantine_id",
+                args![],
+            )
+            .await?;
+        rows.iter().map(quarantine_row).collect()
     }
 
     /// The decrypted original of one quarantined row.
     pub async fn quarantined_original(&self, id: i64, key: &SealKey) -> Result<Option<Vec<u8>>> {
-        let sealed: Option<Vec<u8>> =
-            sqlx::query_scalar("select raw from huiliu_quarantine where quarantine_id = ?")
-                .bind(id)
-                .fetch_optional(self.reader())
-                .await
-                .map_err(|e| database_error("read a quarantined row", e))?;
-        sealed.map(|sealed| key.open(&sealed)).transpose()
+        let row = self
+            .one(
+                "read a quarantined row",
+                "select raw from huiliu_quarantine where quarantine_id = ?",
+                args![id],
+            )
+            .await?;
+        row.map(|row| key.open(&row.get::<Vec<u8>>(0)?)).transpose()
     }
+}
+
+fn quarantine_row(row: &Row) -> Result<QuarantineRow> {
+    Ok(QuarantineRow {
+        quarantine_id: row.get(0)?,
+        run_id: row.get(1)?,
+        system: row.get(2)?,
+        stream: row.get(3)?,
+        origin: row.get(4)?,
+        position: row.get(5)?,
+        code: row.get(6)?,
+        reason: row.get(7)?,
+        quarantined_at: row.get(8)?,
+    })
 }
 
 impl Tx {
@@ -97,34 +100,31 @@ impl Tx {
     ) -> Result<()> {
         for row in rows {
             let position = i64::try_from(row.position).unwrap_or(i64::MAX);
-            sqlx::query(
+            self.run(
+                "replace a quarantined row",
                 "delete from huiliu_quarantine
                  where system = ? and stream = ? and origin = ? and position = ?",
+                args![system, stream, &row.origin, position],
             )
-            .bind(system)
-            .bind(stream)
-            .bind(&row.origin)
-            .bind(position)
-            .execute(self.connection())
-            .await
-            .map_err(|e| database_error("replace a quarantined row", e))?;
-            sqlx::query(
+            .await?;
+            self.run(
+                "quarantine a row",
                 "insert into huiliu_quarantine
                    (run_id, system, stream, origin, position, code, reason, raw, quarantined_at)
                  values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                args![
+                    run,
+                    system,
+                    stream,
+                    &row.origin,
+                    position,
+                    &row.code,
+                    &row.reason,
+                    &row.sealed,
+                    now,
+                ],
             )
-            .bind(run)
-            .bind(system)
-            .bind(stream)
-            .bind(&row.origin)
-            .bind(position)
-            .bind(&row.code)
-            .bind(&row.reason)
-            .bind(&row.sealed)
-            .bind(now)
-            .execute(self.connection())
-            .await
-            .map_err(|e| database_error("quarantine a row", e))?;
+            .await?;
         }
         Ok(())
     }

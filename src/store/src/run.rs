@@ -2,9 +2,10 @@
 
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
-use sqlx::Row;
 
-use crate::database::{Store, Tx, database_error};
+use crate::database::{Dialect, Store, Tx};
+use crate::sql::Row;
+use crate::{args, presence};
 
 /// How a run or a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -145,124 +146,131 @@ impl Store {
         now: &str,
     ) -> Result<i64> {
         let mut tx = self.begin().await?;
-        let run_id = sqlx::query_scalar(
-            "insert into huiliu_run (job, selector, state, holder, started_at)
-             values (?, ?, 'running', ?, ?) returning run_id",
-        )
-        .bind(job)
-        .bind(selector)
-        .bind(holder)
-        .bind(now)
-        .fetch_one(tx.connection())
-        .await
-        .map_err(|e| database_error("record a run", e))?;
+        let row = tx
+            .one(
+                "record a run",
+                "insert into huiliu_run (job, selector, state, holder, started_at)
+                 values (?, ?, 'running', ?, ?) returning run_id",
+                args![job, selector, holder, now],
+            )
+            .await?
+            .ok_or_else(|| Error::internal("a run got no number"))?;
+        let run_id = row.get(0)?;
         tx.commit().await?;
         Ok(run_id)
     }
 
     /// Records how a run ended.
     pub async fn finish_run(&self, run: i64, state: RunState, exit: u8, now: &str) -> Result<()> {
-        let mut tx = self.begin().await?;
-        sqlx::query(
+        self.run(
+            "record the end of a run",
             "update huiliu_run set state = ?, exit_code = ?, finished_at = ? where run_id = ?",
+            args![state.as_str(), exit, now, run],
         )
-        .bind(state.as_str())
-        .bind(i64::from(exit))
-        .bind(now)
-        .bind(run)
-        .execute(tx.connection())
-        .await
-        .map_err(|e| database_error("record the end of a run", e))?;
-        tx.commit().await
+        .await?;
+        Ok(())
     }
 
-    /// Marks runs that a dead process left open as failed.
+    /// Marks runs that a dead process left open as failed. Only for a process that holds the
+    /// data folder's lock; other hubs that are connected to the same Postgres are left alone.
     pub async fn close_abandoned_runs(&self, now: &str) -> Result<u64> {
+        let (steps, runs) = match self.dialect() {
+            Dialect::Sqlite => (
+                "update huiliu_step set state = 'failed', finished_at = ?, code = 'E-ABANDONED',
+                        message = 'the process ended before the step did'
+                 where state = 'running'",
+                "update huiliu_run set state = 'failed', finished_at = ?, exit_code = 3
+                 where state = 'running'",
+            ),
+            Dialect::Postgres => (
+                concat!(
+                    "update huiliu_step set state = 'failed', finished_at = ?,
+                            code = 'E-ABANDONED',
+                            message = 'the process ended before the step did'
+                     where state = 'running' and exists (
+                       select 1 from huiliu_run r where r.run_id = huiliu_step.run_id and ",
+                    presence::gone!("r"),
+                    ")"
+                ),
+                concat!(
+                    "update huiliu_run set state = 'failed', finished_at = ?, exit_code = 3
+                     where state = 'running' and ",
+                    presence::gone!("huiliu_run"),
+                ),
+            ),
+        };
         let mut tx = self.begin().await?;
-        let closed = sqlx::query(
-            "update huiliu_run set state = 'failed', finished_at = ?, exit_code = 3
-             where state = 'running'",
-        )
-        .bind(now)
-        .execute(tx.connection())
-        .await
-        .map_err(|e| database_error("close abandoned runs", e))?
-        .rows_affected();
-        sqlx::query(
-            "update huiliu_step set state = 'failed', finished_at = ?, code = 'E-ABANDONED',
-                    message = 'the process ended before the step did'
-             where state = 'running'",
-        )
-        .bind(now)
-        .execute(tx.connection())
-        .await
-        .map_err(|e| database_error("close abandoned steps", e))?;
+        tx.run("close abandoned steps", steps, args![now]).await?;
+        let closed = tx.run("close abandoned runs", runs, args![now]).await?;
         tx.commit().await?;
         Ok(closed)
     }
 
     /// The latest runs, newest first.
     pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>> {
-        let rows = sqlx::query(
-            "select run_id, job, selector, state, started_at, finished_at, exit_code
-             from huiliu_run order by run_id desc limit ?",
-        )
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| database_error("list runs", e))?;
-        Ok(rows
-            .iter()
-            .map(|row| RunRow {
-                run_id: row.get(0),
-                job: row.get(1),
-                selector: row.get(2),
-                state: row.get(3),
-                started_at: row.get(4),
-                finished_at: row.get(5),
-                exit_code: row.get(6),
-            })
-            .collect())
+        let rows = self
+            .all(
+                "list runs",
+                "select run_id, job, selector, state, started_at, finished_at, exit_code
+                 from huiliu_run order by run_id desc limit ?",
+                args![limit],
+            )
+            .await?;
+        rows.iter().map(run_row).collect()
     }
 
     /// The steps of one run, or of all runs, in the order they began.
     pub async fn steps(&self, run: Option<i64>) -> Result<Vec<StepRow>> {
-        let rows = sqlx::query(
-            "select run_id, node, kind, state, read, written, unchanged, deduplicated, filtered,
-                    quarantined, deleted, snapshot_id, code, message, hint, started_at, finished_at
-             from huiliu_step where ?1 is null or run_id = ?1 order by run_id, started_at, node",
-        )
-        .bind(run)
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| database_error("list steps", e))?;
-        Ok(rows.iter().map(step_row).collect())
+        let rows = self
+            .all(
+                "list steps",
+                "select run_id, node, kind, state, read, written, unchanged, deduplicated,
+                        filtered, quarantined, deleted, snapshot_id, code, message, hint,
+                        started_at, finished_at
+                 from huiliu_step where ?1 is null or run_id = ?1
+                 order by run_id, started_at, node",
+                args![run],
+            )
+            .await?;
+        rows.iter().map(step_row).collect()
     }
 }
 
-fn step_row(row: &sqlx::sqlite::SqliteRow) -> StepRow {
-    let count = |index: usize| u64::try_from(row.get::<i64, _>(index)).unwrap_or(0);
-    StepRow {
-        run_id: row.get(0),
-        node: row.get(1),
-        kind: row.get(2),
-        state: row.get(3),
+fn run_row(row: &Row) -> Result<RunRow> {
+    Ok(RunRow {
+        run_id: row.get(0)?,
+        job: row.get(1)?,
+        selector: row.get(2)?,
+        state: row.get(3)?,
+        started_at: row.get(4)?,
+        finished_at: row.get(5)?,
+        exit_code: row.get(6)?,
+    })
+}
+
+fn step_row(row: &Row) -> Result<StepRow> {
+    let count = |index| row.get::<i64>(index).map(|count| u64::try_from(count).unwrap_or(0));
+    Ok(StepRow {
+        run_id: row.get(0)?,
+        node: row.get(1)?,
+        kind: row.get(2)?,
+        state: row.get(3)?,
         balance: Balance {
-            read: count(4),
-            written: count(5),
-            unchanged: count(6),
-            deduplicated: count(7),
-            filtered: count(8),
-            quarantined: count(9),
-            deleted: count(10),
+            read: count(4)?,
+            written: count(5)?,
+            unchanged: count(6)?,
+            deduplicated: count(7)?,
+            filtered: count(8)?,
+            quarantined: count(9)?,
+            deleted: count(10)?,
         },
-        snapshot_id: row.get(11),
-        code: row.get(12),
-        message: row.get(13),
-        hint: row.get(14),
-        started_at: row.get(15),
-        finished_at: row.get(16),
-    }
+        snapshot_id: row.get(11)?,
+        code: row.get(12)?,
+        message: row.get(13)?,
+        hint: row.get(14)?,
+        started_at: row.get(15)?,
+        finished_at: row.get(16)?,
+    })
 }
 
 impl Tx {
@@ -270,32 +278,41 @@ impl Tx {
     pub async fn put_step(&mut self, step: &StepRow) -> Result<()> {
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let balance = &step.balance;
-        sqlx::query(
-            "insert or replace into huiliu_step
+        self.run(
+            "record a step",
+            "insert into huiliu_step
                (run_id, node, kind, state, read, written, unchanged, deduplicated, filtered,
                 quarantined, deleted, snapshot_id, code, message, hint, started_at, finished_at)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             on conflict (run_id, node) do update set
+               kind = excluded.kind, state = excluded.state, read = excluded.read,
+               written = excluded.written, unchanged = excluded.unchanged,
+               deduplicated = excluded.deduplicated, filtered = excluded.filtered,
+               quarantined = excluded.quarantined, deleted = excluded.deleted,
+               snapshot_id = excluded.snapshot_id, code = excluded.code,
+               message = excluded.message, hint = excluded.hint,
+               started_at = excluded.started_at, finished_at = excluded.finished_at",
+            args![
+                step.run_id,
+                &step.node,
+                &step.kind,
+                &step.state,
+                count(balance.read),
+                count(balance.written),
+                count(balance.unchanged),
+                count(balance.deduplicated),
+                count(balance.filtered),
+                count(balance.quarantined),
+                count(balance.deleted),
+                step.snapshot_id,
+                &step.code,
+                &step.message,
+                &step.hint,
+                &step.started_at,
+                &step.finished_at,
+            ],
         )
-        .bind(step.run_id)
-        .bind(&step.node)
-        .bind(&step.kind)
-        .bind(&step.state)
-        .bind(count(balance.read))
-        .bind(count(balance.written))
-        .bind(count(balance.unchanged))
-        .bind(count(balance.deduplicated))
-        .bind(count(balance.filtered))
-        .bind(count(balance.quarantined))
-        .bind(count(balance.deleted))
-        .bind(step.snapshot_id)
-        .bind(&step.code)
-        .bind(&step.message)
-        .bind(&step.hint)
-        .bind(&step.started_at)
-        .bind(&step.finished_at)
-        .execute(self.connection())
-        .await
-        .map_err(|e| database_error("record a step", e))?;
+        .await?;
         Ok(())
     }
 }

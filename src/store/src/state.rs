@@ -2,9 +2,10 @@
 
 use huiliu_sdk::{Checkpoint, Error, ErrorKind, Result};
 use serde::Serialize;
-use sqlx::Row;
 
-use crate::database::{Store, Tx, database_error};
+use crate::args;
+use crate::database::{Store, Tx};
+use crate::sql::Row;
 
 /// The committed state of one stream.
 #[derive(Debug, Clone, Serialize)]
@@ -39,48 +40,51 @@ impl Store {
 
     /// The states of all streams.
     pub async fn stream_states(&self) -> Result<Vec<StreamState>> {
-        let rows = sqlx::query(
-            "select system, stream, seq, table_id, snapshot_id, checkpoint, run_id, updated_at
-             from huiliu_state order by system, stream",
-        )
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| database_error("read stream states", e))?;
-        rows.iter()
-            .map(|row| {
-                let checkpoint: Option<String> = row.get(5);
-                let checkpoint = checkpoint
-                    .map(|text| serde_json::from_str(&text))
-                    .transpose()
-                    .map_err(|e| Error::internal("a stored checkpoint is not readable").cause(e))?;
-                Ok(StreamState {
-                    system: row.get(0),
-                    stream: row.get(1),
-                    seq: row.get(2),
-                    table_id: row.get(3),
-                    snapshot_id: row.get(4),
-                    checkpoint,
-                    run_id: row.get(6),
-                    updated_at: row.get(7),
-                })
-            })
-            .collect()
+        let rows = self
+            .all(
+                "read stream states",
+                "select system, stream, seq, table_id, snapshot_id, checkpoint, run_id, updated_at
+                 from huiliu_state order by system, stream",
+                args![],
+            )
+            .await?;
+        rows.iter().map(stream_state).collect()
     }
+}
+
+fn stream_state(row: &Row) -> Result<StreamState> {
+    let checkpoint: Option<String> = row.get(5)?;
+    let checkpoint = checkpoint
+        .map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|e| Error::internal("a stored checkpoint is not readable").cause(e))?;
+    Ok(StreamState {
+        system: row.get(0)?,
+        stream: row.get(1)?,
+        seq: row.get(2)?,
+        table_id: row.get(3)?,
+        snapshot_id: row.get(4)?,
+        checkpoint,
+        run_id: row.get(6)?,
+        updated_at: row.get(7)?,
+    })
 }
 
 impl Tx {
     /// Moves a stream's state on. `next.seq` must follow the stored one without a gap, so that
     /// a commit that was overtaken by another writer changes nothing.
     pub async fn advance_state(&mut self, next: &StreamState) -> Result<()> {
-        let stored: Option<(i64, i64)> = sqlx::query_as(
-            "select seq, table_id from huiliu_state where system = ? and stream = ?",
-        )
-        .bind(&next.system)
-        .bind(&next.stream)
-        .fetch_optional(self.connection())
-        .await
-        .map_err(|e| database_error("read a stream's state", e))?;
-        let (seq, table_id) = stored.unwrap_or((0, next.table_id));
+        let stored = self
+            .one(
+                "read a stream's state",
+                "select seq, table_id from huiliu_state where system = ? and stream = ?",
+                args![&next.system, &next.stream],
+            )
+            .await?;
+        let (seq, table_id) = match stored {
+            Some(row) => (row.get(0)?, row.get(1)?),
+            None => (0, next.table_id),
+        };
         if seq + 1 != next.seq {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -106,22 +110,27 @@ impl Tx {
             .map(serde_json::to_string)
             .transpose()
             .map_err(|e| Error::internal("a checkpoint could not be stored").cause(e))?;
-        sqlx::query(
-            "insert or replace into huiliu_state
+        self.run(
+            "store a stream's state",
+            "insert into huiliu_state
                (system, stream, seq, table_id, snapshot_id, checkpoint, run_id, updated_at)
-             values (?, ?, ?, ?, ?, ?, ?, ?)",
+             values (?, ?, ?, ?, ?, ?, ?, ?)
+             on conflict (system, stream) do update set
+               seq = excluded.seq, table_id = excluded.table_id,
+               snapshot_id = excluded.snapshot_id, checkpoint = excluded.checkpoint,
+               run_id = excluded.run_id, updated_at = excluded.updated_at",
+            args![
+                &next.system,
+                &next.stream,
+                next.seq,
+                next.table_id,
+                next.snapshot_id,
+                checkpoint,
+                next.run_id,
+                &next.updated_at,
+            ],
         )
-        .bind(&next.system)
-        .bind(&next.stream)
-        .bind(next.seq)
-        .bind(next.table_id)
-        .bind(next.snapshot_id)
-        .bind(checkpoint)
-        .bind(next.run_id)
-        .bind(&next.updated_at)
-        .execute(self.connection())
-        .await
-        .map_err(|e| database_error("store a stream's state", e))?;
+        .await?;
         Ok(())
     }
 }

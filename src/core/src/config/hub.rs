@@ -25,6 +25,26 @@ pub struct HubConfig {
     /// What `huiliu serve` offers.
     #[serde(default)]
     pub serve: ServeConfig,
+    /// A Postgres database for the hub's tables and the lake's catalog. Without it they are in
+    /// `huiliu.db` in the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreConfig>,
+}
+
+/// A Postgres database for the hub's tables and the lake's catalog.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Its address, such as `${secret:hub_database}`, which stands for
+    /// `postgresql://user:password@host:5432/database`.
+    pub url: String,
+    /// The schema of the tables, made when it is not there. Default: `huiliu`.
+    #[serde(default = "default_schema")]
+    pub schema: String,
+}
+
+fn default_schema() -> String {
+    "huiliu".into()
 }
 
 /// What `huiliu serve` offers.
