@@ -79,8 +79,7 @@ impl Endpoint for MySqlEndpoint {
     }
 
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
-        let source = source::start(&self.settings, cx, request).await?;
-        Ok(Box::new(source))
+        source::start(&self.settings, cx, request).await
     }
 
     async fn sink(&self, cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {

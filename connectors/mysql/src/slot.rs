@@ -7,7 +7,7 @@ use arrow::array::{
     Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use chrono::{NaiveDate, NaiveDateTime, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 use huiliu_sdk::{Cell, ColumnType, RowBuilder};
 
@@ -292,7 +292,7 @@ impl Builder {
 
 fn days(date: NaiveDate) -> i32 {
     // Days of years 0 to 9999 fit into 32 bits many times over.
-    let days = date.signed_duration_since(NaiveDateTime::UNIX_EPOCH.date()).num_days();
+    let days = date.signed_duration_since(DateTime::UNIX_EPOCH.date_naive()).num_days();
     i32::try_from(days).unwrap_or_default()
 }
 
