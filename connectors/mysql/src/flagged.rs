@@ -248,7 +248,7 @@ impl Reading<'_> {
         let mut more: Vec<&str> = vec![&to_mark, &flag_text, &self.version.shown];
         more.extend(self.key.iter().map(|column| column.shown.as_str()));
         let among = keyset::among(&self.group, cases);
-        let order = keyset::order(&self.group);
+        let order = format!("{}, {}", keyset::order(&self.group), keyset::order(&self.key));
         let sql = format!("{} where {} order by {order}", select(self.layout, &more), among.sql);
         let binds = fresh.binds.into_iter().chain(among.binds).collect();
         let mut rows = self.outlet.rows(db, sql, binds).await?;

@@ -147,7 +147,10 @@ impl Outlet {
         binds: Vec<String>,
     ) -> Result<MySqlRow> {
         let mut rows = self.rows(db, sql, binds).await?;
-        rows.next().await?.ok_or_else(|| Error::internal("a statement gave no row"))
+        let first = rows.next().await?;
+        // The end has to be taken off the wire as well.
+        while rows.next().await?.is_some() {}
+        first.ok_or_else(|| Error::internal("a statement gave no row"))
     }
 
     /// Waits for `step`, unless the caller asks to stop or goes away.
