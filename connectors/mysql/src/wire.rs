@@ -1,7 +1,5 @@
 //! The server's types and the bytes in which its binary protocol sends them.
 
-use std::fmt::Write;
-
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{NaiveDate, NaiveDateTime};
 use huiliu_sdk::Cell;
@@ -251,8 +249,7 @@ impl Moment {
     pub(crate) fn text(self, digits: usize) -> String {
         let mut text = self.day_text();
         let (hour, minute, second) = (self.hour, self.minute, self.second);
-        // Writing into a string does not fail.
-        drop(write!(text, " {hour:02}:{minute:02}:{second:02}"));
+        text.push_str(&format!(" {hour:02}:{minute:02}:{second:02}"));
         text.push_str(&fraction(self.micros, digits));
         text
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
 use huiliu_connector_mysql::MySqlConnector;
 use huiliu_sdk::{
@@ -181,6 +181,9 @@ pub(crate) fn texts(batches: &[RecordBatch], name: &str) -> Vec<String> {
                 "NULL".into()
             } else if let Some(text) = array.as_string_opt::<i32>() {
                 text.value(row).to_owned()
+            } else if let DataType::Timestamp(_, Some(_)) = array.data_type() {
+                let instant = array.as_primitive::<TimestampMicrosecondType>();
+                format!("{:?}Z", instant.value_as_datetime(row).unwrap())
             } else {
                 array_value_to_string(array, row).unwrap()
             });

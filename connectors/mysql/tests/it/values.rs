@@ -180,7 +180,7 @@ async fn the_operators_type_overrides_the_declared_one() {
 
 #[tokio::test]
 async fn hostile_identifiers_are_only_identifiers() {
-    for name in ["select", "a`b", "x`; drop table keep; -- ", "办件 编号", "?", "it's", "t", "a.b"]
+    for name in ["select", "a`b", "x`; drop table keep; --", "办件 编号", "?", "it's", "t", "a.b"]
     {
         let quoted = format!("`{}`", name.replace('`', "``"));
         let database = Database::with(&format!(
