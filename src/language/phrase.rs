@@ -105,6 +105,32 @@ const FAULTS: &[(&str, &str)] = &[
     ("write it such as {}", "写法如 {}"),
     ("write it like {}", "写法如 {}"),
     ("write it as text", "写为文本"),
+    ("has no use with {}", "与 {} 不能同时设置"),
+    ("remove one of the two", "删除其中一项"),
+    ("is not the address of a database", "不是数据库地址"),
+    ("write mysql://{}", "写作 mysql://{}"),
+    ("takes no options", "不得带参数"),
+    (
+        "use the keys `tls` and `ca`, and write ? and # in a password as %3F and %23",
+        "改用 `tls` 和 `ca`；口令中的 ? 和 # 写作 %3F 和 %23",
+    ),
+    ("names no database", "没有指明库名"),
+    ("write it after the host: {}", "库名写在主机之后：{}"),
+    ("deletes = \"key_scan\" needs a key", "deletes = \"key_scan\" 须设置主键"),
+    (
+        "a mysql stream is read full, incremental or flagged",
+        "mysql 数据流只支持 full、incremental 和 flagged 读取方式",
+    ),
+    ("a flagged stream needs a key", "按标志读取须设置主键"),
+    ("name the columns that identify one row", "填写能唯一确定一行的列"),
+    ("a flagged stream is never read whole", "按标志读取不会读取全表"),
+    (
+        "use `group`: a case that is sent again replaces its rows",
+        "改用 `group`：重新报送的办件会整件替换",
+    ),
+    ("must differ from the other values of the flag", "不得与标志的其他取值相同"),
+    ("no column is selected", "没有选取任何列"),
+    ("remove `select` to read all", "删除 `select` 即读取全部列"),
     ("use {}", "可用：{}"),
 ];
 

@@ -1,8 +1,38 @@
-//! Reads and writes MariaDB and MySQL databases.
+//! Reads and writes tables of MariaDB and MySQL databases.
+//!
+//! Rows travel in the server's binary protocol and are decoded from its bytes straight into Arrow,
+//! so that no driver rounds, refuses or reinterprets a value on the way. This crate must never
+//! import another connector, DataFusion or anything of the hub's `src/`.
+
+mod batch;
+mod config;
+mod cursor;
+mod database;
+mod discover;
+mod fault;
+mod flagged;
+mod full;
+mod incremental;
+mod keyset;
+mod loader;
+mod marking;
+mod schema;
+mod sink;
+mod slot;
+mod source;
+mod target;
+mod value;
+mod wire;
 
 use std::sync::Arc;
 
-use huiliu_sdk::{Capabilities, ConfigErrors, Connector, Endpoint, RawConfig, Spec};
+use async_trait::async_trait;
+use huiliu_sdk::{
+    Capabilities, ConfigErrors, Connector, Cx, Endpoint, LoadRequest, Loader, Probe, RawConfig,
+    ReadRequest, Result, Sink, Source, Spec, StreamSpec, WriteRequest,
+};
+
+pub use config::{Oddities, PushOptions, StreamOptions, SystemOptions, Tls};
 
 /// The kind `mysql`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -10,20 +40,57 @@ pub struct MySqlConnector;
 
 impl Connector for MySqlConnector {
     fn spec(&self) -> Spec {
-        let none = serde_json::json!({ "type": "object", "properties": {} });
         Spec {
             kind: "mysql",
             title: "MariaDB and MySQL database",
-            capabilities: Capabilities::default(),
-            system_schema: none.clone(),
-            stream_schema: none.clone(),
-            push_schema: none,
+            capabilities: Capabilities {
+                source: true,
+                incremental: true,
+                flagged: true,
+                discover: true,
+                sink: true,
+                idempotent_sink: true,
+                loader: true,
+            },
+            system_schema: schemars::schema_for!(SystemOptions).to_value(),
+            stream_schema: schemars::schema_for!(StreamOptions).to_value(),
+            push_schema: schemars::schema_for!(PushOptions).to_value(),
         }
     }
 
-    fn configure(&self, _raw: RawConfig) -> Result<Arc<dyn Endpoint>, ConfigErrors> {
-        let mut faults = ConfigErrors::default();
-        faults.push("kind", "this kind of system is being built");
-        Err(faults)
+    fn configure(&self, raw: RawConfig) -> Result<Arc<dyn Endpoint>, ConfigErrors> {
+        let settings = config::settings(&raw)?;
+        Ok(Arc::new(MySqlEndpoint { settings: Arc::new(settings) }))
+    }
+}
+
+struct MySqlEndpoint {
+    settings: Arc<config::Settings>,
+}
+
+#[async_trait]
+impl Endpoint for MySqlEndpoint {
+    async fn probe(&self, cx: &Cx) -> Result<Probe> {
+        database::unless_cancelled(cx, discover::probe(&self.settings)).await
+    }
+
+    async fn discover(&self, cx: &Cx) -> Result<Vec<StreamSpec>> {
+        database::unless_cancelled(cx, discover::streams(&self.settings, cx)).await
+    }
+
+    async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
+        source::start(&self.settings, cx, request).await
+    }
+
+    async fn sink(&self, cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {
+        let push = self.settings.push(&request.push)?;
+        let sink = sink::TableSink::open(&self.settings, cx, push).await?;
+        Ok(Box::new(sink))
+    }
+
+    async fn loader(&self, cx: &Cx, request: LoadRequest) -> Result<Box<dyn Loader>> {
+        let push = self.settings.push(&request.push)?;
+        let loader = loader::TableLoader::open(&self.settings, cx, push, &request).await?;
+        Ok(Box::new(loader))
     }
 }

@@ -1,1 +1,20 @@
 //! The connector against a real server.
+
+#[path = "it/configure.rs"]
+mod configure;
+#[path = "it/discover.rs"]
+mod discover;
+#[path = "it/failing.rs"]
+mod failing;
+#[path = "it/flagged.rs"]
+mod flagged;
+#[path = "it/full.rs"]
+mod full;
+#[path = "it/incremental.rs"]
+mod incremental;
+#[path = "it/support.rs"]
+mod support;
+#[path = "it/values.rs"]
+mod values;
+#[path = "it/writing.rs"]
+mod writing;

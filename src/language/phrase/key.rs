@@ -53,4 +53,6 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("Parameter that takes the idempotency key.", "填写传递幂等键的参数名"),
     ("The database file, relative to {}.", "填写数据库文件，相对路径以项目目录为起点"),
     ("The table or view to read.", "填写要读取的表或视图"),
+    ("Where the database is: {}, as {}.", "填写数据库地址 {}，以引用 {} 代替明文"),
+    ("The table to write.", "填写要写入的表"),
 ];
