@@ -82,15 +82,15 @@ impl Commit {
     }
 }
 
-struct Ids {
-    snapshot: i64,
-    schema_version: i64,
+pub(crate) struct Ids {
+    pub(crate) snapshot: i64,
+    pub(crate) schema_version: i64,
     next_catalog: i64,
     next_file: i64,
 }
 
 impl Ids {
-    async fn load(tx: &mut Tx) -> Result<Self> {
+    pub(crate) async fn load(tx: &mut Tx) -> Result<Self> {
         let (snapshot, schema_version, next_catalog, next_file) = sqlx::query_as(
             "select snapshot_id, schema_version, next_catalog_id, next_file_id
              from ducklake_snapshot order by snapshot_id desc limit 1",
@@ -102,7 +102,7 @@ impl Ids {
     }
 }
 
-async fn insert_snapshot(
+pub(crate) async fn insert_snapshot(
     tx: &mut Tx,
     snapshot: i64,
     ids: &Ids,
@@ -431,7 +431,7 @@ pub(crate) async fn create_table(
     .await
     .map_err(|e| database_error("insert a table", e))?;
     for (order, field) in (1_i64..).zip(columns.fields()) {
-        insert_column(tx, table_id, order, field, snapshot).await?;
+        insert_column(tx, table_id, (order, order), field, snapshot).await?;
     }
     insert_schema_version(tx, table_id, snapshot, ids.schema_version).await?;
     let changes = format!("created_table:\"{schema}\".\"{}\"", name.replace('"', "\"\""));
@@ -459,17 +459,18 @@ pub(crate) async fn add_columns(tx: &mut Tx, table: &LakeTable, wanted: &Schema)
     .await
     .map_err(|e| database_error("read a table's columns", e))?;
     for (order, field) in (highest + 1..).zip(missing) {
-        insert_column(tx, table.table_id, order, field, snapshot).await?;
+        insert_column(tx, table.table_id, (order, order), field, snapshot).await?;
     }
     insert_schema_version(tx, table.table_id, snapshot, ids.schema_version).await?;
     let changes = format!("altered_table:{}", table.table_id);
     insert_snapshot(tx, snapshot, &ids, &changes, "huiliu", "add columns").await
 }
 
-async fn insert_column(
+/// Inserts a column under its id and order.
+pub(crate) async fn insert_column(
     tx: &mut Tx,
     table: i64,
-    id: i64,
+    (id, order): (i64, i64),
     field: &arrow::datatypes::Field,
     snapshot: i64,
 ) -> Result<()> {
@@ -490,7 +491,7 @@ async fn insert_column(
     .bind(id)
     .bind(snapshot)
     .bind(table)
-    .bind(id)
+    .bind(order)
     .bind(field.name())
     .bind(column_type.replace(", ", ","))
     .execute(tx.connection())
@@ -499,7 +500,7 @@ async fn insert_column(
     Ok(())
 }
 
-async fn insert_schema_version(
+pub(crate) async fn insert_schema_version(
     tx: &mut Tx,
     table: i64,
     snapshot: i64,

@@ -169,7 +169,7 @@ impl Lake {
     }
 }
 
-async fn find_table(
+pub(crate) async fn find_table(
     lake: &Lake,
     connection: &mut SqliteConnection,
     schema: &str,

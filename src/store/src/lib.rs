@@ -6,8 +6,10 @@
 //! DataFusion; what a snapshot consists of is the business of `huiliu-lake`.
 
 mod database;
+mod guard;
 mod job;
 mod lease;
+mod load;
 mod model;
 mod outbox;
 mod quarantine;
@@ -19,6 +21,7 @@ mod state;
 pub use database::{Store, Tx, database_error};
 pub use job::Occurrence;
 pub use lease::Lease;
+pub use load::LoadRow;
 pub use model::ModelRow;
 pub use outbox::{OutboxCount, OutboxRow, OutboxState};
 pub use quarantine::{QuarantineRow, QuarantinedRow};
