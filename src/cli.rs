@@ -81,6 +81,9 @@ pub(crate) enum Command {
         /// What: names with `*`, `+` before for what they need, `+` after for what needs them.
         #[arg(default_values_t = ["*".to_owned()])]
         selector: Vec<String>,
+        /// Let the plan of this hash pass, which a guard stopped and showed. Can be given often.
+        #[arg(long, value_name = "HASH")]
+        accept: Vec<String>,
     },
     /// Run one read-only SQL statement.
     Query {

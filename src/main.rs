@@ -69,7 +69,7 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Check => inspect::check(&setup),
         Command::Discover { system } => inspect::discover(&setup, &system).await,
         Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
-        Command::Run { selector } => work::run(&setup, &selector.join(" ")).await,
+        Command::Run { selector, accept } => work::run(&setup, &selector.join(" "), &accept).await,
         Command::Query { sql, snapshot, limit } => {
             query::query(&setup, &sql, snapshot, limit).await
         }

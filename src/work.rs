@@ -8,11 +8,11 @@ use crate::output::Printer;
 use crate::progress;
 use crate::setup::{Failure, Setup};
 
-/// Runs what `selector` names.
-pub(crate) async fn run(setup: &Setup, selector: &str) -> Result<u8, Failure> {
+/// Runs what `selector` names; plans with one of the hashes `accept` pass the guards.
+pub(crate) async fn run(setup: &Setup, selector: &str, accept: &[String]) -> Result<u8, Failure> {
     let hub = setup.open().await?;
     let listener = progress::listener(setup.printer);
-    let report = hub.run(selector, None, setup.cancel.clone(), listener).await?;
+    let report = hub.run_accepting(selector, None, accept, setup.cancel.clone(), listener).await?;
     hub.close().await;
     if setup.printer.is_json() {
         setup.printer.json(&report_json(&report));
@@ -46,6 +46,7 @@ pub(crate) fn report_json(report: &RunReport) -> Value {
         "metrics": of("metric"),
         "pushes": pushes,
         "outbox": report.outbox,
+        "plans": report.plans,
     })
 }
 
@@ -53,6 +54,19 @@ pub(crate) fn report_json(report: &RunReport) -> Value {
 pub(crate) fn print_report(printer: Printer, report: &RunReport) {
     printer.line(&format!("run {}: {}", report.run_id, report.state.as_str()));
     print_steps(printer, &report.steps);
+    for plan in &report.plans {
+        printer.line(&format!(
+            "  {} {} ({}): {} -> {} rows, {} deleted {}",
+            printer.pick("stopped:", "已拦截："),
+            plan.node,
+            plan.kind,
+            plan.rows_before,
+            plan.rows_after,
+            plan.deleted,
+            plan.changes.join("; ")
+        ));
+        printer.line(&format!("    --accept {}", plan.hash));
+    }
 }
 
 /// Steps with their balances, one a line.
@@ -102,7 +116,13 @@ fn print_failure(printer: Printer, step: &StepRow) {
     if step.state == "blocked" {
         return;
     }
-    if let (Some(code), Some(message)) = (&step.code, &step.message) {
-        printer.step_failure(code, message, step.hint.as_deref());
+    match (&step.code, &step.message) {
+        (Some(code), Some(message)) => {
+            printer.step_failure(code, message, step.hint.as_deref());
+        }
+        (None, Some(message)) => {
+            printer.line(&format!("    {} {message}", printer.pick("note:", "提示：")));
+        }
+        _ => {}
     }
 }

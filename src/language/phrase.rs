@@ -44,11 +44,42 @@ const FAULTS: &[(&str, &str)] = &[
     ("there is no kind of system called `{}`", "没有名为 `{}` 的系统类型"),
     ("a system of kind {} cannot be read in mode {}", "类型为 {} 的系统不支持读取方式 {}"),
     (
-        "`upsert` needs a `key`; without one use `write = \"append\"`",
-        "`upsert` 须设置 `key`；没有主键的，使用 `write = \"append\"`",
+        "reading a change log is not available; use `incremental` or `full`",
+        "暂不支持读取变更日志；使用 `incremental` 或 `full`",
     ),
-    ("writing by {} is not available yet", "暂不支持写入方式 {}"),
-    ("only `{}` is available yet", "目前只支持 `{}`"),
+    (
+        "`{}` needs a `key`; without one use `write = \"append\"`",
+        "`{}` 须设置 `key`；没有主键的，使用 `write = \"append\"`",
+    ),
+    (
+        "`{}` needs a `key` and `write = \"upsert\"` or `\"scd2\"`",
+        "`{}` 须设置 `key`，且 `write` 为 `\"upsert\"` 或 `\"scd2\"`",
+    ),
+    (
+        "`{}` needs `write = \"upsert\"` or `\"scd2\"`",
+        "`{}` 须 `write` 为 `\"upsert\"` 或 `\"scd2\"`",
+    ),
+    ("`{}` needs `read = \"full\"`", "`{}` 须 `read = \"full\"`"),
+    (
+        "`soft` needs `deleted`, the column that marks deleted rows",
+        "`soft` 须设置 `deleted`，即标记删除的列",
+    ),
+    (
+        "`deleted` has a meaning only with `deletes = \"soft\"`",
+        "`deleted` 只在 `deletes = \"soft\"` 时有意义",
+    ),
+    ("`{}` is named twice", "`{}` 重复"),
+    (
+        "`{}` is a float, by which rows cannot be told apart reliably",
+        "`{}` 是浮点数，不能可靠区分各行",
+    ),
+    ("`rows` is `freeze` or `quarantine`", "`rows` 只能是 `freeze` 或 `quarantine`"),
+    (
+        "`freeze` sets no row aside; then `columns` and `types` cannot be `quarantine`",
+        "`freeze` 不隔离任何行，此时 `columns` 和 `types` 不能是 `quarantine`",
+    ),
+    ("a system of kind {} takes no whole tables", "类型为 {} 的系统不支持整表写入"),
+    ("a {} stream compares keys only when it is read whole", "{} 数据流只在全量读取时才能比对主键"),
     ("a {} system takes no pushes", "{} 类型的系统不支持推送"),
     ("remove the push or send it to another system", "删除该推送，或改为推送到其他系统"),
     ("an incremental stream needs a cursor column", "增量读取须设置游标列"),
@@ -141,6 +172,9 @@ const PARTICULARS: &[(&str, &str)] = &[
     ("use one of: {}", "可用：{}"),
     ("the lease runs out in {} s", "写入锁将在 {} 秒后到期"),
     ("run its SELECT with `{}` to see the rows", "在其 SELECT 后加 `{}` 可查看有关的行"),
+    ("if it is right: `{}`", "确认无误后运行：`{}`"),
+    ("if they were: `{}`", "已写入的，运行：`{}`"),
+    ("if not: `{}`, which sends them again", "未写入的，运行：`{}`，将重新发送"),
     ("{} answers for {} ({})", "责任单位：{}，系统：{}（{}）"),
 ];
 

@@ -6,6 +6,7 @@ mod faults;
 mod hub;
 mod kill;
 mod lake;
+mod mover;
 mod schema;
 mod serve;
 mod stop;

@@ -359,12 +359,12 @@ fn check_settings(
             "remove it: a changed file is read again as a whole",
         );
     }
-    let key_scan = settings.deletes == Deletes::KeyScan && settings.read == ReadMode::Full;
-    if settings.deletes != Deletes::Ignore && !key_scan {
+    // Rows marked as deleted are rows like any other here; the hub reads the mark.
+    if settings.deletes == Deletes::KeyScan && settings.read != ReadMode::Full {
         faults.push_with_hint(
             format!("{at}.deletes"),
-            "a files stream does not report deleted rows",
-            "use deletes = \"ignore\", or key_scan together with read = \"full\"",
+            "a files stream compares keys only when it is read whole",
+            "use key_scan together with read = \"full\", or deletes = \"soft\"",
         );
     }
     settings.source_zone(at, hub_zone, faults)

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::{Cx, Error, Event, Result, Source};
+use crate::{Cx, Error, ErrorKind, Event, Result, Source};
 
 /// Events that may wait for the caller; with [`crate::BatchLimits`] this bounds memory.
 const EVENTS_AHEAD: usize = 2;
@@ -37,10 +37,15 @@ impl Source for Relay {
         }
         // Silence is an end only if the reader came to its own.
         match self.reader.take() {
-            Some(reader) => reader
-                .await
-                .map(|()| None)
-                .map_err(|cause| Error::internal("the reader broke off").cause(cause)),
+            Some(reader) => reader.await.map(|()| None).map_err(|cause| {
+                let text = "the reader broke off";
+                if cause.is_panic() {
+                    Error::new(ErrorKind::Internal, "E-PANIC", text)
+                        .hint("please report it with the log of this run")
+                } else {
+                    Error::internal(text).cause(cause)
+                }
+            }),
             None => Ok(None),
         }
     }

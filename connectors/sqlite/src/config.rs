@@ -93,12 +93,13 @@ fn read_stream(
     let zone = settings.source_zone(at, hub_zone, faults);
     let columns = settings.declared_columns(at, faults);
     match settings.deletes {
-        Deletes::Ignore => {}
+        // Rows marked as deleted are rows like any other here; the hub reads the mark.
+        Deletes::Ignore | Deletes::Soft => {}
         Deletes::KeyScan if settings.read == ReadMode::Full => {}
-        Deletes::KeyScan | Deletes::Soft => faults.push_with_hint(
+        Deletes::KeyScan => faults.push_with_hint(
             format!("{at}.deletes"),
-            "a sqlite stream does not report deleted rows yet",
-            "use deletes = \"ignore\", or key_scan together with read = \"full\"",
+            "a sqlite stream compares keys only when it is read whole",
+            "use key_scan together with read = \"full\", or deletes = \"soft\"",
         ),
     }
     Some(Stream {
@@ -158,6 +159,9 @@ fn check_select(
     }
     let used = (settings.key.iter().map(|name| ("key", name)))
         .chain(settings.cursor.iter().map(|name| ("cursor", name)))
+        .chain(settings.group.iter().map(|name| ("group", name)))
+        .chain(settings.version.iter().map(|name| ("version", name)))
+        .chain(settings.deleted.iter().map(|name| ("deleted", name)))
         .chain(settings.columns.keys().map(|name| ("columns", name)));
     for (setting, name) in used {
         if !seen.contains(name.as_str()) {

@@ -7,6 +7,7 @@ mod merge;
 mod reference;
 mod shape;
 pub(crate) use shape::closest;
+mod stream;
 mod system;
 
 pub use document::{Document, Fault, Faults};
@@ -14,4 +15,5 @@ pub use hub::{HubConfig, ServeConfig, StoreConfig};
 pub use job::{CatchUpWord, JobConfig, JobsFile};
 pub use merge::{hub_schema, jobs_schema, system_schema};
 pub use reference::{Missing, Resolver};
-pub use system::{Budget, PushConfig, Stage, SystemConfig, parse_system};
+pub use stream::{Budget, Guard, StreamLimits};
+pub use system::{PushConfig, Stage, SystemConfig, parse_system};

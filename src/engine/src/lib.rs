@@ -12,11 +12,13 @@ mod failure;
 mod metric;
 mod ops;
 mod pipeline;
+mod scan;
 mod session;
 mod text;
 
 pub use build::BuiltModel;
 pub use metric::{Figure, FigureTable};
 pub use pipeline::{Pipelines, references};
+pub use scan::TableScan;
 pub use session::{Engine, EngineOptions, Session};
 pub use text::record_text;

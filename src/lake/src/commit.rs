@@ -82,15 +82,15 @@ impl Commit {
     }
 }
 
-struct Ids {
-    snapshot: i64,
-    schema_version: i64,
+pub(crate) struct Ids {
+    pub(crate) snapshot: i64,
+    pub(crate) schema_version: i64,
     next_catalog: i64,
     next_file: i64,
 }
 
 impl Ids {
-    async fn load(tx: &mut Tx) -> Result<Self> {
+    pub(crate) async fn load(tx: &mut Tx) -> Result<Self> {
         let row = tx
             .one(
                 "read the latest snapshot",
@@ -109,7 +109,7 @@ impl Ids {
     }
 }
 
-async fn insert_snapshot(
+pub(crate) async fn insert_snapshot(
     tx: &mut Tx,
     snapshot: i64,
     ids: &Ids,
@@ -439,7 +439,7 @@ pub(crate) async fn create_table(
     )
     .await?;
     for (order, field) in (1_i64..).zip(columns.fields()) {
-        insert_column(tx, table_id, order, field, snapshot).await?;
+        insert_column(tx, table_id, (order, order), field, snapshot).await?;
     }
     insert_schema_version(tx, table_id, snapshot, ids.schema_version).await?;
     let changes = format!("created_table:\"{schema}\".\"{}\"", name.replace('"', "\"\""));
@@ -468,17 +468,18 @@ pub(crate) async fn add_columns(tx: &mut Tx, table: &LakeTable, wanted: &Schema)
         .await?;
     let highest: i64 = row.map_or(Ok(0), |row| row.get(0))?;
     for (order, field) in (highest + 1..).zip(missing) {
-        insert_column(tx, table.table_id, order, field, snapshot).await?;
+        insert_column(tx, table.table_id, (order, order), field, snapshot).await?;
     }
     insert_schema_version(tx, table.table_id, snapshot, ids.schema_version).await?;
     let changes = format!("altered_table:{}", table.table_id);
     insert_snapshot(tx, snapshot, &ids, &changes, "huiliu", "add columns").await
 }
 
-async fn insert_column(
+/// Inserts a column under its id and order.
+pub(crate) async fn insert_column(
     tx: &mut Tx,
     table: i64,
-    id: i64,
+    (id, order): (i64, i64),
     field: &arrow::datatypes::Field,
     snapshot: i64,
 ) -> Result<()> {
@@ -496,13 +497,13 @@ async fn insert_column(
            (column_id, begin_snapshot, table_id, column_order, column_name, column_type,
             nulls_allowed)
          values (?, ?, ?, ?, ?, ?, true)",
-        args![id, snapshot, table, id, field.name(), column_type.replace(", ", ",")],
+        args![id, snapshot, table, order, field.name(), column_type.replace(", ", ",")],
     )
     .await?;
     Ok(())
 }
 
-async fn insert_schema_version(
+pub(crate) async fn insert_schema_version(
     tx: &mut Tx,
     table: i64,
     snapshot: i64,

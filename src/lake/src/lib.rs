@@ -14,6 +14,7 @@ mod merge;
 mod provider;
 mod row;
 mod table;
+mod widen;
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,7 @@ pub use merge::{KeySet, Merge, MergePlan, MergeResult, Positions, SharedKeys, Un
 pub use provider::SnapshotCatalog;
 pub use row::{META_COLUMNS, RowStamp, storage_batch, storage_schema};
 pub use table::{DataFile, LakeTable, TableColumn};
+pub use widen::held_schema;
 
 /// The lake of one data folder.
 #[derive(Clone, Debug)]

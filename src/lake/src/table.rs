@@ -177,7 +177,7 @@ impl Lake {
     }
 }
 
-async fn find_table(
+pub(crate) async fn find_table(
     lake: &Lake,
     reader: &mut Reader<'_>,
     schema: &str,

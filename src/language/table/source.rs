@@ -115,8 +115,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("E-REQUEST", "请求无法发出", "核对系统配置中的地址、参数和请求头"),
     (
         "E-ROW-SIZE",
-        "文件中有一条记录过长",
-        "核对 `delimiter` 和 `quote`；可能有引号没有闭合，请数据提供单位核查",
+        "有一条记录过长",
+        "请数据提供单位核查该记录；读取文件的，核对 `delimiter` 和 `quote`，可能有引号没有闭合",
     ),
     (
         "E-SHAPE",

@@ -5,15 +5,19 @@
 
 mod figures;
 mod hub;
+mod load;
 mod lock;
 mod models;
 mod mover;
 mod project;
 mod push;
 mod run;
+#[cfg(test)]
+mod tests;
 mod ticker;
 
 pub use hub::{Hub, HubOptions};
+pub use mover::GuardPlan;
 pub use project::{LoadFailure, Project, Registry, System};
 pub use run::{Progress, RunReport, Silent};
 pub use ticker::{DueJob, Ticker};

@@ -52,7 +52,7 @@ impl Hub {
         Ok(Some(step))
     }
 
-    /// The pushes that take their rows from `model`: system, push, key. A system on trial is
+    /// The pushes that take single records from `model`: system, push, key. A system on trial is
     /// never pushed to.
     fn pushes_from(&self, model: &str) -> impl Iterator<Item = (&str, &str, &[String])> {
         self.project
@@ -62,7 +62,7 @@ impl Hub {
             .flat_map(|system| {
                 system.config.pushes.iter().map(|push| (system.config.id.as_str(), push))
             })
-            .filter(move |(_, push)| push.from == model)
+            .filter(move |(_, push)| push.from == model && push.load.is_none())
             .map(|(system, push)| (system, push.name.as_str(), push.key.as_slice()))
     }
 

@@ -1,58 +1,98 @@
 //! The mover: one stream from its source into the lake.
 //!
-//! Rows are merged in chunks as they arrive; files pile up unseen until a checkpoint, where one
-//! transaction takes in data, deletes, history, quarantine, state and balance together. The
-//! source is acknowledged after that.
+//! Rows are brought under the lake's columns by the stream's contract and merged in chunks as
+//! they arrive; files pile up unseen until a checkpoint, where one transaction takes in data,
+//! deletes, history, quarantine, state and balance together. The source is acknowledged after
+//! that. `replace` and `snapshot` are committed once, at the end of a complete read.
 
-use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
-use huiliu_core::config::Budget;
-use huiliu_lake::{Commit, Merge, MergePlan, Positions, RowStamp, UnkeyedRow, storage_schema};
+mod aside;
+mod chunk;
+mod commit;
+mod conform;
+mod contract;
+mod guard;
+mod take;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use huiliu_core::config::StreamLimits;
+use huiliu_lake::{KeySet, LakeTable, Merge, SharedKeys, held_schema};
 use huiliu_sdk::{
-    Cell, Checkpoint, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Result, Rows, Source,
-    StreamId, StreamRequest, StreamSettings, original,
+    Checkpoint, Cx, Deletes, Error, ErrorKind, Event, ReadMode, ReadRequest, Result, Source,
+    StreamId, StreamRequest, StreamSettings, WriteMode,
 };
-use huiliu_store::{Balance, Lease, QuarantinedRow, RunState, StepRow, StreamState};
+use huiliu_store::{Balance, Lease, QuarantinedRow, StepRow, StreamState};
 
+use self::chunk::Chunk;
+use self::contract::Layout;
+pub use self::guard::GuardPlan;
+pub(crate) use self::guard::Guards;
 use crate::hub::Hub;
 use crate::project::System;
 use crate::run::Progress;
 
-/// Rows merged at once.
-const CHUNK_ROWS: usize = 65_536;
-/// Bytes merged at once.
-const CHUNK_BYTES: usize = 64 << 20;
 /// Rows after which a checkpoint is committed.
-const COMMIT_ROWS: u64 = 262_144;
+const COMMIT_ROWS: u64 = 1 << 20;
+/// Bytes after which a checkpoint is committed.
+const COMMIT_BYTES: u64 = 1 << 30;
 /// How long a stream's lease holds without a commit.
 const LEASE_MS: i64 = 10 * 60 * 1000;
-/// A handful of bad rows is no rate.
-const RATE_FROM: u64 = 11;
+/// How often one run begins a read anew because columns changed in the middle of it. Each time
+/// the table has got those columns, so a source that ends ever changing them is a broken one.
+const READS: u32 = 16;
 
 /// One stream on its way into the lake.
-pub(crate) struct Mover<'a> {
+struct Mover<'a> {
     hub: &'a Hub,
     cx: &'a Cx,
     system: &'a System,
     settings: &'a StreamSettings,
-    budget: Budget,
+    limits: StreamLimits,
+    guards: &'a Guards,
     step: StepRow,
     lease: Lease,
     state: Option<StreamState>,
-    upsert: Option<Merge>,
-    schema: Option<SchemaRef>,
     table_id: i64,
-    chunk: Vec<RecordBatch>,
-    chunk_positions: Positions,
-    chunk_ops: Ops,
-    chunk_bytes: usize,
+    /// The columns as the source announced them last.
+    announced: Option<SchemaRef>,
+    layout: Option<Arc<Layout>>,
+    merge: Option<Merge>,
+    chunk: Chunk,
     staged_rows: u64,
+    staged_bytes: u64,
+    checkpoint: Option<Checkpoint>,
+    acknowledged: Option<Checkpoint>,
+    /// Rows that came after `checkpoint`.
+    since_checkpoint: u64,
+    scan: Option<KeyScan>,
+    /// Rows the table had when this read began.
+    live_before: Option<u64>,
+    /// Deletes of this read that a person accepted.
+    excused: u64,
     quarantined: Vec<QuarantinedRow>,
     /// Balance of everything committed in this run.
     committed: Balance,
-    /// Rows the source itself could not decode since the last commit.
-    undecoded: u64,
+    /// Rows set aside before they were merged, since the last commit.
+    set_aside: u64,
+    notes: Vec<String>,
+}
+
+/// The keys of one read, for `deletes = "key_scan"`.
+struct KeyScan {
+    seen: SharedKeys,
+    /// Whether the source sent its keys apart from its rows.
+    has_keys: bool,
+    /// Rows that were set aside and whose keys are unknown: they are at the source, and would be
+    /// taken for deleted.
+    keyless: u64,
+}
+
+/// How a read ended.
+enum Ended {
+    Done,
+    /// The table got new columns; the read begins anew under them.
+    Again,
 }
 
 /// Reads one stream until its end; returns the step as it ended.
@@ -61,54 +101,54 @@ pub(crate) async fn sync_stream(
     cx: &Cx,
     system: &System,
     stream: &str,
+    guards: &Guards,
     step: StepRow,
     progress: &dyn Progress,
 ) -> Result<StepRow> {
     let config = &system.config;
-    let (settings, budget) = config
+    let (settings, limits) = config
         .streams
         .iter()
         .find(|(settings, _)| settings.name == stream)
         .ok_or_else(|| Error::internal(format!("{} has no stream {stream}", config.id)))?;
-    let endpoint = system.endpoint.as_ref().ok_or_else(|| not_ready(system))?;
     let store = hub.lake().store();
     let lease_name = format!("{}.{stream}", config.id);
     let lease = store.take_lease(&lease_name, &hub.holder, LEASE_MS).await?;
     let state = store.stream_state(&config.id, stream).await?;
-    let request = ReadRequest {
-        streams: vec![StreamRequest {
-            stream: StreamId::new(stream),
-            resume: state.as_ref().and_then(|state| state.checkpoint.clone()),
-        }],
-        row_limit: None,
-    };
     let mut mover = Mover {
         hub,
         cx,
         system,
         settings,
-        budget: *budget,
+        limits: *limits,
+        guards,
         step,
         lease,
         table_id: state.as_ref().map_or(0, |state| state.table_id),
         state,
-        upsert: None,
-        schema: None,
-        chunk: Vec::new(),
-        chunk_positions: Positions::new(),
-        chunk_ops: Ops::Upsert,
-        chunk_bytes: 0,
+        announced: None,
+        layout: None,
+        merge: None,
+        chunk: Chunk::new(),
         staged_rows: 0,
+        staged_bytes: 0,
+        checkpoint: None,
+        acknowledged: None,
+        since_checkpoint: 0,
+        scan: None,
+        live_before: None,
+        excused: 0,
         quarantined: Vec::new(),
         committed: Balance::default(),
-        undecoded: 0,
+        set_aside: 0,
+        notes: Vec::new(),
     };
-    let result = match endpoint.source(cx, request).await {
-        Ok(mut source) => mover.drain(source.as_mut(), progress).await,
-        Err(error) => Err(error),
-    };
+    let result = mover.read(progress).await;
     let lease = mover.lease.clone();
     mover.step.balance = mover.committed;
+    if !mover.notes.is_empty() {
+        mover.step.message = Some(mover.notes.join("; "));
+    }
     let step = mover.step.clone();
     drop(mover);
     store.release_lease(&lease).await?;
@@ -126,274 +166,210 @@ pub(crate) fn not_ready(system: &System) -> Error {
     .hint("set env: names in the environment or in the data folder's `env`, secret: names in its `secrets`")
 }
 
+/// The error for a task that did not come to its end.
+pub(crate) fn broken_off(error: tokio::task::JoinError) -> Error {
+    if error.is_cancelled() {
+        return Error::cancelled();
+    }
+    tracing::error!(%error, "a task broke off");
+    Error::new(ErrorKind::Internal, "E-PANIC", "the work failed in an unforeseen way")
+        .hint("please report it with the log of this run")
+}
+
 impl Mover<'_> {
-    async fn drain(&mut self, source: &mut dyn Source, progress: &dyn Progress) -> Result<()> {
-        let mut checkpoint = None;
-        let mut committed_checkpoint = None;
+    /// Reads the stream, anew if its columns change in a way that needs it.
+    async fn read(&mut self, progress: &dyn Progress) -> Result<()> {
+        let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
+        for _ in 0..READS {
+            self.begin();
+            let request = ReadRequest {
+                streams: vec![StreamRequest {
+                    stream: StreamId::new(self.settings.name.as_str()),
+                    resume: self.state.as_ref().and_then(|state| state.checkpoint.clone()),
+                }],
+                row_limit: None,
+            };
+            let mut source = endpoint.source(self.cx, request).await?;
+            if let Ended::Done = self.drain(source.as_mut(), progress).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Schema,
+            "E-DRIFT",
+            "the columns keep changing in the middle of reads",
+        )
+        .hint("declare the columns in the system file"))
+    }
+
+    /// Forgets what an earlier read left uncommitted.
+    fn begin(&mut self) {
+        self.announced = None;
+        self.layout = None;
+        self.merge = None;
+        self.chunk = Chunk::new();
+        (self.staged_rows, self.staged_bytes) = (0, 0);
+        (self.since_checkpoint, self.set_aside) = (0, 0);
+        self.checkpoint = None;
+        self.acknowledged = None;
+        self.live_before = None;
+        self.quarantined.clear();
+        self.notes.clear();
+        self.scan = (self.settings.deletes == Deletes::KeyScan).then(|| {
+            let spill = self.hub.data.join("spill");
+            let seen = Arc::new(std::sync::Mutex::new(KeySet::new(spill)));
+            KeyScan { seen, has_keys: false, keyless: 0 }
+        });
+    }
+
+    /// Whether the whole read is one commit.
+    fn is_atomic(&self) -> bool {
+        matches!(self.settings.write, WriteMode::Replace | WriteMode::Snapshot)
+    }
+
+    async fn drain(&mut self, source: &mut dyn Source, progress: &dyn Progress) -> Result<Ended> {
+        let mut has_ended = false;
         while let Some(event) = source.next(self.cx).await? {
             match event {
-                Event::Schema(_, schema) => self.set_schema(schema).await?,
+                Event::Schema(_, schema) => {
+                    if let Ended::Again = self.set_schema(source, schema).await? {
+                        return Ok(Ended::Again);
+                    }
+                }
                 Event::Rows(rows) => {
                     self.take(rows).await?;
                     progress.rows(&self.step.node, self.rows_so_far());
                 }
-                Event::Keys(..) => return Err(Error::unsupported("comparing keys")),
+                Event::Keys(_, keys) => self.take_keys(&keys).await?,
                 Event::Checkpoint(next) => {
-                    checkpoint = Some(next);
-                    if self.staged_rows >= COMMIT_ROWS {
-                        self.flush().await?;
-                        self.commit(checkpoint.clone()).await?;
-                        committed_checkpoint = checkpoint.clone();
-                        if let Some(checkpoint) = &checkpoint {
-                            source.acknowledge(self.cx, checkpoint).await?;
-                        }
+                    self.checkpoint = Some(next);
+                    self.since_checkpoint = 0;
+                    let due = self.staged_rows >= COMMIT_ROWS || self.staged_bytes >= COMMIT_BYTES;
+                    if due && !self.is_atomic() {
+                        self.commit_here(source).await?;
                     }
                 }
-                Event::End { .. } => {
-                    self.flush().await?;
-                    self.commit(checkpoint.clone()).await?;
-                    if let Some(checkpoint) = &checkpoint
-                        && committed_checkpoint.as_ref() != Some(checkpoint)
-                    {
-                        source.acknowledge(self.cx, checkpoint).await?;
-                    }
-                    committed_checkpoint = checkpoint.clone();
+                Event::End { complete, .. } => {
+                    self.end(complete).await?;
+                    self.commit_here(source).await?;
+                    has_ended = true;
                 }
             }
             self.cx.check()?;
         }
-        Ok(())
+        if !has_ended {
+            return Err(Error::internal("the source stopped before the end of its stream"));
+        }
+        Ok(Ended::Done)
     }
 
     fn rows_so_far(&self) -> u64 {
         self.committed.read
-            + self.undecoded
-            + self.upsert.as_ref().map_or(0, |upsert| upsert.balance().read)
-            + self.chunk.iter().map(|batch| batch.num_rows() as u64).sum::<u64>()
+            + self.set_aside
+            + self.merge.as_ref().map_or(0, |merge| merge.balance().read)
+            + self.chunk.rows() as u64
     }
 
-    /// The columns of the rows that follow; the lake's table gets those it lacks.
-    async fn set_schema(&mut self, schema: SchemaRef) -> Result<()> {
-        if self.schema.as_ref() == Some(&schema) {
-            return Ok(());
+    /// The columns of the rows that follow. The contract says what they do to the table's.
+    async fn set_schema(&mut self, source: &mut dyn Source, schema: SchemaRef) -> Result<Ended> {
+        if self.announced.as_ref() == Some(&schema) {
+            return Ok(Ended::Done);
         }
         self.flush().await?;
-        if self.upsert.is_some() {
-            return Err(Error::new(
-                ErrorKind::Schema,
-                "E-DRIFT",
-                "the columns changed in the middle of a read",
-            )
-            .hint("run it again; if it happens again, declare the columns in the system file"));
+        let incoming = held_schema(&schema);
+        contract::check_columns(self.settings, &incoming)?;
+        let table = self.table_columns().await?;
+        let (layout, drift) = contract::plan(self.settings.contract, table.as_ref(), &incoming);
+        let goes_on = self.layout.as_ref().is_some_and(|held| held.schema == layout.schema);
+        if !goes_on && self.merge.is_some() && self.since_checkpoint == 0 && !self.is_atomic() {
+            self.commit_here(source).await?;
         }
-        self.schema = Some(schema);
-        Ok(())
+        if let Some(drift) = drift {
+            self.pass_drift(drift)?;
+        }
+        let layout = Arc::new(layout);
+        self.announced = Some(schema);
+        self.layout = Some(Arc::clone(&layout));
+        if goes_on || self.merge.is_none() {
+            return Ok(Ended::Done);
+        }
+        // Rows are staged that no checkpoint covers yet. Once the table has the columns, a new
+        // read of them merges all of it under one layout.
+        self.ensure_tables(&layout).await?;
+        Ok(Ended::Again)
     }
 
-    async fn start_upsert(&mut self) -> Result<Merge> {
-        let schema = self
-            .schema
-            .clone()
-            .ok_or_else(|| Error::internal("the source sent rows before their columns"))?;
-        let lake = self.hub.lake();
-        let name = format!("{}_{}", self.system.config.id, self.settings.name);
-        let (current, history) = Merge::table_schemas(&schema, self.settings.write);
-        let mut tx = lake.store().begin().await?;
-        let current = lake.ensure_table(&mut tx, "current", &name, &current).await?;
-        let history = lake.ensure_table(&mut tx, "history", &name, &history).await?;
-        tx.commit().await?;
-        self.table_id = current.table_id;
-        let stamp = RowStamp {
-            run: self.step.run_id,
-            seq: self.state.as_ref().map_or(1, |state| state.seq + 1),
-            received_at: self.hub.clock.now().timestamp_micros(),
-        };
-        let cursor = self
-            .settings
-            .cursor
-            .clone()
-            .filter(|cursor| storage_schema(&schema).field_with_name(cursor).is_ok());
-        let plan = MergePlan {
-            mode: self.settings.write,
-            key: self.settings.key.clone(),
-            cursor,
-            ..MergePlan::default()
-        };
-        Merge::start(lake, current, history, &schema, plan, stamp).await
+    /// The columns of the table that are not the hub's, if there is one.
+    async fn table_columns(&mut self) -> Result<Option<Schema>> {
+        let name = self.table_name();
+        let table = self.hub.lake().table("current", &name).await?;
+        Ok(table.map(|table| data_columns(&table, self.settings.write)))
     }
 
-    async fn take(&mut self, rows: Rows) -> Result<()> {
-        self.undecoded += rows.rejected.len() as u64;
-        for rejected in rows.rejected {
-            self.quarantined.push(QuarantinedRow {
-                origin: rows.origin.to_string(),
-                position: rejected.position,
-                code: rejected.code.to_owned(),
-                reason: rejected.reason,
-                sealed: self.hub.key.seal(&rejected.raw)?,
-            });
-        }
-        if rows.batch.num_rows() == 0 {
-            return Ok(());
-        }
-        if !self.chunk.is_empty() && self.chunk_ops != rows.ops {
-            self.flush().await?;
-        }
-        self.chunk_ops = rows.ops;
-        self.chunk_bytes += rows.batch.get_array_memory_size();
-        self.chunk_positions.push(rows.origin, rows.positions);
-        self.chunk.push(rows.batch);
-        let pending: usize = self.chunk.iter().map(RecordBatch::num_rows).sum();
-        let mixed = matches!(self.chunk_ops, Ops::PerRow(_));
-        if pending >= CHUNK_ROWS || self.chunk_bytes >= CHUNK_BYTES || mixed {
-            self.flush().await?;
-        }
-        Ok(())
+    fn table_name(&self) -> String {
+        format!("{}_{}", self.system.config.id, self.settings.name)
     }
 
-    /// Merges the waiting chunk. The work is on a blocking thread: it hashes, reads and writes
-    /// Parquet.
-    async fn flush(&mut self) -> Result<()> {
-        let Some(first) = self.chunk.first() else { return Ok(()) };
-        let batch = concat_batches(&first.schema(), &self.chunk)?;
-        self.chunk.clear();
-        self.chunk_bytes = 0;
-        let positions = std::mem::take(&mut self.chunk_positions);
-        let ops = std::mem::replace(&mut self.chunk_ops, Ops::Upsert);
-        self.staged_rows += batch.num_rows() as u64;
-        let mut upsert = match self.upsert.take() {
-            Some(upsert) => upsert,
-            None => self.start_upsert().await?,
-        };
-        let merged = tokio::task::spawn_blocking(move || {
-            let unkeyed = upsert.merge(&batch, &ops, &positions)?;
-            Ok::<_, Error>((upsert, unkeyed))
-        });
-        let (upsert, unkeyed) =
-            merged.await.map_err(|e| Error::internal("merging rows ended early").cause(e))??;
-        self.upsert = Some(upsert);
-        for row in unkeyed {
-            self.set_aside_unkeyed(row)?;
+    fn pass_drift(&self, drift: contract::Drift) -> Result<()> {
+        let message = format!("the columns are not those agreed: {}", drift.what.join("; "));
+        if !drift.can_follow {
+            return Err(Error::new(ErrorKind::Schema, "E-DRIFT", message).hint(format!(
+                "nothing was committed; declare {} under `columns` in the system file as the lake \
+                 has it, or give the stream a new name to read it into a new table",
+                drift.columns.join(", ")
+            )));
         }
-        Ok(())
+        let version = self.state.as_ref().map_or(0, |state| state.snapshot_id);
+        let plan = GuardPlan::new(&self.step.node, "drift", version).changes(drift.what).done();
+        let advice = "ask the source's owner, or change the stream's `contract`";
+        self.guards.pass(plan, ErrorKind::Schema, "E-DRIFT", message, advice)
     }
 
-    fn set_aside_unkeyed(&mut self, row: UnkeyedRow) -> Result<()> {
-        let cells = row
-            .row
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref().map_or(Cell::Null, Cell::Text)));
-        let original = original(cells);
-        self.quarantined.push(QuarantinedRow {
-            origin: row.origin,
-            position: row.position,
-            code: "E-NULL-KEY".into(),
-            reason: format!("the key column {} has no value", row.column),
-            sealed: self.hub.key.seal(&original)?,
-        });
-        Ok(())
-    }
-
-    /// Ends what was staged in one transaction, or leaves everything as it was.
-    async fn commit(&mut self, checkpoint: Option<Checkpoint>) -> Result<()> {
-        if self.upsert.is_none() && self.schema.is_some() && self.state.is_none() {
-            // An empty stream still gets its table, so that models can name it.
-            self.upsert = Some(self.start_upsert().await?);
+    /// The end of the read: what a complete one means for the rows that it did not have.
+    async fn end(&mut self, complete: bool) -> Result<()> {
+        self.flush().await?;
+        if let Some(layout) = self.layout.as_ref().filter(|layout| !layout.missing.is_empty()) {
+            self.notes.push(format!(
+                "the source no longer has {}; new rows have no value there",
+                layout.missing.join(", ")
+            ));
         }
-        let (changes, mut balance) = match self.upsert.take() {
-            None => (Vec::new(), Balance::default()),
-            Some(upsert) => {
-                let finished = tokio::task::spawn_blocking(move || upsert.finish());
-                let result = finished
-                    .await
-                    .map_err(|e| Error::internal("ending a commit failed early").cause(e))??;
-                (result.changes, result.balance)
+        if self.is_atomic() {
+            if !complete {
+                return Err(Error::new(
+                    ErrorKind::Data,
+                    "E-INCOMPLETE",
+                    "the read did not see all rows, and the table is written only as a whole",
+                )
+                .hint("the table stays as it was; look at what the source waits for, then run it again"));
             }
-        };
-        balance.read += self.undecoded;
-        balance.quarantined += self.undecoded;
-        balance.check()?;
-        let mut total = self.committed;
-        total.add(&balance);
-        self.check_budget(&total)?;
-        let commit = Commit {
-            changes,
-            author: format!("run {}", self.step.run_id),
-            message: format!("sync {}", self.step.node),
-        };
-        let last = self.state.as_ref().and_then(|state| state.checkpoint.as_ref());
-        let moved = self.state.is_none() || last != checkpoint.as_ref();
-        if commit.is_empty() && self.quarantined.is_empty() && !moved {
-            self.committed = total;
-            self.undecoded = 0;
-            self.staged_rows = 0;
-            return Ok(());
+            self.ensure_merge().await?;
         }
-        self.write_commit(&commit, checkpoint, total).await?;
-        self.committed = total;
-        self.undecoded = 0;
-        self.staged_rows = 0;
-        self.quarantined.clear();
+        let Some(scan) = &self.scan else { return Ok(()) };
+        let by_rows = complete && (self.settings.read == ReadMode::Full || !scan.has_keys);
+        if by_rows && scan.keyless > 0 {
+            self.notes.push(format!(
+                "nothing was deleted, because the keys of {} rows that were set aside are not known",
+                scan.keyless
+            ));
+        } else if by_rows || scan.has_keys {
+            if self.ensure_merge().await? {
+                self.with_merge(|merge| merge.sweep()).await?;
+            }
+        } else {
+            self.notes.push("nothing was deleted, because the read did not see all rows".into());
+        }
         Ok(())
     }
+}
 
-    async fn write_commit(
-        &mut self,
-        commit: &Commit,
-        checkpoint: Option<Checkpoint>,
-        total: Balance,
-    ) -> Result<()> {
-        let store = self.hub.lake().store();
-        let now = self.hub.now();
-        let mut tx = store.begin().await?;
-        tx.check_lease(&self.lease).await?;
-        let snapshot_id = if commit.is_empty() {
-            self.state.as_ref().map_or(0, |state| state.snapshot_id)
-        } else {
-            commit.write(&mut tx).await?
-        };
-        let next = StreamState {
-            system: self.system.config.id.clone(),
-            stream: self.settings.name.clone(),
-            seq: self.state.as_ref().map_or(1, |state| state.seq + 1),
-            table_id: self.table_id,
-            snapshot_id,
-            checkpoint,
-            run_id: self.step.run_id,
-            updated_at: now.clone(),
-        };
-        tx.advance_state(&next).await?;
-        let (system, stream) = (&self.system.config.id, &self.settings.name);
-        tx.put_quarantine(self.step.run_id, system, stream, &self.quarantined, &now).await?;
-        let mut step = self.step.clone();
-        step.state = RunState::Running.as_str().to_owned();
-        step.balance = total;
-        if !commit.is_empty() {
-            step.snapshot_id = Some(snapshot_id);
-        }
-        tx.put_step(&step).await?;
-        tx.commit().await?;
-        self.step = step;
-        self.state = Some(next);
-        store.renew_lease(&self.lease, LEASE_MS).await
-    }
-
-    fn check_budget(&self, total: &Balance) -> Result<()> {
-        let bad = total.quarantined;
-        #[allow(clippy::cast_precision_loss)] // row counts are far below 2^52
-        let rate = bad as f64 * 100.0 / (total.read.max(1)) as f64;
-        if bad <= self.budget.rows && (bad < RATE_FROM || rate <= self.budget.percent) {
-            return Ok(());
-        }
-        let first = self.quarantined.first();
-        let example = first.map_or_else(String::new, |row| {
-            format!("; the first: {}:{} {}", row.origin, row.position, row.reason)
-        });
-        Err(Error::new(
-            ErrorKind::Data,
-            "E-QUARANTINE-BUDGET",
-            format!("{bad} of {} rows do not fit ({rate:.2} %){example}", total.read),
-        )
-        .hint("nothing was committed; correct the columns in the system file, or raise the stream's `quarantine`"))
-    }
+/// The columns of `table` that come from the source, as rows written by `mode` have them.
+fn data_columns(table: &LakeTable, mode: WriteMode) -> Schema {
+    let (own, _) = Merge::table_schemas(&Schema::empty(), mode);
+    let fields = table.schema.fields().iter();
+    let data = fields.filter(|field| own.field_with_name(field.name()).is_err());
+    Schema::new(
+        data.map(|field| Field::new(field.name(), field.data_type().clone(), true))
+            .collect::<Vec<_>>(),
+    )
 }

@@ -1,6 +1,6 @@
 //! A project as it stands on disk: `config/` and `pipelines/`, read and checked as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -354,7 +354,17 @@ fn stem(file: &Path) -> String {
 
 fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Result<Graph, Error> {
     let mut nodes = Vec::new();
-    for system in systems.values().filter(|system| system.config.stage != Stage::Survey) {
+    let in_use = || systems.values().filter(|system| system.config.stage != Stage::Survey);
+    let received: BTreeSet<String> = in_use()
+        .flat_map(|system| {
+            system.config.streams.iter().map(move |(settings, _)| (system, settings))
+        })
+        .flat_map(|(system, settings)| {
+            let table = format!("{}_{}", system.config.id, settings.name);
+            ["current", "history"].map(|schema| format!("{schema}.{table}"))
+        })
+        .collect();
+    for system in in_use() {
         let id = &system.config.id;
         for (settings, _) in &system.config.streams {
             let table = format!("{id}_{}", settings.name);
@@ -367,9 +377,11 @@ fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Res
         }
         for push in &system.config.pushes {
             let built = pipelines.model(&push.from).map(|model| model.header.kind);
-            if built != Some(ModelKind::Table) {
+            let is_received = push.load.is_some() && received.contains(&push.from);
+            if built != Some(ModelKind::Table) && !is_received {
                 let message = format!("push {id}.{} takes its rows from {}", push.name, push.from);
-                let hint = "`from` must name a model of kind table in pipelines/models";
+                let hint = "`from` must name a model of kind table in pipelines/models, or, with \
+                            `load`, a stream's table such as current.SYSTEM_STREAM";
                 return Err(Error::new(huiliu_sdk::ErrorKind::Config, "E-PUSH", message).hint(hint));
             }
             nodes.push(Node {

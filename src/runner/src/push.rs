@@ -5,12 +5,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
+use huiliu_core::config::Stage;
 use huiliu_sdk::{Cx, Error, Outcome, Result, Sink, StreamId, WriteBatch, WriteRequest};
 use huiliu_store::{OutboxRow, OutboxState, StepRow};
 use serde_json::{Map, Value};
 
 use crate::hub::Hub;
-use crate::mover::not_ready;
+use crate::mover::{Guards, not_ready};
 
 /// Records handed to a sink at once.
 const BATCH: u32 = 1000;
@@ -24,6 +25,7 @@ impl Hub {
     pub(crate) async fn send_push(
         &self,
         cx: &Cx,
+        guards: &Guards,
         node: &str,
         mut step: StepRow,
     ) -> Result<(StepRow, bool)> {
@@ -37,6 +39,15 @@ impl Hub {
             .systems
             .get(system_id)
             .ok_or_else(|| Error::internal("a push to an unknown system"))?;
+        let whole = system.config.pushes.iter().find(|config| config.name == push);
+        if let Some((config, mode)) = whole.and_then(|config| Some((config, config.load?))) {
+            // A system on trial is never pushed to.
+            if system.config.stage != Stage::Live {
+                return Ok((step, false));
+            }
+            let sent = self.send_load(cx, guards, system, config, mode, step).await;
+            return sent.map_err(|e| system.blame(node, e));
+        }
         let store = self.lake().store();
         if store.waiting(system_id, push, 0, 1).await?.is_empty() {
             return Ok((step, false));

@@ -1,7 +1,7 @@
 //! One run: the selected nodes of the graph, streams first and side by side, then what is
 //! computed from them, then what is sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use huiliu_core::graph::{Node, NodeKind};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
 use crate::lock::FolderLock;
-use crate::mover::{not_ready, sync_stream};
+use crate::mover::{GuardPlan, Guards, broken_off, not_ready, sync_stream};
 
 /// Hears how a run goes.
 pub trait Progress: Send + Sync {
@@ -48,6 +48,8 @@ pub struct RunReport {
     pub steps: Vec<StepRow>,
     /// What the outbox holds afterwards.
     pub outbox: Vec<OutboxCount>,
+    /// What guards stopped, and the hashes that let it pass.
+    pub plans: Vec<GuardPlan>,
 }
 
 impl Hub {
@@ -57,6 +59,19 @@ impl Hub {
         self: &Arc<Self>,
         selector: &str,
         job: Option<&str>,
+        cancel: CancellationToken,
+        progress: Arc<dyn Progress>,
+    ) -> Result<RunReport> {
+        self.run_accepting(selector, job, &[], cancel, progress).await
+    }
+
+    /// Runs what `selector` names, and lets those plans pass the guards that have one of the
+    /// hashes `accepted`.
+    pub async fn run_accepting(
+        self: &Arc<Self>,
+        selector: &str,
+        job: Option<&str>,
+        accepted: &[String],
         cancel: CancellationToken,
         progress: Arc<dyn Progress>,
     ) -> Result<RunReport> {
@@ -72,6 +87,7 @@ impl Hub {
             run_id,
             cx: self.context(cancel),
             progress,
+            guards: Arc::new(Guards::new(accepted)),
             failed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
             steps: Vec::new(),
@@ -89,7 +105,8 @@ impl Hub {
         let (state, exit_code) = run.outcome();
         store.finish_run(run_id, state, exit_code, &self.now()).await?;
         let outbox = store.outbox_counts().await?;
-        Ok(RunReport { run_id, state, exit_code, steps: run.steps, outbox })
+        let plans = run.guards.stopped();
+        Ok(RunReport { run_id, state, exit_code, steps: run.steps, outbox, plans })
     }
 
     pub(crate) fn new_step(&self, run_id: i64, node: &str, kind: &str) -> StepRow {
@@ -114,6 +131,7 @@ struct Run {
     run_id: i64,
     cx: Cx,
     progress: Arc<dyn Progress>,
+    guards: Arc<Guards>,
     failed: BTreeSet<String>,
     /// Those of `failed` whose system could not be reached or did not let us in.
     not_ready: BTreeSet<String>,
@@ -127,32 +145,35 @@ impl Run {
             usize::try_from(self.hub.project.hub.parallel).unwrap_or(1).max(1),
         ));
         let mut tasks = tokio::task::JoinSet::new();
+        let mut started: HashMap<tokio::task::Id, StepRow> = HashMap::new();
         for node in nodes.iter().filter(|node| node.kind == NodeKind::Stream) {
             let (hub, cx) = (Arc::clone(&self.hub), self.cx.clone());
             let (progress, places) = (Arc::clone(&self.progress), Arc::clone(&places));
+            let guards = Arc::clone(&self.guards);
             let (name, run_id) = (node.name.clone(), self.run_id);
-            tasks.spawn(async move {
+            let first = self.hub.new_step(run_id, &name, "stream");
+            let task = tasks.spawn(async move {
                 let permit = places.acquire_owned().await;
                 let step = hub.new_step(run_id, &name, "stream");
                 progress.started(&name);
-                let result = stream_step(&hub, &cx, &name, step.clone(), progress.as_ref()).await;
+                let work = stream_step(&hub, &cx, &name, &guards, step.clone(), progress.as_ref());
+                let result = work.await;
                 drop(permit);
                 (step, result)
             });
+            started.insert(task.id(), first);
         }
-        while let Some(joined) = tasks.join_next().await {
-            let (step, result) = joined.unwrap_or_else(|error| {
+        while let Some(joined) = tasks.join_next_with_id().await {
+            let (step, result) = match joined {
+                Ok((_, ended)) => ended,
                 // A panic in one stream must not take the others with it.
-                tracing::error!(%error, "a stream's task ended early");
-                let step = self.hub.new_step(self.run_id, "stream", "stream");
-                let error = Error::new(
-                    ErrorKind::Internal,
-                    "E-PANIC",
-                    "a connector failed in an unforeseen way",
-                )
-                .hint("please report it with the log of this run");
-                (step, Err(error))
-            });
+                Err(error) => {
+                    let step = started.remove(&error.id());
+                    let step = step.ok_or_else(|| Error::internal("an unknown task ended"))?;
+                    let error = broken_off(error).context(&step.node);
+                    (step, Err(error))
+                }
+            };
             match result {
                 Ok(step) => {
                     let still = step.balance.written == 0 && step.balance.deleted == 0;
@@ -228,7 +249,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "push");
         self.progress.started(&node.name);
-        match self.hub.send_push(&self.cx, &node.name, step.clone()).await {
+        match self.hub.send_push(&self.cx, &self.guards, &node.name, step.clone()).await {
             Ok((step, true)) => self.finish(step, RunState::Succeeded).await,
             Ok((step, false)) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -271,6 +292,15 @@ impl Run {
         if failed.is_empty() {
             return (RunState::Succeeded, exit::DONE);
         }
+        let stopped = self.guards.stopped();
+        let is_guarded = |step: &StepRow| {
+            step.code.as_deref() == Some("E-LOAD-UNKNOWN")
+                || stopped.iter().any(|plan| plan.node == step.node)
+        };
+        if failed.iter().filter(|step| step.state == "failed").all(|step| is_guarded(step)) {
+            let all = failed.len() == self.steps.len();
+            return (if all { RunState::Failed } else { RunState::Partial }, exit::GUARDED);
+        }
         if failed.len() < self.steps.len() {
             return (RunState::Partial, exit::PARTIAL);
         }
@@ -287,6 +317,7 @@ async fn stream_step(
     hub: &Hub,
     cx: &Cx,
     node: &str,
+    guards: &Guards,
     step: StepRow,
     progress: &dyn Progress,
 ) -> Result<StepRow> {
@@ -302,7 +333,7 @@ async fn stream_step(
     }
     let mut attempt = 1;
     loop {
-        match sync_stream(hub, cx, system, stream, step.clone(), progress).await {
+        match sync_stream(hub, cx, system, stream, guards, step.clone(), progress).await {
             Ok(step) => return Ok(step),
             Err(error) => match policy::next_step(&error, attempt) {
                 // Connectors retry single requests themselves; a whole read is tried once more

@@ -138,6 +138,18 @@ create table huiliu_model (
   built_at text not null
 );
 
+create table huiliu_load (
+  system text not null,
+  push text not null,
+  arrived boolean not null,
+  version integer not null,
+  snapshot_id integer not null,
+  row_count integer not null,
+  run_id integer not null,
+  loaded_at text not null,
+  primary key (system, push, arrived)
+);
+
 create table huiliu_occurrence (
   job text not null,
   scheduled_at text not null,

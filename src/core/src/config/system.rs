@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use huiliu_sdk::{RawConfig, RawPush, RawStream, Spec, StreamSettings};
+use huiliu_sdk::{LoadMode, RawConfig, RawPush, RawStream, Spec, StreamSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Document, Faults, Missing, Resolver, shape, system_schema};
+use super::stream::{push_faults, stream_faults};
+use super::{
+    Budget, Document, Faults, Guard, Missing, Resolver, StreamLimits, shape, system_schema,
+};
 
 /// How far the integration of a system is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,32 +23,6 @@ pub enum Stage {
     /// In service.
     #[default]
     Live,
-}
-
-/// How many rows of one run may go to quarantine before it fails.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// Rows of one run. Default: 1000.
-    #[serde(default = "default_rows")]
-    pub rows: u64,
-    /// Per cent of the rows of one run, applied from the eleventh bad row on. Default: 0.1.
-    #[serde(default = "default_percent")]
-    pub percent: f64,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { rows: default_rows(), percent: default_percent() }
-    }
-}
-
-fn default_rows() -> u64 {
-    1000
-}
-
-fn default_percent() -> f64 {
-    0.1
 }
 
 /// Keys every system file has.
@@ -75,6 +52,9 @@ pub(super) struct StreamKeys {
     /// How many rows of one run may go to quarantine before it fails.
     #[serde(default)]
     quarantine: Budget,
+    /// Beyond which losses the stream stops before its commit and asks.
+    #[serde(default)]
+    guard: Guard,
 }
 
 /// Keys every push has.
@@ -84,8 +64,14 @@ pub(super) struct PushKeys {
     name: String,
     /// The table or model whose rows are pushed, such as `reconciled.province_push`.
     from: String,
-    /// Columns that identify one record at the target.
+    /// Columns that identify one record at the target. Only `load = "append"` and `"replace"` do
+    /// without.
+    #[serde(default)]
     key: Vec<String>,
+    /// Sends the whole table whenever it has changed, instead of record by record. Default: record
+    /// by record.
+    #[serde(default)]
+    load: Option<LoadMode>,
     /// What is pushed, for people.
     #[serde(default)]
     description: Option<String>,
@@ -100,6 +86,8 @@ pub struct PushConfig {
     pub from: String,
     /// Columns that identify one record.
     pub key: Vec<String>,
+    /// How the whole table is sent; none where single records are.
+    pub load: Option<LoadMode>,
 }
 
 /// One system, ready for its connector.
@@ -117,8 +105,8 @@ pub struct SystemConfig {
     pub owner: String,
     /// How far its integration is.
     pub stage: Stage,
-    /// Its streams' settings and quarantine budgets.
-    pub streams: Vec<(StreamSettings, Budget)>,
+    /// Its streams' settings and limits.
+    pub streams: Vec<(StreamSettings, StreamLimits)>,
     /// Its pushes.
     pub pushes: Vec<PushConfig>,
     /// What its connector gets.
@@ -184,11 +172,15 @@ pub fn parse_system(
             let message = "a stream's name must be of a-z, 0-9 and _".to_owned();
             faults.0.push(document.fault(&format!("{path}.name"), message, None));
         }
-        if streams.iter().any(|(s, _): &(StreamSettings, Budget)| s.name == keys.settings.name) {
+        if streams
+            .iter()
+            .any(|(s, _): &(StreamSettings, StreamLimits)| s.name == keys.settings.name)
+        {
             let message = format!("a second stream is called `{}`", keys.settings.name);
             faults.0.push(document.fault(&format!("{path}.name"), message, None));
         }
-        streams.push((keys.settings.clone(), keys.quarantine));
+        let limits = StreamLimits { budget: keys.quarantine, guard: keys.guard };
+        streams.push((keys.settings.clone(), limits));
         raw_streams.push(RawStream {
             settings: keys.settings,
             options: own_keys(stream, &spec.stream_schema),
@@ -199,7 +191,15 @@ pub fn parse_system(
     for (index, push) in value["pushes"].as_array().into_iter().flatten().enumerate() {
         let path = format!("pushes[{index}]");
         let keys: PushKeys = serde_json::from_value(push.clone()).map_err(|e| bad(&path, &e))?;
-        pushes.push(PushConfig { name: keys.name.clone(), from: keys.from, key: keys.key.clone() });
+        for (field, message) in push_faults(keys.load, &keys.key, spec) {
+            faults.0.push(document.fault(&format!("{path}.{field}"), message, None));
+        }
+        pushes.push(PushConfig {
+            name: keys.name.clone(),
+            from: keys.from,
+            key: keys.key.clone(),
+            load: keys.load,
+        });
         raw_pushes.push(RawPush {
             name: keys.name,
             key: keys.key,
@@ -229,43 +229,6 @@ pub fn parse_system(
         raw,
         missing,
     })
-}
-
-/// What the schema alone cannot say about a stream.
-fn stream_faults(settings: &StreamSettings, spec: &Spec) -> Vec<(&'static str, String)> {
-    use huiliu_sdk::{Deletes, ReadMode, WriteMode};
-    let mut faults = Vec::new();
-    match settings.read {
-        ReadMode::Full => {}
-        ReadMode::Incremental if spec.capabilities.incremental => {}
-        ReadMode::Flagged if spec.capabilities.flagged => {}
-        mode => faults.push((
-            "read",
-            format!("a system of kind {} cannot be read in mode {mode:?}", spec.kind)
-                .to_lowercase(),
-        )),
-    }
-    match settings.write {
-        WriteMode::Upsert if settings.key.is_empty() => faults
-            .push(("write", "`upsert` needs a `key`; without one use `write = \"append\"`".into())),
-        WriteMode::Upsert | WriteMode::Append => {}
-        mode => faults.push(("write", format!("writing by {mode:?} is not available yet"))),
-    }
-    if settings.deletes != Deletes::Ignore {
-        faults.push(("deletes", "only `ignore` is available yet".into()));
-    }
-    if let Some(zone) = &settings.zone
-        && zone.parse::<chrono_tz::Tz>().is_err()
-    {
-        faults
-            .push(("zone", format!("`{zone}` is no time zone; use a name such as Asia/Shanghai")));
-    }
-    if let Some(overlap) = &settings.overlap
-        && let Err(error) = crate::duration::parse_duration(overlap)
-    {
-        faults.push(("overlap", error.to_string()));
-    }
-    faults
 }
 
 /// The entries of `value` that belong to the connector.
