@@ -24,7 +24,7 @@ pub(crate) struct Plan {
 }
 
 /// Starts to read the streams, one after the other.
-pub(crate) async fn start(
+pub(crate) fn start(
     settings: &Arc<Settings>,
     cx: &Cx,
     request: ReadRequest,

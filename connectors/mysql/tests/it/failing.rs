@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used)] // helpers stand outside of #[test] functions
 //! Errors of the right kind, without secrets and values.
 
 use huiliu_sdk::{ErrorKind, Event};
