@@ -10,7 +10,6 @@ use crate::database::{get, rows};
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) name: TableName,
-    pub(crate) oid: i64,
     pub(crate) columns: Vec<Declared>,
     /// Whether it keeps its rows itself, so that it can be sampled.
     pub(crate) is_plain: bool,
@@ -78,7 +77,6 @@ pub(crate) async fn table(db: &mut PgConnection, cx: &Cx, name: &TableName) -> R
     let is_plain = matches!(kind.as_str(), "r" | "m");
     Ok(Table {
         name: name.clone(),
-        oid,
         columns,
         is_plain,
         is_table: matches!(kind.as_str(), "r" | "p"),

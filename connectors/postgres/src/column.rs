@@ -229,10 +229,6 @@ impl Column {
         Self { wire, values }
     }
 
-    pub(crate) fn wire(&self) -> Wire {
-        self.wire
-    }
-
     /// Adds a value, or says why not and changes nothing.
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Odd> {

@@ -157,9 +157,10 @@ async fn sample(
     let method = if percent < 10.0 { "system" } else { "bernoulli" };
     let name = column(&by.name);
     let sql = format!(
-        "select s.v::text from (select {name} as v, ntile(100) over (order by {name}) as part \
+        "select distinct on (s.part) s.v::text \
+         from (select {name} as v, ntile(100) over (order by {name}) as part \
          from {} as t tablesample {method} ($1::float4) where {name} is not null) as s \
-         where s.v is not null group by s.part, s.v order by s.v",
+         order by s.part, s.v",
         quote_table(&table.name)
     );
     let percent = percent.to_string();

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
 use arrow::datatypes::{DataType, Decimal128Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
@@ -77,7 +77,7 @@ async fn write(
     run(db, cx, "beginning to write", "begin", &[]).await?;
     // What is checked at the commit could no longer be told apart by record.
     run(db, cx, "beginning to write", "set constraints all immediate", &[]).await?;
-    let mut waiting: Vec<&[usize]> = if rows.is_empty() { vec![] } else { vec![&rows] };
+    let mut waiting: Vec<&[usize]> = if rows.is_empty() { vec![] } else { vec![rows.as_slice()] };
     while let Some(part) = waiting.pop() {
         run(db, cx, "beginning a part", "savepoint part", &[]).await?;
         let mut query = sqlx::query(AssertSqlSafe(sql.as_str())).persistent(false);
@@ -136,7 +136,15 @@ fn statement(target: &Target, batch: &RecordBatch) -> String {
 
 /// The values of a column as text. Records with values the target cannot hold are rejected here.
 fn texts(array: &ArrayRef, column: &Declared, outcomes: &mut [Outcome]) -> Result<Texts> {
-    let formatter = ArrayFormatter::try_new(array, &FormatOptions::default())?;
+    // An instant is shown without its zone, so that the zone's name need not be understood here.
+    let (array, suffix) = match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let wall = array.to_data().into_builder().data_type(DataType::Timestamp(*unit, None));
+            (make_array(wall.build()?), "+00")
+        }
+        _ => (ArrayRef::clone(array), ""),
+    };
+    let formatter = ArrayFormatter::try_new(&array, &FormatOptions::default())?;
     let is_binary = matches!(
         array.data_type(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView
@@ -168,7 +176,7 @@ fn texts(array: &ArrayRef, column: &Declared, outcomes: &mut [Outcome]) -> Resul
             let why = format!("column `{}` has fewer digits than the number", column.name);
             *outcome = rejected("22003", why);
         }
-        texts.push(Some(if is_binary { format!("\\x{text}") } else { text }));
+        texts.push(Some(if is_binary { format!("\\x{text}") } else { text + suffix }));
     }
     Ok(texts)
 }

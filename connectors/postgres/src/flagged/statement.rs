@@ -118,7 +118,7 @@ impl Statements {
             )
         };
         let sql = format!(
-            "with locked as materialized (select t.tableoid as part, t.ctid as place \
+            "with locked as (select t.tableoid as part, t.ctid as place \
              from {table} as t where {within} for update skip locked) \
              update {table} as t set {} = $1::text::{} from locked \
              where t.tableoid = locked.part and t.ctid = locked.place",
