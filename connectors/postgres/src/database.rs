@@ -49,10 +49,16 @@ pub(crate) async fn connect(settings: &Settings, cx: &Cx, zone: chrono_tz::Tz) -
             .map_err(failed)?;
         let server =
             sqlx::query(SERVER).persistent(false).fetch_one(&mut db).await.map_err(failed)?;
+        let unchecked_text = server.try_get(2).map_err(failed)?;
+        if unchecked_text {
+            // Asked for UTF-8, the server would end the whole read at the first text that is none.
+            let sql = "select set_config('client_encoding', 'SQL_ASCII', false)";
+            sqlx::query(sql).persistent(false).execute(&mut db).await.map_err(failed)?;
+        }
         Ok(Session {
             version: server.try_get(0).map_err(failed)?,
             version_text: server.try_get(1).map_err(failed)?,
-            unchecked_text: server.try_get(2).map_err(failed)?,
+            unchecked_text,
             db,
         })
     };

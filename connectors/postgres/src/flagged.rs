@@ -239,7 +239,8 @@ impl Open {
 /// What a batch was, for its checkpoint and for the marks.
 fn sent(statements: &Statements, batch: u64, notes: &[&Note]) -> Sent {
     let mut marks = vec![Vec::new(); statements.marks()];
-    let mut cases: Vec<(Vec<Option<String>>, Vec<Option<String>>)> = Vec::new();
+    // Per case its columns and the versions of its rows.
+    let mut cases: Vec<(Note, Note)> = Vec::new();
     for note in notes {
         let case = statements.case_as_read(note);
         let version = statements.version(note);

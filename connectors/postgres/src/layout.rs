@@ -109,7 +109,7 @@ fn lay(stream: &Stream, declared: &Declared, hub_zone: Tz) -> Laid {
     let wanted: Option<&DeclaredColumn> = stream.columns.get(&declared.name);
     let natural = natural(declared, stream.zone, hub_zone);
     let (form, cast) = match wanted.and_then(|wanted| wanted.kind) {
-        Some(kind) => as_declared(kind, natural, hub_zone),
+        Some(kind) => as_declared(kind, declared.type_oid, natural, hub_zone),
         None => match natural {
             Some(Wire::Date | Wire::WallTime(..) | Wire::Instant | Wire::Decimal(..))
                 if stream.oddities == Oddities::Text =>
@@ -178,6 +178,7 @@ pub(crate) fn precision(modifier: i32) -> Option<(u8, i8)> {
 
 fn as_declared(
     kind: ColumnType,
+    type_oid: i64,
     natural: Option<Wire>,
     hub_zone: Tz,
 ) -> (Form, Option<&'static str>) {
@@ -191,10 +192,9 @@ fn as_declared(
         (ColumnType::Float, Some(Wire::Float32 | Wire::Float64)) => {
             (Form::Wire(Wire::Float64), Some("float8"))
         }
-        (
-            ColumnType::Decimal(precision, scale),
-            Some(Wire::Int16 | Wire::Int32 | Wire::Int64 | Wire::Decimal(..)),
-        ) => (Form::Wire(Wire::Decimal(precision, scale)), Some("numeric")),
+        (ColumnType::Decimal(precision, scale), _) if matches!(type_oid, 20 | 21 | 23 | 1700) => {
+            (Form::Wire(Wire::Decimal(precision, scale)), Some("numeric"))
+        }
         (ColumnType::Timestamp, Some(Wire::Instant)) => wire(Wire::InstantAsWall(hub_zone)),
         (ColumnType::Bool, Some(natural @ Wire::Bool))
         | (ColumnType::Date, Some(natural @ Wire::Date))

@@ -18,12 +18,12 @@ pub(crate) struct PostgresSource {
     waiting: VecDeque<Plan>,
     reading: Option<Reading>,
     /// Reads that ended and may still have to mark what they sent.
-    ended: Vec<(StreamId, Flagged)>,
+    ended: Vec<(StreamId, Box<Flagged>)>,
 }
 
 enum Reading {
     Ahead(Relay),
-    Flagged(StreamId, Flagged),
+    Flagged(StreamId, Box<Flagged>),
 }
 
 /// Checks what is asked for. Connections are made when the first event is.
@@ -69,7 +69,7 @@ impl Source for PostgresSource {
             self.reading = Some(match &stream.mode {
                 Mode::Flagged(flag) => Reading::Flagged(
                     stream.id.clone(),
-                    Flagged::new(&self.settings, stream, flag, plan.row_limit),
+                    Box::new(Flagged::new(&self.settings, stream, flag, plan.row_limit)),
                 ),
                 Mode::Full | Mode::Incremental { .. } => {
                     Reading::Ahead(reader::start(&self.settings, cx, plan))
