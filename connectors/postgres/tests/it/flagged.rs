@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used)] // helpers stand outside of #[test] functions
 //! The flag protocol of front databases.
 
 use huiliu_sdk::Event;

@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used)] // helpers stand outside of #[test] functions
 //! Reading by a cursor.
 
 use huiliu_sdk::ErrorKind;

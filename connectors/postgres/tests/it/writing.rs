@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used)] // helpers stand outside of #[test] functions
 //! Writing records and whole tables.
 
 use std::sync::Arc;
