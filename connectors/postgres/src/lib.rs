@@ -1,8 +1,39 @@
-//! Reads and writes PostgreSQL databases.
+//! Reads and writes PostgreSQL databases, by binary `copy` wherever whole rows move.
+//!
+//! This crate must never import another connector, DataFusion or anything of the hub's `src/`.
+
+mod catalog;
+mod column;
+mod config;
+mod database;
+mod decode;
+mod discover;
+mod encode;
+mod fault;
+mod flagged;
+mod full;
+mod incremental;
+mod layout;
+mod loader;
+mod moment;
+mod numeric;
+mod original;
+mod progress;
+mod ranges;
+mod reader;
+mod sink;
+mod source;
+mod target;
 
 use std::sync::Arc;
 
-use huiliu_sdk::{Capabilities, ConfigErrors, Connector, Endpoint, RawConfig, Spec};
+use async_trait::async_trait;
+use huiliu_sdk::{
+    Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest, Loader,
+    Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec, WriteRequest,
+};
+
+pub use config::{PushOptions, StreamOptions, SystemOptions};
 
 /// The kind `postgres`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -10,20 +41,73 @@ pub struct PostgresConnector;
 
 impl Connector for PostgresConnector {
     fn spec(&self) -> Spec {
-        let none = serde_json::json!({ "type": "object", "properties": {} });
         Spec {
             kind: "postgres",
             title: "PostgreSQL database",
-            capabilities: Capabilities::default(),
-            system_schema: none.clone(),
-            stream_schema: none.clone(),
-            push_schema: none,
+            capabilities: Capabilities {
+                source: true,
+                incremental: true,
+                flagged: true,
+                discover: true,
+                sink: true,
+                idempotent_sink: true,
+                loader: true,
+            },
+            system_schema: schemars::schema_for!(SystemOptions).to_value(),
+            stream_schema: schemars::schema_for!(StreamOptions).to_value(),
+            push_schema: schemars::schema_for!(PushOptions).to_value(),
         }
     }
 
-    fn configure(&self, _raw: RawConfig) -> Result<Arc<dyn Endpoint>, ConfigErrors> {
-        let mut faults = ConfigErrors::default();
-        faults.push("kind", "this kind of system is being built");
-        Err(faults)
+    fn configure(&self, raw: RawConfig) -> Result<Arc<dyn Endpoint>, ConfigErrors> {
+        let settings = config::settings(&raw)?;
+        Ok(Arc::new(PostgresEndpoint { settings: Arc::new(settings) }))
+    }
+}
+
+struct PostgresEndpoint {
+    settings: Arc<config::Settings>,
+}
+
+#[async_trait]
+impl Endpoint for PostgresEndpoint {
+    async fn probe(&self, cx: &Cx) -> Result<Probe> {
+        discover::probe(&self.settings, cx).await
+    }
+
+    async fn discover(&self, cx: &Cx) -> Result<Vec<StreamSpec>> {
+        discover::streams(&self.settings, cx).await
+    }
+
+    async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
+        cx.check()?;
+        Ok(Box::new(source::start(&self.settings, &request)?))
+    }
+
+    async fn sink(&self, cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {
+        cx.check()?;
+        let push = self.push(&request.push)?;
+        if push.key.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "E-COLUMN",
+                format!("push `{}` has no key by which a record could replace itself", push.id),
+            )
+            .hint("name the key columns of the push"));
+        }
+        Ok(Box::new(sink::PostgresSink::new(&self.settings, push.clone())))
+    }
+
+    async fn loader(&self, cx: &Cx, request: LoadRequest) -> Result<Box<dyn Loader>> {
+        let push = self.push(&request.push)?.clone();
+        Ok(Box::new(loader::start(&self.settings, cx, push, request).await?))
+    }
+}
+
+impl PostgresEndpoint {
+    fn push(&self, id: &StreamId) -> Result<&config::Push> {
+        self.settings.pushes.iter().find(|push| push.id == *id).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "E-STREAM", format!("push `{id}` is not configured"))
+        })
     }
 }

@@ -1,1 +1,16 @@
 //! The connector against a real server.
+
+#[path = "it/configure.rs"]
+mod configure;
+#[path = "it/flagged.rs"]
+mod flagged;
+#[path = "it/incremental.rs"]
+mod incremental;
+#[path = "it/ranges.rs"]
+mod ranges;
+#[path = "it/support.rs"]
+mod support;
+#[path = "it/values.rs"]
+mod values;
+#[path = "it/writing.rs"]
+mod writing;

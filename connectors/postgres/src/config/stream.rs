@@ -1,0 +1,307 @@
+//! The settings of one stream.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono_tz::Tz;
+use huiliu_sdk::{
+    ConfigErrors, DeclaredColumn, Deletes, RawStream, ReadMode, StreamId, StreamSettings,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::field::{duration, optional, required};
+use super::name::{self, TableName};
+
+/// Keys of one stream of a system with `kind = "postgres"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct StreamOptions {
+    /// The table or view to read, as `table` or `schema.table`.
+    pub table: String,
+    /// The columns to read. Default: all columns of the table.
+    #[serde(default)]
+    pub select: Option<Vec<String>>,
+    /// A full read of a table with more rows than this, by estimate, goes by ranges of its key,
+    /// and an interrupted one goes on behind the last range. Default: 10,000,000.
+    #[serde(default)]
+    pub chunk_rows: Option<u64>,
+    /// Connections that read ranges of the key side by side, from 1 to 16. Default: 1.
+    #[serde(default)]
+    pub parallel: Option<u64>,
+    /// What happens to values the lake's types cannot hold (infinite times, years before Christ,
+    /// numbers that are none): the row goes to `quarantine`, the value becomes `null`, or columns
+    /// of such types are read as `text`. Default: quarantine.
+    #[serde(default)]
+    pub oddities: Option<Oddities>,
+    /// For `read = "flagged"`: the column that says whether a row was fetched.
+    #[serde(default)]
+    pub flag: Option<String>,
+    /// The flag of rows that are to be fetched. Default: `0`.
+    #[serde(default)]
+    pub flag_new: Option<String>,
+    /// Whether rows without a flag are to be fetched too. Default: false.
+    #[serde(default)]
+    pub flag_null_is_new: Option<bool>,
+    /// The flag that rows get once the hub holds them. Default: `1`.
+    #[serde(default)]
+    pub flag_done: Option<String>,
+    /// The flag that rows get before they are read, so that other readers leave them alone.
+    /// Default: none.
+    #[serde(default)]
+    pub flag_claimed: Option<String>,
+    /// Cases that are fetched at once. Default: 1000.
+    #[serde(default)]
+    pub flag_batch: Option<u64>,
+}
+
+/// What becomes of values the lake's types cannot hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Oddities {
+    /// The row goes to quarantine.
+    #[default]
+    Quarantine,
+    /// The value becomes null.
+    Null,
+    /// Columns of types that can hold such values are read as text.
+    Text,
+}
+
+/// A checked stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) table: TableName,
+    pub(crate) select: Option<Vec<String>>,
+    pub(crate) key: Vec<String>,
+    pub(crate) mode: Mode,
+    pub(crate) chunk_rows: u64,
+    pub(crate) parallel: usize,
+    pub(crate) oddities: Oddities,
+    pub(crate) key_scan: bool,
+    pub(crate) zone: Tz,
+    pub(crate) columns: BTreeMap<String, DeclaredColumn>,
+}
+
+/// How a stream is read.
+#[derive(Debug, Clone)]
+pub(crate) enum Mode {
+    Full,
+    Incremental { cursor: String, overlap: Overlap },
+    Flagged(Flag),
+}
+
+impl Stream {
+    /// The cursor column of an incremental stream.
+    pub(crate) fn cursor(&self) -> Option<&String> {
+        match &self.mode {
+            Mode::Incremental { cursor, .. } => Some(cursor),
+            Mode::Full | Mode::Flagged(_) => None,
+        }
+    }
+}
+
+/// How far before the last cursor a read starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overlap {
+    None,
+    Time(chrono::Duration),
+    Count(u64),
+}
+
+/// How a front database says which rows are to be fetched.
+#[derive(Debug, Clone)]
+pub(crate) struct Flag {
+    pub(crate) column: String,
+    pub(crate) new: String,
+    pub(crate) null_is_new: bool,
+    pub(crate) done: String,
+    pub(crate) claimed: Option<String>,
+    pub(crate) batch: u64,
+    /// The columns of a case.
+    pub(crate) case: Vec<String>,
+    pub(crate) version: Option<String>,
+}
+
+const DEFAULT_CHUNK_ROWS: u64 = 10_000_000;
+const MOST_PARALLEL: u64 = 16;
+
+pub(super) fn read(
+    raw: &RawStream,
+    at: &str,
+    schema: &str,
+    hub_zone: Tz,
+    faults: &mut ConfigErrors,
+) -> Option<Stream> {
+    let settings = &raw.settings;
+    let table: Option<String> = required(&raw.options, at, "table", faults);
+    let table = table.and_then(|text| name::table(&format!("{at}.table"), &text, schema, faults));
+    let select: Option<Vec<String>> = optional(&raw.options, at, "select", faults);
+    check_select(select.as_deref(), settings, at, faults);
+    let mode = mode(raw, at, faults);
+    let chunk_rows = number(raw, at, "chunk_rows", DEFAULT_CHUNK_ROWS, u64::MAX, faults);
+    let parallel = number(raw, at, "parallel", 1, MOST_PARALLEL, faults);
+    let oddities: Option<Oddities> = optional(&raw.options, at, "oddities", faults);
+    let zone = settings.source_zone(at, hub_zone, faults);
+    let columns = settings.declared_columns(at, faults);
+    let key_scan = settings.deletes == Deletes::KeyScan && settings.read == ReadMode::Incremental;
+    if settings.deletes == Deletes::KeyScan && settings.key.is_empty() {
+        faults.push_with_hint(
+            format!("{at}.key"),
+            "is needed to compare keys",
+            "name the columns that identify a row",
+        );
+    }
+    if settings.deletes == Deletes::KeyScan && settings.read == ReadMode::Flagged {
+        faults.push_with_hint(
+            format!("{at}.deletes"),
+            "rows that were fetched may be gone, so keys say nothing in a flagged read",
+            "use deletes = \"ignore\" or \"soft\"",
+        );
+    }
+    Some(Stream {
+        id: StreamId::new(settings.name.as_str()),
+        table: table?,
+        select,
+        key: settings.key.clone(),
+        mode: mode?,
+        chunk_rows,
+        parallel: usize::try_from(parallel).unwrap_or(1),
+        oddities: oddities.unwrap_or_default(),
+        key_scan,
+        zone,
+        columns,
+    })
+}
+
+fn number(
+    raw: &RawStream,
+    at: &str,
+    key: &str,
+    default: u64,
+    most: u64,
+    faults: &mut ConfigErrors,
+) -> u64 {
+    let number: Option<u64> = optional(&raw.options, at, key, faults);
+    let number = number.unwrap_or(default);
+    if number == 0 || number > most {
+        faults.push(format!("{at}.{key}"), format!("must be from 1 to {most}"));
+        return default;
+    }
+    number
+}
+
+fn mode(raw: &RawStream, at: &str, faults: &mut ConfigErrors) -> Option<Mode> {
+    let settings = &raw.settings;
+    match settings.read {
+        ReadMode::Full => Some(Mode::Full),
+        ReadMode::Incremental => {
+            let overlap = overlap(settings, at, faults);
+            let Some(cursor) = settings.cursor.clone().filter(|cursor| !cursor.is_empty()) else {
+                faults.push_with_hint(
+                    format!("{at}.cursor"),
+                    "an incremental stream needs a cursor column",
+                    "name the column that only grows, such as cd_time",
+                );
+                return None;
+            };
+            Some(Mode::Incremental { cursor, overlap })
+        }
+        ReadMode::Flagged => flag(raw, at, faults).map(Mode::Flagged),
+        ReadMode::Changes => {
+            faults.push_with_hint(
+                format!("{at}.read"),
+                "a postgres stream is read full, incremental or flagged",
+                "use read = \"incremental\" with a cursor",
+            );
+            None
+        }
+    }
+}
+
+fn flag(raw: &RawStream, at: &str, faults: &mut ConfigErrors) -> Option<Flag> {
+    let settings = &raw.settings;
+    let column: Option<String> = required(&raw.options, at, "flag", faults);
+    let new: Option<String> = optional(&raw.options, at, "flag_new", faults);
+    let done: Option<String> = optional(&raw.options, at, "flag_done", faults);
+    let claimed: Option<String> = optional(&raw.options, at, "flag_claimed", faults);
+    let null_is_new: Option<bool> = optional(&raw.options, at, "flag_null_is_new", faults);
+    let batch = number(raw, at, "flag_batch", 1000, 100_000, faults);
+    if settings.key.is_empty() {
+        faults.push_with_hint(
+            format!("{at}.key"),
+            "a flagged stream needs a key, by which rows are marked as fetched",
+            "name the columns that identify a row",
+        );
+    }
+    let (new, done) = (new.unwrap_or_else(|| "0".into()), done.unwrap_or_else(|| "1".into()));
+    if new == done || claimed.as_ref().is_some_and(|claimed| *claimed == new || *claimed == done) {
+        faults.push(format!("{at}.flag"), "its values must differ from each other");
+    }
+    let case = if settings.group.is_empty() { &settings.key } else { &settings.group };
+    Some(Flag {
+        column: column?,
+        new,
+        null_is_new: null_is_new.unwrap_or(false),
+        done,
+        claimed,
+        batch,
+        case: case.clone(),
+        version: settings.version.clone(),
+    })
+}
+
+fn check_select(
+    select: Option<&[String]>,
+    settings: &StreamSettings,
+    at: &str,
+    faults: &mut ConfigErrors,
+) {
+    let Some(select) = select else { return };
+    let path = format!("{at}.select");
+    if select.is_empty() {
+        faults.push_with_hint(&path, "no column is selected", "remove `select` to read all");
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for (index, column) in select.iter().enumerate() {
+        name::check(&format!("{path}[{index}]"), column, faults);
+        if !seen.insert(column.as_str()) {
+            faults.push(format!("{path}[{index}]"), format!("column `{column}` is selected twice"));
+        }
+    }
+    let used = (settings.key.iter().map(|name| ("key", name)))
+        .chain(settings.group.iter().map(|name| ("group", name)))
+        .chain(settings.version.iter().map(|name| ("version", name)))
+        .chain(settings.cursor.iter().map(|name| ("cursor", name)))
+        .chain(settings.deleted.iter().map(|name| ("deleted", name)))
+        .chain(settings.columns.keys().map(|name| ("columns", name)));
+    for (setting, name) in used {
+        if !seen.contains(name.as_str()) {
+            faults.push_with_hint(
+                format!("{at}.{setting}"),
+                format!("column `{name}` is not selected"),
+                "add it to `select`",
+            );
+        }
+    }
+}
+
+fn overlap(settings: &StreamSettings, at: &str, faults: &mut ConfigErrors) -> Overlap {
+    let Some(text) = &settings.overlap else { return Overlap::None };
+    if let Ok(count) = text.trim().parse::<u64>()
+        && i64::try_from(count).is_ok()
+    {
+        return Overlap::Count(count);
+    }
+    duration(text).map_or_else(
+        || {
+            faults.push_with_hint(
+                format!("{at}.overlap"),
+                format!("`{text}` is neither a duration nor a count"),
+                "write 30s, 10m, 2h or 1d for a time, or a whole number for a numbered cursor",
+            );
+            Overlap::None
+        },
+        Overlap::Time,
+    )
+}
