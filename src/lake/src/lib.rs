@@ -7,6 +7,7 @@
 
 mod commit;
 mod file;
+mod lookup;
 mod provider;
 mod row;
 mod table;
@@ -19,6 +20,7 @@ use huiliu_store::Store;
 
 pub use commit::{Commit, TableChange};
 pub use file::{DeleteFileWriter, FileWriter, NewDataFile, NewDeleteFile};
+pub use lookup::StoredRow;
 pub use provider::SnapshotCatalog;
 pub use row::{META_COLUMNS, RowStamp, storage_batch, storage_schema};
 pub use table::{DataFile, LakeTable, TableColumn};
@@ -65,7 +67,9 @@ impl Lake {
 pub(crate) fn io_error(action: &str, path: &Path, error: std::io::Error) -> Error {
     let (kind, code, hint) = match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            (ErrorKind::Unreachable, "E-DISK-FULL", "free some space; the run resumes by itself")
+            let hint = "free some space: the step is tried again a few times, and the next run \
+                        goes on from what was committed";
+            (ErrorKind::Unreachable, "E-DISK-FULL", hint)
         }
         std::io::ErrorKind::NotFound => (
             ErrorKind::Internal,

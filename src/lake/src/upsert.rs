@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, Int64Array, StringArray, UInt64Array};
 use arrow::compute::{take, take_record_batch};
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::util::display::array_value_to_string;
 use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Op, Ops, Result};
 use huiliu_store::Balance;
@@ -28,7 +29,7 @@ pub struct UnkeyedRow {
     /// The key column without value.
     pub column: String,
     /// The row as it came, for the quarantine.
-    pub row: Vec<(String, String)>,
+    pub row: Vec<(String, Option<String>)>,
 }
 
 /// What an upsert wants committed.
@@ -220,8 +221,8 @@ impl Upsert {
             };
             let mut values = Vec::new();
             for (field, array) in data.schema().fields().iter().zip(data.columns()) {
-                let text = arrow::util::display::array_value_to_string(array, row)?;
-                values.push((field.name().clone(), text));
+                let text = array.is_valid(row).then(|| array_value_to_string(array, row));
+                values.push((field.name().clone(), text.transpose()?));
             }
             self.balance.read += 1;
             self.balance.quarantined += 1;

@@ -16,8 +16,8 @@ use crate::schema;
 #[derive(Clone, Debug)]
 pub struct Store {
     // One connection, so that writers queue here instead of meeting `database is locked`.
-    writer: SqlitePool,
-    reader: SqlitePool,
+    pub(crate) writer: SqlitePool,
+    pub(crate) reader: SqlitePool,
 }
 
 /// A write transaction. It takes the database's write lock when it begins; dropping it without
@@ -97,7 +97,8 @@ pub fn database_error(action: &str, error: sqlx::Error) -> Error {
             Some("13") => (
                 ErrorKind::Unreachable,
                 "E-DISK-FULL",
-                "free some space; the run resumes by itself",
+                "free some space: the step is tried again a few times, and the next run goes on from what \
+                 was committed",
             ),
             Some("11" | "26") => (
                 ErrorKind::Internal,

@@ -26,6 +26,7 @@ pub(crate) async fn prepare(store: &Store, data_path: &Path) -> Result<()> {
     if found == 0 {
         create(&mut tx).await?;
     }
+    crate::operation::prepare(&mut tx).await?;
     let layout: Option<String> =
         sqlx::query_scalar("select value from huiliu_meta where key = 'layout'")
             .fetch_optional(tx.connection())
