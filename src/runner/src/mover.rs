@@ -8,17 +8,20 @@ use arrow::array::StringArray;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use huiliu_core::config::Budget;
+use huiliu_core::config::{Budget, QuietHours};
 use huiliu_lake::{Commit, RowStamp, UnkeyedRow, Upsert, storage_schema};
 use huiliu_sdk::{
-    Checkpoint, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Result, Rows, Source, StreamId,
-    StreamRequest, StreamSettings, WriteMode,
+    Cell, Checkpoint, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Result, Rows, Source,
+    StreamId, StreamRequest, StreamSettings, WriteMode, original,
 };
 use huiliu_store::{Balance, Lease, QuarantinedRow, RunState, StepRow, StreamState};
 
+use crate::gate::quiet_error;
 use crate::hub::Hub;
 use crate::project::System;
-use crate::run::Progress;
+use crate::rewind::check_state;
+use crate::run::{Progress, RunOptions};
+use crate::stop::{in_time, until_lost};
 
 /// Rows merged at once.
 const CHUNK_ROWS: usize = 65_536;
@@ -26,8 +29,6 @@ const CHUNK_ROWS: usize = 65_536;
 const CHUNK_BYTES: usize = 64 << 20;
 /// Rows after which a checkpoint is committed.
 const COMMIT_ROWS: u64 = 262_144;
-/// How long a stream's lease holds without a commit.
-const LEASE_MS: i64 = 10 * 60 * 1000;
 /// A handful of bad rows is no rate.
 const RATE_FROM: u64 = 11;
 
@@ -54,17 +55,20 @@ pub(crate) struct Mover<'a> {
     committed: Balance,
     /// Rows the source itself could not decode since the last commit.
     undecoded: u64,
+    /// When the stream has to end at its next commit.
+    quiet: Option<QuietHours>,
 }
 
-/// Reads one stream until its end; returns the step as it ended.
+/// Reads one stream until its end. However it ends, `step` has what was committed.
 pub(crate) async fn sync_stream(
     hub: &Hub,
     cx: &Cx,
     system: &System,
     stream: &str,
-    step: StepRow,
+    step: &mut StepRow,
+    options: RunOptions,
     progress: &dyn Progress,
-) -> Result<StepRow> {
+) -> Result<()> {
     let config = &system.config;
     let (settings, budget) = config
         .streams
@@ -75,7 +79,10 @@ pub(crate) async fn sync_stream(
     let store = hub.lake().store();
     let lease_name = format!("{}.{stream}", config.id);
     let now_ms = hub.clock.now().timestamp_millis();
-    let lease = store.take_lease(&lease_name, &hub.holder, now_ms, LEASE_MS).await?;
+    let hold_ms = hub.heartbeat.hold_ms();
+    let lease = store.take_lease(&lease_name, &hub.holder, now_ms, hold_ms).await?;
+    let cx = &Cx { cancel: cx.cancel.child_token(), ..cx.clone() };
+    let watch = hub.heartbeat.keep_lease(&lease, cx.cancel.clone())?;
     let state = store.stream_state(&config.id, stream).await?;
     let request = ReadRequest {
         streams: vec![StreamRequest {
@@ -90,7 +97,7 @@ pub(crate) async fn sync_stream(
         system,
         settings,
         budget: *budget,
-        step,
+        step: step.clone(),
         lease,
         table_id: state.as_ref().map_or(0, |state| state.table_id),
         state,
@@ -102,19 +109,25 @@ pub(crate) async fn sync_stream(
         chunk_bytes: 0,
         staged_rows: 0,
         quarantined: Vec::new(),
-        committed: Balance::default(),
+        committed: step.balance,
         undecoded: 0,
+        quiet: system.config.limits.quiet().filter(|_| !options.during_quiet_hours),
     };
-    let result = match endpoint.source(cx, request).await {
-        Ok(mut source) => mover.drain(source.as_mut(), progress).await,
+    let result = match check_state(store, mover.state.as_ref()).await {
+        Ok(()) => match in_time(cx, endpoint.source(cx, request)).await {
+            Ok(mut source) => mover.drain(source.as_mut(), progress).await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     let lease = mover.lease.clone();
     mover.step.balance = mover.committed;
-    let step = mover.step.clone();
+    *step = mover.step.clone();
     drop(mover);
+    let result = until_lost(&watch, &lease, result);
+    drop(watch);
     store.release_lease(&lease).await?;
-    result.map(|()| step)
+    result
 }
 
 /// The error for a system whose references have no value.
@@ -132,7 +145,7 @@ impl Mover<'_> {
     async fn drain(&mut self, source: &mut dyn Source, progress: &dyn Progress) -> Result<()> {
         let mut checkpoint = None;
         let mut committed_checkpoint = None;
-        while let Some(event) = source.next(self.cx).await? {
+        while let Some(event) = in_time(self.cx, source.next(self.cx)).await? {
             match event {
                 Event::Schema(_, schema) => self.set_schema(schema).await?,
                 Event::Rows(rows) => {
@@ -142,13 +155,17 @@ impl Mover<'_> {
                 Event::Keys(..) => return Err(Error::unsupported("comparing keys")),
                 Event::Checkpoint(next) => {
                     checkpoint = Some(next);
-                    if self.staged_rows >= COMMIT_ROWS {
+                    let is_quiet = self.hub.is_quiet(self.quiet);
+                    if self.staged_rows >= COMMIT_ROWS || is_quiet {
                         self.flush().await?;
                         self.commit(checkpoint.clone()).await?;
                         committed_checkpoint = checkpoint.clone();
                         if let Some(checkpoint) = &checkpoint {
                             source.acknowledge(self.cx, checkpoint).await?;
                         }
+                    }
+                    if is_quiet {
+                        return Err(quiet_error(self.system, self.quiet, true));
                     }
                 }
                 Event::End { .. } => {
@@ -270,8 +287,9 @@ impl Mover<'_> {
             let unkeyed = upsert.merge(&batch, &ops, &positions)?;
             Ok::<_, Error>((upsert, unkeyed))
         });
-        let (upsert, unkeyed) =
-            merged.await.map_err(|e| Error::internal("merging rows ended early").cause(e))??;
+        let (upsert, unkeyed) = in_time(self.cx, async { Ok(merged.await) })
+            .await?
+            .map_err(|e| Error::internal("merging rows ended early").cause(e))??;
         self.upsert = Some(upsert);
         for row in unkeyed {
             self.set_aside_unkeyed(row)?;
@@ -281,8 +299,11 @@ impl Mover<'_> {
 
     fn set_aside_unkeyed(&mut self, row: UnkeyedRow) -> Result<()> {
         let (origin, position) = row.position.rsplit_once(':').unwrap_or((&row.position, "0"));
-        let original = serde_json::to_vec(&row.row)
-            .map_err(|e| Error::internal("a row could not be set aside").cause(e))?;
+        let values = row
+            .row
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref().map_or(Cell::Null, Cell::Text)));
+        let original = original(values);
         self.quarantined.push(QuarantinedRow {
             origin: origin.to_owned(),
             position: position.parse().unwrap_or(0),
@@ -295,7 +316,7 @@ impl Mover<'_> {
 
     /// Ends what was staged in one transaction, or leaves everything as it was.
     async fn commit(&mut self, checkpoint: Option<Checkpoint>) -> Result<()> {
-        if self.upsert.is_none() && self.schema.is_some() && self.state.is_none() {
+        if self.upsert.is_none() && self.schema.is_some() && self.table_id == 0 {
             // An empty stream still gets its table, so that models can name it.
             self.upsert = Some(self.start_upsert().await?);
         }
@@ -362,6 +383,7 @@ impl Mover<'_> {
             updated_at: now.clone(),
         };
         tx.advance_state(&next).await?;
+        tx.log_commit(&next).await?;
         let (system, stream) = (&self.system.config.id, &self.settings.name);
         tx.put_quarantine(self.step.run_id, system, stream, &self.quarantined, &now).await?;
         let mut step = self.step.clone();
@@ -375,7 +397,7 @@ impl Mover<'_> {
         self.step = step;
         self.state = Some(next);
         let now_ms = self.hub.clock.now().timestamp_millis();
-        store.renew_lease(&self.lease, now_ms, LEASE_MS).await
+        store.renew_lease(&self.lease, now_ms, self.hub.heartbeat.hold_ms()).await
     }
 
     fn check_budget(&self, total: &Balance) -> Result<()> {

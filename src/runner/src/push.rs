@@ -18,6 +18,28 @@ const BATCH: u32 = 1000;
 const PASSES: u32 = 3;
 
 impl Hub {
+    /// Sends what waits for a push, within the limits of its system.
+    pub(crate) async fn send_protected(
+        &self,
+        cx: &Cx,
+        node: &str,
+        step: StepRow,
+    ) -> Result<(StepRow, bool)> {
+        let system = node.split('.').nth(1).and_then(|id| self.project.systems.get(id));
+        let Some(system) = system else { return self.send_push(cx, node, step).await };
+        let waiting = match node.splitn(3, '.').nth(2) {
+            Some(push) => self.lake().store().waiting(&system.config.id, push, 0, 1).await?,
+            None => Vec::new(),
+        };
+        if waiting.is_empty() {
+            return Ok((step, false));
+        }
+        let protected = self.protect(cx, system, "run").await?;
+        let sent = self.send_push(&protected.cx, node, step).await;
+        protected.end(self).await?;
+        sent
+    }
+
     /// Sends what waits for a push (`push.<system>.<name>`); says whether there was anything.
     /// In the balance, `read` is what was to be sent, `written` accepted, `filtered` rejected,
     /// `unchanged` still waiting.

@@ -11,9 +11,9 @@ use huiliu_store::{Balance, OutboxCount, RunState, StepRow};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::attempt::stream_step;
 use crate::hub::Hub;
 use crate::lock::FolderLock;
-use crate::mover::{not_ready, sync_stream};
 
 /// Hears how a run goes.
 pub trait Progress: Send + Sync {
@@ -50,13 +50,32 @@ pub struct RunReport {
     pub outbox: Vec<OutboxCount>,
 }
 
+/// What the person or job that starts a run wants of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Systems are read in their quiet hours too.
+    pub during_quiet_hours: bool,
+}
+
 impl Hub {
-    /// Runs what `selector` names. Errors of single steps are in the report; an error here
-    /// means that nothing ran.
+    /// Runs what `selector` names as it is usual.
     pub async fn run(
         self: &Arc<Self>,
         selector: &str,
         job: Option<&str>,
+        cancel: CancellationToken,
+        progress: Arc<dyn Progress>,
+    ) -> Result<RunReport> {
+        Box::pin(self.run_with(selector, job, RunOptions::default(), cancel, progress)).await
+    }
+
+    /// Runs what `selector` names. Errors of single steps are in the report; an error here
+    /// means that nothing ran.
+    pub async fn run_with(
+        self: &Arc<Self>,
+        selector: &str,
+        job: Option<&str>,
+        options: RunOptions,
         cancel: CancellationToken,
         progress: Arc<dyn Progress>,
     ) -> Result<RunReport> {
@@ -65,14 +84,17 @@ impl Hub {
         let _lock = FolderLock::take(&self.data, &self.holder)?;
         let store = self.lake().store();
         store.end_leases().await?;
+        store.end_slots("run of ").await?;
         store.close_abandoned_runs(&self.now()).await?;
         let run_id = store.start_run(job, selector, &self.holder, &self.now()).await?;
         let mut run = Run {
             hub: Arc::clone(self),
             run_id,
             cx: self.context(cancel),
+            options,
             progress,
             failed: BTreeSet::new(),
+            postponed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
             steps: Vec::new(),
         };
@@ -113,8 +135,11 @@ struct Run {
     hub: Arc<Hub>,
     run_id: i64,
     cx: Cx,
+    options: RunOptions,
     progress: Arc<dyn Progress>,
     failed: BTreeSet<String>,
+    /// Those of `failed` that only wait for a better hour, or need something that does.
+    postponed: BTreeSet<String>,
     /// Those of `failed` whose system could not be reached or did not let us in.
     not_ready: BTreeSet<String>,
     steps: Vec<StepRow>,
@@ -130,12 +155,12 @@ impl Run {
         for node in nodes.iter().filter(|node| node.kind == NodeKind::Stream) {
             let (hub, cx) = (Arc::clone(&self.hub), self.cx.clone());
             let (progress, places) = (Arc::clone(&self.progress), Arc::clone(&places));
-            let (name, run_id) = (node.name.clone(), self.run_id);
+            let (name, run_id, options) = (node.name.clone(), self.run_id, self.options);
             tasks.spawn(async move {
                 let permit = places.acquire_owned().await;
-                let step = hub.new_step(run_id, &name, "stream");
+                let mut step = hub.new_step(run_id, &name, "stream");
                 progress.started(&name);
-                let result = stream_step(&hub, &cx, &name, step.clone(), progress.as_ref()).await;
+                let result = stream_step(&hub, &cx, &mut step, options, progress.as_ref()).await;
                 drop(permit);
                 (step, result)
             });
@@ -154,7 +179,7 @@ impl Run {
                 (step, Err(error))
             });
             match result {
-                Ok(step) => {
+                Ok(()) => {
                     let still = step.balance.written == 0 && step.balance.deleted == 0;
                     let state = if still && step.snapshot_id.is_none() {
                         RunState::Unchanged
@@ -188,6 +213,9 @@ impl Run {
         step.message = Some(format!("not run, because {} failed", failed.join(", ")));
         step.hint = Some("the last good result stays as it is".into());
         self.failed.insert(node.name.clone());
+        if failed.iter().all(|need| self.postponed.contains(need)) {
+            self.postponed.insert(node.name.clone());
+        }
         self.finish(step, RunState::Blocked).await?;
         Ok(true)
     }
@@ -228,7 +256,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "push");
         self.progress.started(&node.name);
-        match self.hub.send_push(&self.cx, &node.name, step.clone()).await {
+        match self.hub.send_protected(&self.cx, &node.name, step.clone()).await {
             Ok((step, true)) => self.finish(step, RunState::Succeeded).await,
             Ok((step, false)) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -238,6 +266,9 @@ impl Run {
     async fn fail(&mut self, mut step: StepRow, error: &Error) -> Result<()> {
         let state = if error.kind() == ErrorKind::Cancelled {
             RunState::Cancelled
+        } else if policy::is_postponed(error) {
+            self.postponed.insert(step.node.clone());
+            RunState::Blocked
         } else {
             RunState::Failed
         };
@@ -271,6 +302,9 @@ impl Run {
         if failed.is_empty() {
             return (RunState::Succeeded, exit::DONE);
         }
+        if failed.iter().all(|step| self.postponed.contains(&step.node)) {
+            return (RunState::Partial, exit::FINDINGS);
+        }
         if failed.len() < self.steps.len() {
             return (RunState::Partial, exit::PARTIAL);
         }
@@ -280,38 +314,5 @@ impl Run {
             .all(|step| self.not_ready.contains(&step.node));
         let code = if not_ready { exit::NOT_READY } else { exit::FAILED };
         (RunState::Failed, code)
-    }
-}
-
-async fn stream_step(
-    hub: &Hub,
-    cx: &Cx,
-    node: &str,
-    step: StepRow,
-    progress: &dyn Progress,
-) -> Result<StepRow> {
-    let (system, stream) =
-        node.split_once('.').ok_or_else(|| Error::internal("a stream without a system"))?;
-    let system = hub
-        .project
-        .systems
-        .get(system)
-        .ok_or_else(|| Error::internal("a stream of an unknown system"))?;
-    if system.endpoint.is_none() {
-        return Err(system.blame(node, not_ready(system)));
-    }
-    let mut attempt = 1;
-    loop {
-        match sync_stream(hub, cx, system, stream, step.clone(), progress).await {
-            Ok(step) => return Ok(step),
-            Err(error) => match policy::next_step(&error, attempt) {
-                // Connectors retry single requests themselves; a whole read is tried once more
-                // only when another writer was in the way.
-                policy::NextStep::Retry(_) if error.code() == "E-LAKE-CONFLICT" && attempt < 3 => {
-                    attempt += 1;
-                }
-                _ => return Err(system.blame(node, error)),
-            },
-        }
     }
 }

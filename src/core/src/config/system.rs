@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Document, Faults, Missing, Resolver, shape, system_schema};
+use super::{Document, Faults, Limits, Missing, Resolver, shape, system_schema};
 
 /// How far the integration of a system is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,9 @@ pub(super) struct SystemKeys {
     /// How far its integration is. Default: live.
     #[serde(default)]
     stage: Stage,
+    /// How hard the system may be worked, shared by all jobs of all processes.
+    #[serde(default)]
+    limits: Limits,
 }
 
 /// Keys every stream has.
@@ -117,6 +120,8 @@ pub struct SystemConfig {
     pub owner: String,
     /// How far its integration is.
     pub stage: Stage,
+    /// How hard it may be worked.
+    pub limits: Limits,
     /// Its streams' settings and quarantine budgets.
     pub streams: Vec<(StreamSettings, Budget)>,
     /// Its pushes.
@@ -171,6 +176,13 @@ pub fn parse_system(
         return Err(bad("", &format!("the file name `{id}` must be of a-z, 0-9 and _")));
     }
     let keys: SystemKeys = serde_json::from_value(value.clone()).map_err(|e| bad("", &e))?;
+    if let Some(text) = &keys.limits.quiet_hours
+        && keys.limits.quiet().is_none()
+    {
+        let message = format!("`{text}` is not a stretch of the day");
+        let hint = "write it such as 08:00-18:00".to_owned();
+        faults.0.push(document.fault("limits.quiet_hours", message, Some(hint)));
+    }
     let mut streams = Vec::new();
     let mut raw_streams = Vec::new();
     for (index, stream) in value["streams"].as_array().into_iter().flatten().enumerate() {
@@ -224,6 +236,7 @@ pub fn parse_system(
         title: keys.title,
         owner: keys.owner,
         stage: keys.stage,
+        limits: keys.limits,
         streams,
         pushes,
         raw,
