@@ -59,6 +59,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("is not a time zone", "不是时区名称"),
     ("no such time zone", "时区名称不存在"),
     ("use a name such as {}", "填写如 {} 的名称"),
+    ("`{}` is not a stretch of the day", "`{}` 不是一天中的时段"),
     ("`{}` is not a duration", "`{}` 不是时长"),
     ("`{}` is not a length of time", "`{}` 不是时长"),
     ("is not a duration", "不是时长"),
