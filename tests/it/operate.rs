@@ -60,7 +60,7 @@ async fn a_stream_that_is_reset_reads_from_the_start_and_its_numbers_go_on() {
     let set = state(&office.hub, "office.cases");
     assert!(set["checkpoint"]["state"].to_string().contains("2018-01-09"), "{set}");
     let bad = ["state", "set", "office.cases", "--checkpoint", "{", "--reason", "x"];
-    assert!(office.hub.run(&bad).expect(2).err.contains("E-CHECKPOINT"));
+    assert!(office.hub.run(&bad).expect(2).err.contains("E-STATE-JSON"));
     let unknown = reset(&office.hub, "office.casse", &[]).expect(2);
     assert!(unknown.err.contains("did you mean `office.cases`"), "{}", unknown.err);
 }

@@ -15,11 +15,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         "将该年度的法定节假日和调休上班日补入节假日文件",
     ),
     (
-        "E-CHECKPOINT",
-        "给出的读取位置不是有效的 JSON，或不是读取位置",
-        "从 `huiliu state show` 复制后修改",
-    ),
-    (
         "E-CITY-FILE",
         "模拟城市的说明文件 city.json 无法识别",
         "用 --data 另指定目录，或删除该城市目录后重新生成",
@@ -109,6 +104,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "E-SIZE",
         "容量的写法有误",
         "填写整数加单位 B、KB、MB、GB、TB、KiB、MiB、GiB 或 TiB，如 `1GiB`",
+    ),
+    (
+        "E-STATE-JSON",
+        "给出的读取位置不是有效的 JSON，或不是读取位置",
+        "从 `huiliu state show` 复制后修改",
     ),
     ("E-SYSTEM", "没有配置这个系统", "核对系统名称，即 config/systems 下的文件名"),
     (

@@ -127,14 +127,14 @@ impl Hub {
         deed: &Deed<'_>,
     ) -> Result<StreamState> {
         let value: serde_json::Value = serde_json::from_str(text).map_err(|e| {
-            Error::new(ErrorKind::Config, "E-CHECKPOINT", "the checkpoint is not valid JSON")
+            Error::new(ErrorKind::Config, "E-STATE-JSON", "the checkpoint is not valid JSON")
                 .hint("copy it from `huiliu state show`, and change what has to change")
                 .cause(e)
         })?;
         let state = self.known_state(node).await?;
         let checkpoint = if value.get("scope").is_some() {
             serde_json::from_value(value).map_err(|e| {
-                Error::new(ErrorKind::Config, "E-CHECKPOINT", "this is not a checkpoint")
+                Error::new(ErrorKind::Config, "E-STATE-JSON", "this is not a checkpoint")
                     .hint("copy it from `huiliu state show`, and change what has to change")
                     .cause(e)
             })?
