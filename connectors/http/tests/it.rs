@@ -140,7 +140,6 @@ async fn read_from(
             }
             Event::Keys(..) => panic!("nobody asked for keys"),
             Event::Checkpoint(checkpoint) => read.checkpoint = Some(checkpoint),
-            Event::Keys(..) => panic!("keys that nobody asked for"),
             Event::End { complete, .. } => {
                 assert!(read.checkpoint.is_some(), "an end before its checkpoint");
                 read.complete = Some(complete);

@@ -156,7 +156,6 @@ pub(crate) async fn read(
                 let rows = outcome.len() + outcome.rejected.len();
                 outcome.checkpoints.push((rows, checkpoint));
             }
-            Event::Keys(..) => panic!("keys that nobody asked for"),
             Event::End { complete, .. } => {
                 assert!(last_is_checkpoint, "a checkpoint comes before the end");
                 outcome.complete = Some(complete);
