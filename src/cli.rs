@@ -84,6 +84,9 @@ pub(crate) enum Command {
         /// Let the plan of this hash pass, which a guard stopped and showed. Can be given often.
         #[arg(long, value_name = "HASH")]
         accept: Vec<String>,
+        /// Read systems in their quiet hours too.
+        #[arg(long)]
+        during_quiet_hours: bool,
     },
     /// Run one read-only SQL statement.
     Query {
@@ -104,6 +107,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<RunsCommand>,
     },
+    /// Where each stream stands: from where it reads on.
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Rows that did not fit: find them, try them again, discard them.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// What was changed by hand, by whom and why.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Keep the schedule of config/jobs.toml and answer SQL over the Postgres wire.
     Serve {
         /// Address instead of the one in config/hub.toml; loopback only.
@@ -162,6 +174,111 @@ pub(crate) enum RunsCommand {
     Show {
         /// Its number.
         run: i64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// All streams.
+    List,
+    /// One stream, with its checkpoint and its last commits.
+    Show {
+        /// The stream, as `system.stream`.
+        stream: String,
+    },
+    /// Put a stream's checkpoint where you want it.
+    Set {
+        /// The stream, as `system.stream`.
+        stream: String,
+        /// The checkpoint as JSON, as `state show` prints it.
+        #[arg(long, value_name = "JSON")]
+        checkpoint: String,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Read a stream from the start, or follow a lake that was taken back. Rows in the lake stay.
+    Reset {
+        /// The stream, as `system.stream`.
+        stream: String,
+        /// Read it from the start; this is what happens without --to-snapshot.
+        #[arg(long, conflicts_with = "to_snapshot")]
+        from_start: bool,
+        /// Go on from the checkpoint that was committed with this snapshot, or before it.
+        #[arg(long, value_name = "N")]
+        to_snapshot: Option<i64>,
+        /// Reset a stream that appends, although its rows will be there twice.
+        #[arg(long)]
+        yes: bool,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Try a stream again that was parked, because the process kept ending in the middle of it.
+    Unpark {
+        /// The stream, as `system.stream`.
+        stream: String,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// How many rows of which stream, and the newest of them.
+    List {
+        /// Of this stream, as `system.stream`.
+        #[arg(long, value_name = "STREAM")]
+        stream: Option<String>,
+        /// Set aside by this run.
+        #[arg(long, value_name = "N")]
+        run: Option<i64>,
+        /// At most this many rows.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// One row, personal data masked.
+    Show {
+        /// Its number.
+        id: i64,
+        /// Show it as it came; that is noted in the audit.
+        #[arg(long)]
+        reveal: bool,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Try rows again without asking the source, after the configuration was corrected.
+    Replay {
+        /// Their numbers; all without any.
+        ids: Vec<i64>,
+        /// Those of this stream, as `system.stream`.
+        #[arg(long, value_name = "STREAM", conflicts_with = "ids")]
+        stream: Option<String>,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Take a row out for good.
+    Discard {
+        /// Its number.
+        id: i64,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// All rows.
+    List,
+    /// Check that no row was edited, removed or put in between.
+    Verify {
+        /// A hash that was noted earlier and must still be there, against rows cut off at the end.
+        #[arg(long, value_name = "HASH")]
+        expect: Option<String>,
     },
 }
 
@@ -228,6 +345,14 @@ impl Environment {
     /// The key file that `HUILIU_KEY_FILE` names.
     pub(crate) fn key_file(&self) -> Option<PathBuf> {
         self.variables.get("HUILIU_KEY_FILE").map(PathBuf::from)
+    }
+
+    /// The user who runs the program, as the environment says.
+    pub(crate) fn user(&self) -> Option<&str> {
+        ["LOGNAME", "USER"]
+            .iter()
+            .find_map(|name| self.variables.get(*name).filter(|value| !value.is_empty()))
+            .map(String::as_str)
     }
 
     /// What `HUILIU_LOG` asks the log for.

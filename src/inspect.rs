@@ -129,13 +129,36 @@ fn context(setup: &Setup) -> Cx {
     Cx { cancel: setup.cancel.clone(), ..Cx::new() }
 }
 
+/// Does `work` with a system within the limits it shares with all who use it. They are kept in
+/// the data folder; where there is none, nobody else is at work.
+async fn within_limits<T>(
+    setup: &Setup,
+    system: &System,
+    purpose: &str,
+    work: impl AsyncFnOnce(Cx) -> Result<T, Error>,
+) -> Result<T, Failure> {
+    let limits = &system.config.limits;
+    let is_limited = limits.connections.is_some() || limits.requests_per_minute.is_some();
+    if !is_limited || !setup.data.join("huiliu.db").exists() {
+        return Ok(work(context(setup)).await?);
+    }
+    let hub = setup.open_existing().await?;
+    let protected = hub.protect(&context(setup), system, purpose).await?;
+    let done = work(protected.cx.clone()).await;
+    protected.end(&hub).await?;
+    hub.close().await;
+    Ok(done?)
+}
+
 /// Lists what a system offers.
 pub(crate) async fn discover(setup: &Setup, id: &str) -> Result<u8, Failure> {
     let project = setup.load()?;
     let system = find_system(&project, id)?;
-    let cx = context(setup);
-    let probe = endpoint(system)?.probe(&cx).await?;
-    let streams = endpoint(system)?.discover(&cx).await?;
+    let endpoint = endpoint(system)?;
+    let (probe, streams) = within_limits(setup, system, "discover", async |cx| {
+        Ok((endpoint.probe(&cx).await?, endpoint.discover(&cx).await?))
+    })
+    .await?;
     if setup.printer.is_json() {
         setup.printer.json(&json!({ "probe": probe, "streams": streams }));
         return Ok(0);
@@ -212,20 +235,24 @@ pub(crate) async fn preview(setup: &Setup, stream: &str, limit: u64) -> Result<u
             .hint(format!("there are: {}", known.join(", ")))
             .into());
     };
-    let cx = context(setup);
     let request = ReadRequest {
         streams: vec![StreamRequest { stream: StreamId::new(name), resume: None }],
         row_limit: Some(limit),
     };
-    let mut source = endpoint(system)?.source(&cx, request).await?;
-    let mut batches = Vec::new();
-    let mut rejected = 0;
-    while let Some(event) = source.next(&cx).await? {
-        if let Event::Rows(rows) = event {
-            rejected += rows.rejected.len();
-            batches.push(masked(&rows.batch, settings)?);
+    let endpoint = endpoint(system)?;
+    let (batches, rejected) = within_limits(setup, system, "preview", async |cx| {
+        let mut source = endpoint.source(&cx, request).await?;
+        let mut batches = Vec::new();
+        let mut rejected = 0;
+        while let Some(event) = source.next(&cx).await? {
+            if let Event::Rows(rows) = event {
+                rejected += rows.rejected.len();
+                batches.push(masked(&rows.batch, settings)?);
+            }
         }
-    }
+        Ok((batches, rejected))
+    })
+    .await?;
     setup.printer.rows(&batches)?;
     if rejected > 0 {
         setup.printer.note(&format!("{rejected} rows do not fit and would go to quarantine"));
@@ -253,7 +280,8 @@ fn masked(
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
 }
 
-fn mask(tag: Option<&str>, value: String) -> String {
+/// A value as the masking rule of its tag shows it.
+pub(crate) fn mask(tag: Option<&str>, value: String) -> String {
     match tag {
         None => value,
         Some("id_number") => mask_id(&value),

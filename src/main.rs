@@ -7,6 +7,7 @@ mod daemon;
 mod demo;
 mod inspect;
 mod language;
+mod operate;
 mod output;
 mod progress;
 mod query;
@@ -69,12 +70,18 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Check => inspect::check(&setup),
         Command::Discover { system } => inspect::discover(&setup, &system).await,
         Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
-        Command::Run { selector, accept } => work::run(&setup, &selector.join(" "), &accept).await,
+        Command::Run { selector, accept, during_quiet_hours } => {
+            let options = huiliu_runner::RunOptions { during_quiet_hours, accepted: accept };
+            work::run(&setup, &selector.join(" "), options).await
+        }
         Command::Query { sql, snapshot, limit } => {
             query::query(&setup, &sql, snapshot, limit).await
         }
         Command::Metric(command) => query::metric(&setup, command).await,
         Command::Runs { command } => query::runs(&setup, command).await,
+        Command::State(command) => operate::state(&setup, command).await,
+        Command::Quarantine(command) => operate::quarantine(&setup, command).await,
+        Command::Audit(command) => operate::audit(&setup, command).await,
         Command::Serve { pgwire } => daemon::serve(&setup, pgwire).await,
         Command::Schema { write } => inspect::schema(&setup, write.as_deref()),
         #[cfg(feature = "demo")]

@@ -81,7 +81,9 @@ fn print_figure(printer: Printer, figure: &Figure) {
 pub(crate) async fn runs(setup: &Setup, command: Option<RunsCommand>) -> Result<u8, Failure> {
     let hub = setup.open_existing().await?;
     let store = hub.lake().store();
-    let runs = store.runs(50).await?;
+    // One run is looked for among all, however long ago it was.
+    let runs = store.runs(if command.is_none() { 50 } else { u32::MAX }).await?;
+    let mut code = 0;
     match command {
         None if setup.printer.is_json() => setup.printer.json(&json!({ "runs": runs })),
         None => {
@@ -101,13 +103,28 @@ pub(crate) async fn runs(setup: &Setup, command: Option<RunsCommand>) -> Result<
             };
             let steps = store.steps(Some(wanted)).await?;
             if setup.printer.is_json() {
-                setup.printer.json(&json!({ "run": run, "steps": steps }));
+                let uneven: Vec<&str> = steps
+                    .iter()
+                    .filter(|step| matches!(step.kind.as_str(), "stream" | "replay"))
+                    .filter(|step| step.balance.check().is_err())
+                    .map(|step| step.node.as_str())
+                    .collect();
+                if !uneven.is_empty() {
+                    code = huiliu_core::policy::exit::FAILED;
+                }
+                let balanced = uneven.is_empty();
+                setup.printer.json(&json!({
+                    "run": run, "steps": steps, "balanced": balanced, "uneven": uneven,
+                }));
             } else {
                 setup.printer.line(&format!("run {}: {}", run.run_id, run.state));
                 work::print_steps(setup.printer, &steps);
+                if !work::print_sums(setup.printer, &steps) {
+                    code = huiliu_core::policy::exit::FAILED;
+                }
             }
         }
     }
     hub.close().await;
-    Ok(0)
+    Ok(code)
 }

@@ -72,6 +72,18 @@ impl Setup {
         Ok(Resolver::new(environment, read_pairs(&self.data.join("secrets"))?))
     }
 
+    /// Who is at work, for the audit: the user's name as the environment says it, and the number
+    /// under which the system knows who owns this process.
+    pub(crate) fn who(&self) -> String {
+        use std::os::unix::fs::MetadataExt;
+        let uid = std::fs::metadata("/proc/self").map(|metadata| metadata.uid()).ok();
+        let uid = uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
+        match self.environment.user() {
+            Some(user) => format!("{user} (uid {uid})"),
+            None => format!("uid {uid}"),
+        }
+    }
+
     /// Reads and checks the project.
     pub(crate) fn load(&self) -> Result<Project, Failure> {
         Ok(Project::load(&self.project, &registry(), &self.resolver()?)?)

@@ -1,6 +1,6 @@
 //! `huiliu run` and how a run is shown.
 
-use huiliu_runner::RunReport;
+use huiliu_runner::{RunOptions, RunReport};
 use huiliu_store::StepRow;
 use serde_json::{Value, json};
 
@@ -8,11 +8,12 @@ use crate::output::Printer;
 use crate::progress;
 use crate::setup::{Failure, Setup};
 
-/// Runs what `selector` names; plans with one of the hashes `accept` pass the guards.
-pub(crate) async fn run(setup: &Setup, selector: &str, accept: &[String]) -> Result<u8, Failure> {
+/// Runs what `selector` names; plans with one of the accepted hashes pass the guards.
+pub(crate) async fn run(setup: &Setup, selector: &str, options: RunOptions) -> Result<u8, Failure> {
     let hub = setup.open().await?;
     let listener = progress::listener(setup.printer);
-    let report = hub.run_accepting(selector, None, accept, setup.cancel.clone(), listener).await?;
+    let cancel = setup.cancel.clone();
+    let report = Box::pin(hub.run_with(selector, None, options, cancel, listener)).await?;
     hub.close().await;
     if setup.printer.is_json() {
         setup.printer.json(&report_json(&report));
@@ -71,7 +72,8 @@ pub(crate) fn print_report(printer: Printer, report: &RunReport) {
 
 /// Steps with their balances, one a line.
 pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
-    let streams: Vec<&StepRow> = steps.iter().filter(|step| step.kind == "stream").collect();
+    let is_read = |step: &&StepRow| matches!(step.kind.as_str(), "stream" | "replay");
+    let streams: Vec<&StepRow> = steps.iter().filter(is_read).collect();
     if !streams.is_empty() {
         printer.line(&format!(
             "  {:<28} {:<10} {:>9} {:>9} {:>9} {:>7} {:>6} {:>7}",
@@ -113,7 +115,7 @@ pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
 
 fn print_failure(printer: Printer, step: &StepRow) {
     // What is blocked has nothing of its own to say; the cause stands above it.
-    if step.state == "blocked" {
+    if step.state == "blocked" && step.code.as_deref() == Some("E-BLOCKED") {
         return;
     }
     match (&step.code, &step.message) {
@@ -125,4 +127,21 @@ fn print_failure(printer: Printer, step: &StepRow) {
         }
         _ => {}
     }
+}
+
+/// The balance of each stream as the sum it has to be; says whether all of them hold.
+pub(crate) fn print_sums(printer: Printer, steps: &[StepRow]) -> bool {
+    let mut hold = true;
+    for step in steps.iter().filter(|step| matches!(step.kind.as_str(), "stream" | "replay")) {
+        let b = &step.balance;
+        let is_even = b.check().is_ok();
+        hold &= is_even;
+        let verdict = if is_even { "" } else { printer.pick("  DOES NOT BALANCE", "  不平") };
+        printer.line(&format!(
+            "  {}: read {} = written {} + unchanged {} + deduplicated {} + filtered {} + \
+             quarantined {}{verdict}",
+            step.node, b.read, b.written, b.unchanged, b.deduplicated, b.filtered, b.quarantined
+        ));
+    }
+    hold
 }

@@ -100,6 +100,7 @@ const FAULTS: &[(&str, &str)] = &[
         "写法为 postgresql://user:password@host:5432/database",
     ),
     ("use a name such as {}", "填写如 {} 的名称"),
+    ("`{}` is not a stretch of the day", "`{}` 不是一天中的时段"),
     ("`{}` is not a duration", "`{}` 不是时长"),
     ("`{}` is not a length of time", "`{}` 不是时长"),
     ("is not a duration", "不是时长"),

@@ -113,7 +113,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    fn of(output: Output, arguments: &[&str]) -> Self {
+    pub(crate) fn of(output: Output, arguments: &[&str]) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),

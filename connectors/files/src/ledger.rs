@@ -31,7 +31,10 @@ impl Ledger {
                 "E-STATE",
                 format!("checkpoint of version {} cannot be read", checkpoint.version),
             )
-            .hint("give the stream a new name in its system file to read it from the start")
+            .hint(
+                "read it from the start: `huiliu state reset SYSTEM.STREAM --from-start --reason \
+                 TEXT`",
+            )
         };
         if checkpoint.version != VERSION {
             return Err(unknown());

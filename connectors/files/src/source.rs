@@ -1,11 +1,13 @@
 //! Reading streams: one thread reads ahead of the caller, by at most a few batches.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
 use huiliu_sdk::{
     Cell, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Relay, Result, RowBuilder, Rows,
+    original, original_line,
 };
 use tokio::sync::mpsc;
 
@@ -232,9 +234,29 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn push(&mut self, record: &Record, layout: &Layout) {
         let Err((code, reason)) = self.try_push(record, layout) else { return };
-        let raw = record.raw().to_vec();
+        let raw = self.original(record, layout);
         self.rejected_bytes += raw.len();
         self.rejected.push(Rejected { position: record.line, code, reason, raw });
+    }
+
+    /// What quarantine keeps of a refused record: its columns, or the line where it has none.
+    fn original(&self, record: &Record, layout: &Layout) -> Vec<u8> {
+        if record.width() != layout.width {
+            return original_line(record.raw());
+        }
+        let encoding = self.stream.record_encoding();
+        let fields: Vec<&[u8]> = record.fields().collect();
+        let texts: Vec<Option<Cow<'_, str>>> =
+            fields.iter().map(|bytes| encoding::field(bytes, encoding)).collect();
+        let columns = layout.columns.iter().zip(&layout.fields);
+        original(columns.map(|((name, ..), field)| {
+            let cell = match &texts[*field] {
+                None => Cell::Bytes(fields[*field]),
+                Some(text) if *text == self.stream.null => Cell::Null,
+                Some(text) => Cell::Text(text),
+            };
+            (name.as_str(), cell)
+        }))
     }
 
     fn try_push(&mut self, record: &Record, layout: &Layout) -> Result<(), (&'static str, String)> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use huiliu_sdk::{
     Checkpoint, ColumnType, Cx, Error, ErrorKind, Event, Ops, ReadMode, Rejected, Result,
-    RowBuilder, Rows, Scope,
+    RowBuilder, Rows, Scope, original_line,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -229,7 +229,8 @@ impl Reading {
             // Records without a single field: there is no column to put them in.
             let rejected = (open.read..open.page.len())
                 .map(|index| {
-                    reject(&open.page, index, "E-RECORD", "the record has no fields".into())
+                    let raw = original_line(open.page.record(index).as_bytes());
+                    reject(index, "E-RECORD", "the record has no fields".into(), raw)
                 })
                 .collect();
             self.rows += (open.page.len() - open.read) as u64;
@@ -258,7 +259,8 @@ impl Reading {
                 Ok(None) => {}
                 Err(refusal) => {
                     rejected_bytes += text.len();
-                    rejected.push(reject(&open.page, open.read, refusal.code, refusal.reason));
+                    let raw = table.reader.original(text);
+                    rejected.push(reject(open.read, refusal.code, refusal.reason, raw));
                 }
             }
             open.read += 1;
@@ -319,7 +321,6 @@ pub(crate) fn seen(page: &Page) -> Vec<String> {
     seen
 }
 
-fn reject(page: &Page, index: usize, code: &'static str, reason: String) -> Rejected {
-    let raw = page.record(index).as_bytes().to_vec();
+fn reject(index: usize, code: &'static str, reason: String, raw: Vec<u8>) -> Rejected {
     Rejected { position: index as u64 + 1, code, reason, raw }
 }

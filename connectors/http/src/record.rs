@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use huiliu_sdk::{Cell, ColumnType, RowBuilder};
+use huiliu_sdk::{Cell, ColumnType, RowBuilder, original, original_line};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -19,6 +19,7 @@ pub(crate) struct Refusal {
 
 /// Reads records into rows of fixed columns.
 pub(crate) struct RecordReader {
+    names: Vec<String>,
     kinds: Vec<ColumnType>,
     /// By the first part of its place: the column, and the rest of the place.
     targets: HashMap<String, Vec<(usize, Vec<String>)>>,
@@ -35,7 +36,27 @@ impl RecordReader {
             }
         }
         let watched = columns.iter().position(|column| Some(column.name.as_str()) == watched);
-        Self { kinds: columns.iter().map(|column| column.kind).collect(), targets, watched }
+        let names = columns.iter().map(|column| column.name.clone()).collect();
+        let kinds = columns.iter().map(|column| column.kind).collect();
+        Self { names, kinds, targets, watched }
+    }
+
+    /// What quarantine keeps of a refused record: its columns, or its text where it has none.
+    pub(crate) fn original(&self, text: &str) -> Vec<u8> {
+        let mut raws: Vec<Option<&str>> = vec![None; self.kinds.len()];
+        let mut parser = serde_json::Deserializer::from_str(text);
+        if (Fill { reader: self, raws: &mut raws }).deserialize(&mut parser).is_err() {
+            return original_line(text.as_bytes());
+        }
+        let slots: Vec<Slot<'_>> = raws
+            .into_iter()
+            .zip(&self.kinds)
+            // What is no valid text stays as it is written.
+            .map(|(raw, kind)| {
+                slot(raw, *kind).unwrap_or_else(|_| Slot::Text(raw.unwrap_or_default().into()))
+            })
+            .collect();
+        original(self.names.iter().map(String::as_str).zip(slots.iter().map(Slot::cell)))
     }
 
     /// Adds the record to `builder`, or says why it does not fit. Returns the watched column's
@@ -56,14 +77,7 @@ impl RecordReader {
         for (raw, kind) in raws.into_iter().zip(&self.kinds) {
             slots.push(slot(raw, *kind)?);
         }
-        let cells: Vec<Cell<'_>> = slots
-            .iter()
-            .map(|slot| match slot {
-                Slot::Null => Cell::Null,
-                Slot::Bool(value) => Cell::Bool(*value),
-                Slot::Text(text) => Cell::Text(text),
-            })
-            .collect();
+        let cells: Vec<Cell<'_>> = slots.iter().map(Slot::cell).collect();
         builder.push(position, &cells).map_err(|error| Refusal {
             code: error.code,
             reason: format!("{}: {}", error.column, error.reason),
@@ -81,6 +95,16 @@ enum Slot<'t> {
     Bool(bool),
     /// The text of a string; the exact text of anything else.
     Text(Cow<'t, str>),
+}
+
+impl Slot<'_> {
+    fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Bool(value) => Cell::Bool(*value),
+            Self::Text(text) => Cell::Text(text),
+        }
+    }
 }
 
 fn slot(raw: Option<&str>, kind: ColumnType) -> Result<Slot<'_>, Refusal> {

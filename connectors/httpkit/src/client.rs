@@ -115,6 +115,8 @@ impl Client {
             () = cx.cancel.cancelled() => return Err(stopped(false)),
             () = self.pace.turn() => {}
         }
+        // The system's own limit is shared with others; nothing was sent while it waits.
+        cx.request().await?;
         tokio::select! {
             answer = self.exchange(cx, request) => answer,
             () = cx.cancel.cancelled() => Err(stopped(true)),

@@ -25,7 +25,7 @@ pub use connector::{
 pub use cx::{BatchLimits, Cx, Gate, OpenGate};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Checkpoint, Event, Op, Ops, Rejected, Rows, Scope, StreamId};
-pub use original::{OriginalValue, original, read_original};
+pub use original::{OriginalValue, original, original_line, read_original};
 pub use relay::Relay;
 pub use rows::{Cell, RowBuilder, RowError};
 pub use settings::{Contract, Deletes, Policy, ReadMode, StreamSettings, WriteMode};

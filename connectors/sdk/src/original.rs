@@ -7,6 +7,14 @@ use crate::Cell;
 /// The key under which bytes that are not text are kept.
 const HEX: &str = "hex";
 
+/// The key under which a row is kept that cannot be told apart into columns.
+const LINE: &str = "_line";
+
+/// A row that cannot be told apart into columns, as it came. It cannot be tried again.
+pub fn original_line(line: &[u8]) -> Vec<u8> {
+    original([(LINE, Cell::Bytes(line))])
+}
+
 /// A row as it came: a JSON object of its columns. Numbers and times are kept as text, exactly as
 /// the source wrote them; bytes that are no UTF-8 as `{"hex": "..."}`.
 pub fn original<'a>(values: impl IntoIterator<Item = (&'a str, Cell<'a>)>) -> Vec<u8> {
@@ -32,6 +40,9 @@ pub fn original<'a>(values: impl IntoIterator<Item = (&'a str, Cell<'a>)>) -> Ve
 /// that could not be told apart into columns.
 pub fn read_original(raw: &[u8]) -> Option<Vec<(String, OriginalValue)>> {
     let Ok(Value::Object(row)) = serde_json::from_slice(raw) else { return None };
+    if row.len() == 1 && row.contains_key(LINE) {
+        return None;
+    }
     row.into_iter()
         .map(|(name, value)| {
             let value = match value {
@@ -102,5 +113,6 @@ mod tests {
         assert!(back[1].1.cell() == Cell::Text("王\"芳"));
         assert!(back[3].1 == OriginalValue::Bytes(bytes.to_vec()));
         assert!(read_original(b"1,2,3").is_none());
+        assert!(read_original(&original_line(b"1,2,3")).is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! One row of SQLite as cells: every value may be of any storage class.
 
-use huiliu_sdk::{Cell, ColumnType, Error, Result};
+use huiliu_sdk::{Cell, ColumnType, Error, Result, original};
 use sqlx::sqlite::{SqliteRow, SqliteValueRef};
 use sqlx::{Decode, Row, Sqlite, ValueRef};
 
@@ -73,24 +73,23 @@ fn encoding(column: &str, what: &str) -> Unfit {
     Unfit { code: "E-ENCODING", reason: format!("column `{column}` holds {what}") }
 }
 
-/// What quarantine keeps of a refused row: its values as bytes, joined by unit separators.
-pub(crate) fn render(row: &SqliteRow, width: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for index in 0..width {
-        if index > 0 {
-            bytes.push(0x1f);
-        }
+/// What quarantine keeps of a refused row: its columns as the database holds them.
+pub(crate) fn render(row: &SqliteRow, columns: &[(String, ColumnType, bool)]) -> Result<Vec<u8>> {
+    let mut values = Vec::with_capacity(columns.len());
+    for (index, (name, ..)) in columns.iter().enumerate() {
         let value = raw(row, index)?;
-        if value.is_null() {
-            continue;
-        }
-        match class(&value) {
-            Class::Int => bytes.extend(decode::<i64>(value)?.to_string().into_bytes()),
-            Class::Real => bytes.extend(decode::<f64>(value)?.to_string().into_bytes()),
-            Class::Text | Class::Blob => bytes.extend_from_slice(decode::<&[u8]>(value)?),
-        }
+        let cell = if value.is_null() {
+            Cell::Null
+        } else {
+            match class(&value) {
+                Class::Int => Cell::Int(decode(value)?),
+                Class::Real => Cell::Float(decode(value)?),
+                Class::Text | Class::Blob => Cell::Bytes(decode(value)?),
+            }
+        };
+        values.push((name.as_str(), cell));
     }
-    Ok(bytes)
+    Ok(original(values))
 }
 
 fn raw(row: &SqliteRow, index: usize) -> Result<SqliteValueRef<'_>> {

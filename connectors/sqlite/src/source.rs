@@ -232,7 +232,7 @@ impl Batch<'_> {
             },
             Err(unfit) => (unfit.code, unfit.reason),
         };
-        let raw = row::render(row, columns.len())?;
+        let raw = row::render(row, columns)?;
         self.rejected_bytes += raw.len();
         self.rejected.push(Rejected { position, code, reason, raw });
         Ok(())
@@ -300,8 +300,8 @@ async fn newest(
             format!("the greatest `{cursor}` lies before the one that was already read"),
         )
         .hint(
-            "the source was restored or its rows were deleted; ask its owner, then give the \
-             stream a new name in its system file to read it from the start",
+            "the source was restored or its rows were deleted; ask its owner, then read it from \
+             the start: `huiliu state reset SYSTEM.STREAM --from-start --reason TEXT`",
         ));
     }
     Mark::of_row(&row, 0)

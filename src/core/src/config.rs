@@ -3,16 +3,18 @@
 mod document;
 mod hub;
 mod job;
+mod limits;
 mod merge;
 mod reference;
 mod shape;
-pub(crate) use shape::closest;
+pub use shape::closest;
 mod stream;
 mod system;
 
 pub use document::{Document, Fault, Faults};
 pub use hub::{HubConfig, ServeConfig, StoreConfig};
 pub use job::{CatchUpWord, JobConfig, JobsFile};
+pub use limits::{Limits, QuietHours};
 pub use merge::{hub_schema, jobs_schema, system_schema};
 pub use reference::{Missing, Resolver};
 pub use stream::{Budget, Guard, StreamLimits};

@@ -15,9 +15,25 @@ pub enum NextStep {
     Never,
 }
 
-/// What happens after `error` on attempt number `attempt` (from 1).
+/// What a person has to decide, although errors of its kind pass by themselves otherwise.
+const DECISIONS: [&str; 8] = [
+    "E-LAKE-REWOUND",
+    "E-LEASE-BUSY",
+    "E-LEASE-LOST",
+    "E-PARKED",
+    "E-QUIET-HOURS",
+    "E-SLOT-BUSY",
+    "E-SOURCE-REWOUND",
+    "E-TABLE-ID",
+];
+
+/// What happens after `error` on attempt number `attempt` (from 1). The wait is the longest one:
+/// whoever waits takes a random part of it (all of it when the system said how long).
 pub fn next_step(error: &Error, attempt: u32) -> NextStep {
-    let backoff = Duration::from_secs(1 << attempt.min(5));
+    let backoff = Duration::from_secs(1 << (attempt.max(1) - 1).min(5));
+    if DECISIONS.contains(&error.code()) {
+        return NextStep::Operator;
+    }
     match error.kind() {
         ErrorKind::Unreachable
         | ErrorKind::Throttled
@@ -34,6 +50,11 @@ pub fn next_step(error: &Error, attempt: u32) -> NextStep {
     }
 }
 
+/// Whether a step that ended with this error only waits for a better hour.
+pub fn is_postponed(error: &Error) -> bool {
+    error.code() == "E-QUIET-HOURS"
+}
+
 /// Exit codes of the program.
 pub mod exit {
     /// Done, nothing for a person to do.
@@ -46,7 +67,7 @@ pub mod exit {
     pub const FAILED: u8 = 3;
     /// Some streams succeeded, some failed.
     pub const PARTIAL: u8 = 4;
-    /// Stopped by a guard or a busy lease.
+    /// Stopped by a guard, a busy lease or a system whose connections are all taken.
     pub const GUARDED: u8 = 5;
     /// Not ready: credentials, network, missing secret.
     pub const NOT_READY: u8 = 6;
@@ -81,7 +102,7 @@ pub fn is_not_ready(error: &Error) -> bool {
 
 /// The exit code for an error that ended the whole command.
 pub fn exit_code(error: &Error) -> u8 {
-    if error.code() == "E-LEASE-BUSY" {
+    if matches!(error.code(), "E-LEASE-BUSY" | "E-SLOT-BUSY") {
         return exit::GUARDED;
     }
     match error.kind() {
@@ -89,5 +110,34 @@ pub fn exit_code(error: &Error) -> u8 {
         _ if is_not_ready(error) => exit::NOT_READY,
         ErrorKind::Cancelled => exit::INTERRUPTED,
         _ => exit::FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_the_system_knows_better() {
+        let cut = || Error::new(ErrorKind::Unreachable, "E-CUT", "cut");
+        let seconds = |attempt| match next_step(&cut(), attempt) {
+            NextStep::Retry(wait) => wait.as_secs(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([1, 2, 3, 4, 9].map(seconds), [1, 2, 4, 8, 32]);
+        let asked = Error::new(ErrorKind::Throttled, "E-THROTTLED", "slow").retry_after_ms(7_000);
+        assert_eq!(next_step(&asked, 1), NextStep::Retry(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn what_a_person_has_to_decide_is_not_tried_again() {
+        for code in DECISIONS {
+            let error = Error::new(ErrorKind::Conflict, code, "x");
+            assert_eq!(next_step(&error, 1), NextStep::Operator, "{code}");
+        }
+        let wrong = Error::new(ErrorKind::Schema, "E-DRIFT", "x");
+        assert_eq!(next_step(&wrong, 1), NextStep::Operator);
+        let bad = Error::new(ErrorKind::Data, "E-JSON", "x");
+        assert_eq!(next_step(&bad, 1), NextStep::Never);
     }
 }

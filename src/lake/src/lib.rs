@@ -10,6 +10,7 @@ mod file;
 mod filter;
 mod hash;
 mod history;
+mod lookup;
 mod merge;
 mod provider;
 mod row;
@@ -28,6 +29,7 @@ use crate::filter::FilterCache;
 pub use commit::{Commit, TableChange};
 pub(crate) use file::DeleteFileWriter;
 pub use file::{FileWriter, NewDataFile, NewDeleteFile};
+pub use lookup::StoredRow;
 pub use merge::{KeySet, Merge, MergePlan, MergeResult, Positions, SharedKeys, UnkeyedRow};
 pub use provider::SnapshotCatalog;
 pub use row::{META_COLUMNS, RowStamp, storage_batch, storage_schema};
@@ -82,7 +84,9 @@ impl Lake {
 pub(crate) fn io_error(action: &str, path: &Path, error: std::io::Error) -> Error {
     let (kind, code, hint) = match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            (ErrorKind::Unreachable, "E-DISK-FULL", "free some space; the run resumes by itself")
+            let hint = "free some space: the step is tried again a few times, and the next run \
+                        goes on from what was committed";
+            (ErrorKind::Unreachable, "E-DISK-FULL", hint)
         }
         std::io::ErrorKind::NotFound => (
             ErrorKind::Internal,

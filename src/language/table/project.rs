@@ -41,6 +41,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "数据目录或其中的文件无法创建、读取或写入",
         "检查目录权限和磁盘空间，或用 --data 指定可写的目录",
     ),
+    ("E-DOUBLED", "该数据流以追加方式写入，重新读取会使数据重复", "确实需要的，加上 --yes"),
     ("E-DURATION", "时长的写法有误", "填写整数加单位 ms、s、m、h 或 d，如 `10m`"),
     (
         "E-GRAPH",
@@ -50,11 +51,18 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("E-INIT", "无法在该目录中建立新项目", "指定一个可写的空目录：`huiliu init 目录`"),
     ("E-METRIC", "指标不存在，或没有口径定义", "核对指标名称和 pipelines/metrics 下的指标文件"),
     (
+        "E-NO-COMMIT",
+        "没有与该快照相应的提交记录",
+        "执行 `huiliu state show` 查看最近的提交，或用 --from-start 从头读取",
+    ),
+    (
         "E-NO-DATA",
         "数据目录中还没有数据",
         "先执行 `huiliu run` 或 `huiliu demo`，或用 --data 指定数据目录",
     ),
+    ("E-NO-ROW", "隔离区中没有这一行", "执行 `huiliu quarantine list` 查看"),
     ("E-NO-RUN", "没有这一次运行的记录", "执行 `huiliu runs` 查看现有的运行记录"),
+    ("E-NO-STATE", "该数据流尚未提交过数据，没有进度", "首次运行会从头读取"),
     (
         "E-PAIRS",
         "环境变量文件或密钥值文件中有一行不是“名称=值”的形式",
@@ -75,6 +83,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "推送配置与其数据来源不符",
         "`from` 须为 pipelines/models 下类型为 table 的模型，`key` 的各列须存在且每行有值",
     ),
+    ("E-REASON", "没有写明原因", "用 --reason 简要写明原因，供审计查阅"),
     (
         "E-SCHEDULE",
         "作业的时间表写法有误",
@@ -95,6 +104,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "E-SIZE",
         "容量的写法有误",
         "填写整数加单位 B、KB、MB、GB、TB、KiB、MiB、GiB 或 TiB，如 `1GiB`",
+    ),
+    (
+        "E-STATE-JSON",
+        "给出的读取位置不是有效的 JSON，或不是读取位置",
+        "从 `huiliu state show` 复制后修改",
     ),
     ("E-SYSTEM", "没有配置这个系统", "核对系统名称，即 config/systems 下的文件名"),
     (

@@ -108,6 +108,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "对方发来的内容不是所请求的数据行",
         "核对 `url` 所指的是否为 PostgreSQL 服务器，然后重试",
     ),
+    (
+        "E-QUIET-HOURS",
+        "该系统处于免打扰时段，本次未读取",
+        "时段过后的下一次运行会继续；确需读取的，加上 --during-quiet-hours",
+    ),
     ("E-QUOTE", "文件中有引号没有闭合", "文件可能不完整或含有多余的引号，请数据提供单位重新发送"),
     (
         "E-RAGGED",
@@ -146,9 +151,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         "核对 `records` 和 `total`；对方以应答内容报告失败的，设置 `success` 加以区分",
     ),
     (
+        "E-SLOT-BUSY",
+        "该系统允许的连接数已被占满",
+        "等待其他作业结束，或调大系统文件中 limits 的 connections",
+    ),
+    (
         "E-SOURCE-REWOUND",
         "来源的最大游标值早于已读取的进度",
-        "来源可能被恢复或删除过数据；与对方系统管理单位核实后，在系统文件中给该数据流换一个名称，从头读取",
+        "来源可能被恢复或删除过数据；与对方系统管理单位核实后，执行 `huiliu state reset 系统.数据流 --from-start --reason 原因`，从头读取",
     ),
     ("E-SQLITE", "读取 SQLite 数据库失败", "按详情排查；仍不能解决的，报送开发维护单位"),
     ("E-SQLITE-BUSY", "SQLite 数据库正被其他程序占用", "等对方程序用完后重试"),
@@ -182,7 +192,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     (
         "E-STATE",
         "该数据流的读取进度无法识别",
-        "使用写入该进度的程序版本，或在系统文件中给该数据流换一个名称，从头读取",
+        "使用写入该进度的程序版本，或执行 `huiliu state reset 系统.数据流 --from-start --reason 原因`，从头读取",
     ),
     (
         "E-STATUS",

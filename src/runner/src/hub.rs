@@ -11,6 +11,7 @@ use huiliu_sdk::{Clock, Cx, Error, ErrorKind, Result};
 use huiliu_store::SealKey;
 
 use crate::Project;
+use crate::heartbeat::{HOLD, Heartbeat};
 
 /// How a hub is opened.
 pub struct HubOptions {
@@ -32,6 +33,7 @@ pub struct Hub {
     pub(crate) key: SealKey,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) holder: String,
+    pub(crate) heartbeat: Heartbeat,
 }
 
 impl Hub {
@@ -71,7 +73,8 @@ impl Hub {
             project.salt.clone(),
         );
         let holder = format!("process {}", std::process::id());
-        Ok(Self { project, engine, data, key, clock: options.clock, holder })
+        let heartbeat = Heartbeat::new(engine.lake().store().clone(), HOLD);
+        Ok(Self { project, engine, data, key, clock: options.clock, holder, heartbeat })
     }
 
     /// The lake.

@@ -3,21 +3,36 @@
 //!
 //! Connectors reach this crate only as `huiliu_sdk` traits; the binary hands them in.
 
+mod attempt;
+mod audit;
+mod chance;
 mod figures;
+mod gate;
+mod heartbeat;
 mod hub;
 mod load;
 mod lock;
 mod models;
 mod mover;
+mod operate;
 mod project;
 mod push;
+mod quarantine;
+mod replay;
+mod rewind;
 mod run;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod ticker;
 
+pub use audit::{AuditCheck, Deed};
+pub use gate::Protected;
 pub use hub::{Hub, HubOptions};
 pub use mover::GuardPlan;
+pub use operate::{ResetTo, StreamView};
 pub use project::{LoadFailure, Project, Registry, System};
-pub use run::{Progress, RunReport, Silent};
+pub use quarantine::{OriginalView, Selection};
+pub use replay::ReplayReport;
+pub use run::{Progress, RunOptions, RunReport, Silent};
 pub use ticker::{DueJob, Ticker};

@@ -16,7 +16,7 @@ mod take;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use huiliu_core::config::StreamLimits;
+use huiliu_core::config::{QuietHours, StreamLimits};
 use huiliu_lake::{KeySet, LakeTable, Merge, SharedKeys, held_schema};
 use huiliu_sdk::{
     Checkpoint, Cx, Deletes, Error, ErrorKind, Event, ReadMode, ReadRequest, Result, Source,
@@ -28,16 +28,18 @@ use self::chunk::Chunk;
 use self::contract::Layout;
 pub use self::guard::GuardPlan;
 pub(crate) use self::guard::Guards;
+use crate::attempt::Job;
+use crate::gate::quiet_error;
 use crate::hub::Hub;
 use crate::project::System;
+use crate::rewind::check_state;
 use crate::run::Progress;
+use crate::stop::{in_time, until_lost};
 
 /// Rows after which a checkpoint is committed.
 const COMMIT_ROWS: u64 = 1 << 20;
 /// Bytes after which a checkpoint is committed.
 const COMMIT_BYTES: u64 = 1 << 30;
-/// How long a stream's lease holds without a commit.
-const LEASE_MS: i64 = 10 * 60 * 1000;
 /// How often one run begins a read anew because columns changed in the middle of it. Each time
 /// the table has got those columns, so a source that ends ever changing them is a broken one.
 const READS: u32 = 16;
@@ -76,6 +78,8 @@ struct Mover<'a> {
     /// Rows set aside before they were merged, since the last commit.
     set_aside: u64,
     notes: Vec<String>,
+    /// When the stream has to end at its next commit.
+    quiet: Option<QuietHours>,
 }
 
 /// The keys of one read, for `deletes = "key_scan"`.
@@ -95,16 +99,15 @@ enum Ended {
     Again,
 }
 
-/// Reads one stream until its end; returns the step as it ended.
+/// Reads one stream until its end. However it ends, `step` has what was committed.
 pub(crate) async fn sync_stream(
-    hub: &Hub,
+    job: Job<'_>,
     cx: &Cx,
     system: &System,
     stream: &str,
-    guards: &Guards,
-    step: StepRow,
-    progress: &dyn Progress,
-) -> Result<StepRow> {
+    step: &mut StepRow,
+) -> Result<()> {
+    let hub = job.hub;
     let config = &system.config;
     let (settings, limits) = config
         .streams
@@ -113,7 +116,10 @@ pub(crate) async fn sync_stream(
         .ok_or_else(|| Error::internal(format!("{} has no stream {stream}", config.id)))?;
     let store = hub.lake().store();
     let lease_name = format!("{}.{stream}", config.id);
-    let lease = store.take_lease(&lease_name, &hub.holder, LEASE_MS).await?;
+    let hold_ms = hub.heartbeat.hold_ms();
+    let lease = store.take_lease(&lease_name, &hub.holder, hold_ms).await?;
+    let cx = &Cx { cancel: cx.cancel.child_token(), ..cx.clone() };
+    let watch = hub.heartbeat.keep_lease(&lease, cx.cancel.clone())?;
     let state = store.stream_state(&config.id, stream).await?;
     let mut mover = Mover {
         hub,
@@ -121,8 +127,8 @@ pub(crate) async fn sync_stream(
         system,
         settings,
         limits: *limits,
-        guards,
-        step,
+        guards: job.guards,
+        step: step.clone(),
         lease,
         table_id: state.as_ref().map_or(0, |state| state.table_id),
         state,
@@ -139,20 +145,26 @@ pub(crate) async fn sync_stream(
         live_before: None,
         excused: 0,
         quarantined: Vec::new(),
-        committed: Balance::default(),
+        committed: step.balance,
         set_aside: 0,
         notes: Vec::new(),
+        quiet: system.config.limits.quiet().filter(|_| !job.during_quiet_hours),
     };
-    let result = mover.read(progress).await;
+    let result = match check_state(store, mover.state.as_ref()).await {
+        Ok(()) => mover.read(job.progress).await,
+        Err(error) => Err(error),
+    };
     let lease = mover.lease.clone();
     mover.step.balance = mover.committed;
     if !mover.notes.is_empty() {
         mover.step.message = Some(mover.notes.join("; "));
     }
-    let step = mover.step.clone();
+    *step = mover.step.clone();
     drop(mover);
+    let result = until_lost(&watch, &lease, result);
+    drop(watch);
     store.release_lease(&lease).await?;
-    result.map(|()| step)
+    result
 }
 
 /// The error for a system whose references have no value.
@@ -189,7 +201,7 @@ impl Mover<'_> {
                 }],
                 row_limit: None,
             };
-            let mut source = endpoint.source(self.cx, request).await?;
+            let mut source = in_time(self.cx, endpoint.source(self.cx, request)).await?;
             if let Ended::Done = self.drain(source.as_mut(), progress).await? {
                 return Ok(());
             }
@@ -229,7 +241,7 @@ impl Mover<'_> {
 
     async fn drain(&mut self, source: &mut dyn Source, progress: &dyn Progress) -> Result<Ended> {
         let mut has_ended = false;
-        while let Some(event) = source.next(self.cx).await? {
+        while let Some(event) = in_time(self.cx, source.next(self.cx)).await? {
             match event {
                 Event::Schema(_, schema) => {
                     if let Ended::Again = self.set_schema(source, schema).await? {
@@ -245,8 +257,12 @@ impl Mover<'_> {
                     self.checkpoint = Some(next);
                     self.since_checkpoint = 0;
                     let due = self.staged_rows >= COMMIT_ROWS || self.staged_bytes >= COMMIT_BYTES;
-                    if due && !self.is_atomic() {
+                    let is_quiet = self.hub.is_quiet(self.quiet) && !self.is_atomic();
+                    if (due || is_quiet) && !self.is_atomic() {
                         self.commit_here(source).await?;
+                    }
+                    if is_quiet {
+                        return Err(quiet_error(self.system, self.quiet, true));
                     }
                 }
                 Event::End { complete, .. } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use huiliu_core::config::Stage;
+use huiliu_core::config::{PushConfig, Stage};
 use huiliu_sdk::{Cx, Error, Outcome, Result, Sink, StreamId, WriteBatch, WriteRequest};
 use huiliu_store::{OutboxRow, OutboxState, StepRow};
 use serde_json::{Map, Value};
@@ -19,6 +19,30 @@ const BATCH: u32 = 1000;
 const PASSES: u32 = 3;
 
 impl Hub {
+    /// Sends what waits for a push, within the limits of its system.
+    pub(crate) async fn send_protected(
+        &self,
+        cx: &Cx,
+        guards: &Guards,
+        node: &str,
+        step: StepRow,
+    ) -> Result<(StepRow, bool)> {
+        let system = node.split('.').nth(1).and_then(|id| self.project.systems.get(id));
+        let Some(system) = system else { return self.send_push(cx, guards, node, step).await };
+        let push = node.splitn(3, '.').nth(2).unwrap_or_default();
+        let is_load = |config: &PushConfig| config.name == push && config.load.is_some();
+        let store = self.lake().store();
+        if !system.config.pushes.iter().any(is_load)
+            && store.waiting(&system.config.id, push, 0, 1).await?.is_empty()
+        {
+            return Ok((step, false));
+        }
+        let protected = self.protect(cx, system, "run").await?;
+        let sent = self.send_push(&protected.cx, guards, node, step).await;
+        protected.end(self).await?;
+        sent
+    }
+
     /// Sends what waits for a push (`push.<system>.<name>`); says whether there was anything.
     /// In the balance, `read` is what was to be sent, `written` accepted, `filtered` rejected,
     /// `unchanged` still waiting.

@@ -11,9 +11,10 @@ use huiliu_store::{Balance, OutboxCount, RunState, StepRow};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::attempt::{Job, stream_step};
 use crate::hub::Hub;
 use crate::lock::FolderLock;
-use crate::mover::{GuardPlan, Guards, broken_off, not_ready, sync_stream};
+use crate::mover::{GuardPlan, Guards, broken_off};
 
 /// Hears how a run goes.
 pub trait Progress: Send + Sync {
@@ -52,6 +53,15 @@ pub struct RunReport {
     pub plans: Vec<GuardPlan>,
 }
 
+/// What the person or job that starts a run wants of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Systems are read in their quiet hours too.
+    pub during_quiet_hours: bool,
+    /// Hashes of plans that guards let pass.
+    pub accepted: Vec<String>,
+}
+
 impl Hub {
     /// Runs what `selector` names. Errors of single steps are in the report; an error here
     /// means that nothing ran.
@@ -62,16 +72,16 @@ impl Hub {
         cancel: CancellationToken,
         progress: Arc<dyn Progress>,
     ) -> Result<RunReport> {
-        self.run_accepting(selector, job, &[], cancel, progress).await
+        Box::pin(self.run_with(selector, job, RunOptions::default(), cancel, progress)).await
     }
 
-    /// Runs what `selector` names, and lets those plans pass the guards that have one of the
-    /// hashes `accepted`.
-    pub async fn run_accepting(
+    /// Runs what `selector` names. Errors of single steps are in the report; an error here
+    /// means that nothing ran.
+    pub async fn run_with(
         self: &Arc<Self>,
         selector: &str,
         job: Option<&str>,
-        accepted: &[String],
+        options: RunOptions,
         cancel: CancellationToken,
         progress: Arc<dyn Progress>,
     ) -> Result<RunReport> {
@@ -80,6 +90,7 @@ impl Hub {
         let _lock = FolderLock::take(&self.data, &self.holder)?;
         let store = self.lake().store();
         store.end_leases().await?;
+        store.end_slots("run of ").await?;
         store.close_abandoned_runs(&self.now()).await?;
         let run_id = store.start_run(job, selector, &self.holder, &self.now()).await?;
         let mut run = Run {
@@ -87,8 +98,10 @@ impl Hub {
             run_id,
             cx: self.context(cancel),
             progress,
-            guards: Arc::new(Guards::new(accepted)),
+            guards: Arc::new(Guards::new(&options.accepted)),
+            during_quiet_hours: options.during_quiet_hours,
             failed: BTreeSet::new(),
+            postponed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
             steps: Vec::new(),
         };
@@ -132,7 +145,10 @@ struct Run {
     cx: Cx,
     progress: Arc<dyn Progress>,
     guards: Arc<Guards>,
+    during_quiet_hours: bool,
     failed: BTreeSet<String>,
+    /// Those of `failed` that only wait for a better hour, or need something that does.
+    postponed: BTreeSet<String>,
     /// Those of `failed` whose system could not be reached or did not let us in.
     not_ready: BTreeSet<String>,
     steps: Vec<StepRow>,
@@ -149,15 +165,20 @@ impl Run {
         for node in nodes.iter().filter(|node| node.kind == NodeKind::Stream) {
             let (hub, cx) = (Arc::clone(&self.hub), self.cx.clone());
             let (progress, places) = (Arc::clone(&self.progress), Arc::clone(&places));
-            let guards = Arc::clone(&self.guards);
+            let (guards, during_quiet_hours) = (Arc::clone(&self.guards), self.during_quiet_hours);
             let (name, run_id) = (node.name.clone(), self.run_id);
             let first = self.hub.new_step(run_id, &name, "stream");
             let task = tasks.spawn(async move {
                 let permit = places.acquire_owned().await;
-                let step = hub.new_step(run_id, &name, "stream");
+                let mut step = hub.new_step(run_id, &name, "stream");
                 progress.started(&name);
-                let work = stream_step(&hub, &cx, &name, &guards, step.clone(), progress.as_ref());
-                let result = work.await;
+                let job = Job {
+                    hub: &hub,
+                    guards: &guards,
+                    during_quiet_hours,
+                    progress: progress.as_ref(),
+                };
+                let result = stream_step(job, &cx, &mut step).await;
                 drop(permit);
                 (step, result)
             });
@@ -175,7 +196,7 @@ impl Run {
                 }
             };
             match result {
-                Ok(step) => {
+                Ok(()) => {
                     let still = step.balance.written == 0 && step.balance.deleted == 0;
                     let state = if still && step.snapshot_id.is_none() {
                         RunState::Unchanged
@@ -209,6 +230,9 @@ impl Run {
         step.message = Some(format!("not run, because {} failed", failed.join(", ")));
         step.hint = Some("the last good result stays as it is".into());
         self.failed.insert(node.name.clone());
+        if failed.iter().all(|need| self.postponed.contains(need)) {
+            self.postponed.insert(node.name.clone());
+        }
         self.finish(step, RunState::Blocked).await?;
         Ok(true)
     }
@@ -249,7 +273,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "push");
         self.progress.started(&node.name);
-        match self.hub.send_push(&self.cx, &self.guards, &node.name, step.clone()).await {
+        match self.hub.send_protected(&self.cx, &self.guards, &node.name, step.clone()).await {
             Ok((step, true)) => self.finish(step, RunState::Succeeded).await,
             Ok((step, false)) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -259,6 +283,9 @@ impl Run {
     async fn fail(&mut self, mut step: StepRow, error: &Error) -> Result<()> {
         let state = if error.kind() == ErrorKind::Cancelled {
             RunState::Cancelled
+        } else if policy::is_postponed(error) {
+            self.postponed.insert(step.node.clone());
+            RunState::Blocked
         } else {
             RunState::Failed
         };
@@ -292,6 +319,9 @@ impl Run {
         if failed.is_empty() {
             return (RunState::Succeeded, exit::DONE);
         }
+        if failed.iter().all(|step| self.postponed.contains(&step.node)) {
+            return (RunState::Partial, exit::FINDINGS);
+        }
         let stopped = self.guards.stopped();
         let is_guarded = |step: &StepRow| {
             step.code.as_deref() == Some("E-LOAD-UNKNOWN")
@@ -310,39 +340,5 @@ impl Run {
             .all(|step| self.not_ready.contains(&step.node));
         let code = if not_ready { exit::NOT_READY } else { exit::FAILED };
         (RunState::Failed, code)
-    }
-}
-
-async fn stream_step(
-    hub: &Hub,
-    cx: &Cx,
-    node: &str,
-    guards: &Guards,
-    step: StepRow,
-    progress: &dyn Progress,
-) -> Result<StepRow> {
-    let (system, stream) =
-        node.split_once('.').ok_or_else(|| Error::internal("a stream without a system"))?;
-    let system = hub
-        .project
-        .systems
-        .get(system)
-        .ok_or_else(|| Error::internal("a stream of an unknown system"))?;
-    if system.endpoint.is_none() {
-        return Err(system.blame(node, not_ready(system)));
-    }
-    let mut attempt = 1;
-    loop {
-        match sync_stream(hub, cx, system, stream, guards, step.clone(), progress).await {
-            Ok(step) => return Ok(step),
-            Err(error) => match policy::next_step(&error, attempt) {
-                // Connectors retry single requests themselves; a whole read is tried once more
-                // only when another writer was in the way.
-                policy::NextStep::Retry(_) if error.code() == "E-LAKE-CONFLICT" && attempt < 3 => {
-                    attempt += 1;
-                }
-                _ => return Err(system.blame(node, error)),
-            },
-        }
     }
 }

@@ -7,34 +7,45 @@
 //! DataFusion; what a snapshot consists of is the business of `huiliu-lake`.
 
 mod address;
+mod attempt;
+mod audit;
+mod commit_log;
 mod connect;
 mod database;
 mod fault;
 mod guard;
 mod job;
 mod lease;
+mod limit;
 mod load;
 mod model;
+mod operation;
 mod outbox;
 mod presence;
 mod quarantine;
 mod run;
 mod schema;
 mod seal;
+mod set_aside;
 mod sql;
 mod state;
 mod table;
+mod twin;
 
 pub use address::{DEFAULT_SCHEMA, PostgresAddress, StoreAddress};
+pub use audit::AuditRow;
+pub use commit_log::StreamCommit;
 pub use database::{Reader, Store, Tx};
 pub use fault::database_error;
 pub use job::Occurrence;
 pub use lease::Lease;
+pub use limit::Slot;
 pub use load::LoadRow;
 pub use model::ModelRow;
 pub use outbox::{OutboxCount, OutboxRow, OutboxState};
 pub use quarantine::{QuarantineRow, QuarantinedRow};
 pub use run::{Balance, RunRow, RunState, StepRow};
 pub use seal::SealKey;
+pub use set_aside::{QuarantineCount, QuarantineFilter, SealedRow};
 pub use sql::{AssertSqlSafe, FromColumn, Row, SqlSafeStr, Value};
 pub use state::StreamState;

@@ -115,7 +115,7 @@ pub struct StepRow {
     pub run_id: i64,
     /// What it worked on.
     pub node: String,
-    /// `stream`, `model`, `audit` or `push`.
+    /// `stream`, `replay`, `model`, `metric` or `push`.
     pub kind: String,
     /// How it stands.
     pub state: String,

@@ -96,13 +96,17 @@ impl Tx {
             )
             .hint("another process moved this stream; run it again"));
         }
-        if table_id != next.table_id {
+        // A stream that was reset without a table takes the one that is made for it.
+        if table_id != 0 && table_id != next.table_id {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 "E-TABLE-ID",
                 format!("{}.{}: the lake table was made anew", next.system, next.stream),
             )
-            .hint("give the stream a new name in its system file to read it from the start"));
+            .hint(format!(
+                "read it from the start: `huiliu state reset {}.{} --from-start --reason TEXT`",
+                next.system, next.stream
+            )));
         }
         let checkpoint = next
             .checkpoint

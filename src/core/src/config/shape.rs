@@ -193,7 +193,7 @@ fn join(path: &str, key: &str) -> String {
 }
 
 /// The word nearest to `given`, when one is near enough to be meant.
-pub(crate) fn closest<'a>(given: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(given: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     words
         .map(|word| (strsim::damerau_levenshtein(given, word), word))
         .filter(|(distance, word)| *distance <= 1 + word.len().max(given.len()) / 4)

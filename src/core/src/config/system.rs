@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::stream::{push_faults, stream_faults};
 use super::{
-    Budget, Document, Faults, Guard, Missing, Resolver, StreamLimits, shape, system_schema,
+    Budget, Document, Faults, Guard, Limits, Missing, Resolver, StreamLimits, shape, system_schema,
 };
 
 /// How far the integration of a system is.
@@ -39,6 +39,9 @@ pub(super) struct SystemKeys {
     /// How far its integration is. Default: live.
     #[serde(default)]
     stage: Stage,
+    /// How hard the system may be worked, shared by all jobs of all processes.
+    #[serde(default)]
+    limits: Limits,
 }
 
 /// Keys every stream has.
@@ -105,6 +108,8 @@ pub struct SystemConfig {
     pub owner: String,
     /// How far its integration is.
     pub stage: Stage,
+    /// How hard it may be worked.
+    pub limits: Limits,
     /// Its streams' settings and limits.
     pub streams: Vec<(StreamSettings, StreamLimits)>,
     /// Its pushes.
@@ -159,6 +164,13 @@ pub fn parse_system(
         return Err(bad("", &format!("the file name `{id}` must be of a-z, 0-9 and _")));
     }
     let keys: SystemKeys = serde_json::from_value(value.clone()).map_err(|e| bad("", &e))?;
+    if let Some(text) = &keys.limits.quiet_hours
+        && keys.limits.quiet().is_none()
+    {
+        let message = format!("`{text}` is not a stretch of the day");
+        let hint = "write it such as 08:00-18:00".to_owned();
+        faults.0.push(document.fault("limits.quiet_hours", message, Some(hint)));
+    }
     let mut streams = Vec::new();
     let mut raw_streams = Vec::new();
     for (index, stream) in value["streams"].as_array().into_iter().flatten().enumerate() {
@@ -224,6 +236,7 @@ pub fn parse_system(
         title: keys.title,
         owner: keys.owner,
         stage: keys.stage,
+        limits: keys.limits,
         streams,
         pushes,
         raw,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::contract::{Layout, plan};
 use super::guard::{GuardPlan, deletes_many, percent_of, shrinks};
-use super::{LEASE_MS, Mover, broken_off};
+use super::{Mover, broken_off};
 
 /// A handful of bad rows is no rate.
 const RATE_FROM: u64 = 11;
@@ -137,7 +137,7 @@ impl Mover<'_> {
 
     /// Ends what was staged in one transaction, or leaves everything as it was.
     async fn commit(&mut self, checkpoint: Option<Checkpoint>) -> Result<()> {
-        if self.merge.is_none() && self.layout.is_some() && self.state.is_none() {
+        if self.merge.is_none() && self.layout.is_some() && self.table_id == 0 {
             // An empty stream still gets its table, so that models can name it.
             self.merge = Some(self.start_merge().await?);
         }
@@ -204,6 +204,7 @@ impl Mover<'_> {
             updated_at: now.clone(),
         };
         tx.advance_state(&next).await?;
+        tx.log_commit(&next).await?;
         let (system, stream) = (&self.system.config.id, &self.settings.name);
         tx.put_quarantine(self.step.run_id, system, stream, &self.quarantined, &now).await?;
         let mut step = self.step.clone();
@@ -216,7 +217,7 @@ impl Mover<'_> {
         tx.commit().await?;
         self.step = step;
         self.state = Some(next);
-        store.renew_lease(&self.lease, LEASE_MS).await
+        store.renew_lease(&self.lease, self.hub.heartbeat.hold_ms()).await
     }
 
     /// Stops a commit after which much would be gone.

@@ -1,0 +1,36 @@
+//! A second set of connections to the same database.
+
+use huiliu_sdk::Result;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqlitePoolOptions;
+
+use crate::database::{Pools, Store, database_error};
+
+impl Store {
+    /// The same database through connections of its own, for a thread whose work must go on
+    /// while everything else waits.
+    pub async fn twin(&self) -> Result<Self> {
+        let failed = |e| database_error("connect again", e);
+        let pools = match &self.pools {
+            Pools::Sqlite { writer, .. } => {
+                let options = writer.connect_options().as_ref().clone();
+                let connect =
+                    |options| SqlitePoolOptions::new().max_connections(1).connect_with(options);
+                Pools::Sqlite {
+                    writer: connect(options.clone()).await.map_err(failed)?,
+                    reader: connect(options).await.map_err(failed)?,
+                }
+            }
+            Pools::Postgres { writer, .. } => {
+                let options = writer.connect_options().as_ref().clone();
+                let connect =
+                    |options| PgPoolOptions::new().max_connections(1).connect_with(options);
+                Pools::Postgres {
+                    writer: connect(options.clone()).await.map_err(failed)?,
+                    reader: connect(options).await.map_err(failed)?,
+                }
+            }
+        };
+        Ok(Self { pools })
+    }
+}
