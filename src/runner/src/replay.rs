@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{StringArray, UInt64Array, make_comparator};
+use arrow::array::{UInt64Array, make_comparator};
 use arrow::compute::{SortOptions, cast, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::script::{Play, Script, Stage};
-use crate::{Hub, HubOptions, Project, Registry, RunReport, Silent};
+use crate::{Hub, HubOptions, Project, Registry, RunOptions, RunReport, Silent};
 
 /// A hub of the system `s`, whose stream `t` plays scripts.
 pub(super) struct World {
@@ -57,8 +57,9 @@ impl World {
     pub(super) async fn run(&self, accepted: &[&str]) -> RunReport {
         let hub = self.hub().await;
         let accepted: Vec<String> = accepted.iter().map(|hash| (*hash).to_owned()).collect();
+        let options = RunOptions { accepted, ..RunOptions::default() };
         let cancel = CancellationToken::new();
-        let report = hub.run_accepting("*", None, &accepted, cancel, Arc::new(Silent)).await;
+        let report = Box::pin(hub.run_with("*", None, options, cancel, Arc::new(Silent))).await;
         hub.close().await;
         report.unwrap()
     }
