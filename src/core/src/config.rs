@@ -10,7 +10,7 @@ pub(crate) use shape::closest;
 mod system;
 
 pub use document::{Document, Fault, Faults};
-pub use hub::{HubConfig, ServeConfig, StoreConfig};
+pub use hub::{HubConfig, MaintenanceConfig, ServeConfig, StoreConfig};
 pub use job::{CatchUpWord, JobConfig, JobsFile};
 pub use merge::{hub_schema, jobs_schema, system_schema};
 pub use reference::{Missing, Resolver};

@@ -42,6 +42,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     ("E-LOCK", "数据目录的锁文件无法使用", "检查数据目录的写入权限"),
     (
+        "E-MAINTAIN-SUM",
+        "整理数据文件时，整理前后的行数或内容合计不符，本次未提交",
+        "执行 `huiliu doctor` 检查数据湖文件，并将结果报送开发维护单位",
+    ),
+    (
         "E-MEMORY",
         "查询或模型所需内存超过限额",
         "调大 config/hub.toml 中的 `memory`，或缩小查询范围",
@@ -69,6 +74,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "分层名称只能为 current、history、standard、reconciled 或 metrics",
     ),
     ("E-SEQ", "该数据流的进度已被另一个进程推进，本次未提交", "重新运行"),
+    (
+        "E-SNAPSHOT-GONE",
+        "所读取的快照已过期或不存在",
+        "改为读取最新快照；快照保留期限由 config/hub.toml 的 `maintenance` 规定",
+    ),
     (
         "E-SQL",
         "SQL 语句有误，或使用了不支持的写法",

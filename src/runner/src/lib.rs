@@ -6,6 +6,7 @@
 mod figures;
 mod hub;
 mod lock;
+mod maintain;
 mod models;
 mod mover;
 mod project;
@@ -14,6 +15,7 @@ mod run;
 mod ticker;
 
 pub use hub::{Hub, HubOptions};
+pub use maintain::{MaintainOptions, MaintainReport, TableUpkeep};
 pub use project::{LoadFailure, Project, Registry, System};
 pub use run::{Progress, RunReport, Silent};
 pub use ticker::{DueJob, Ticker};

@@ -22,6 +22,7 @@ mod seal;
 mod sql;
 mod state;
 mod table;
+mod upkeep;
 
 pub use address::{DEFAULT_SCHEMA, PostgresAddress, StoreAddress};
 pub use database::{Reader, Store, Tx};
