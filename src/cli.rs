@@ -122,6 +122,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDRESS")]
         pgwire: Option<String>,
     },
+    /// Join small files of the lake, move superseded rows to history, forget old snapshots, remove
+    /// files that nobody needs.
+    Maintain(MaintainArgs),
+    /// Look whether every file of the lake is what its catalog says; contacts nothing.
+    Doctor,
     /// Print or write the JSON Schemas of the configuration files.
     Schema {
         /// Write one file per schema into this folder.
@@ -131,6 +136,19 @@ pub(crate) enum Command {
     /// Run the whole city in simulation and compare its figures with the 2018 report.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MaintainArgs {
+    /// Only this table.
+    #[arg(long, value_name = "SCHEMA.TABLE")]
+    pub(crate) table: Option<String>,
+    /// Say what is due and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How long files that nobody needs stay, such as `1h`. [default: as in config/hub.toml]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) grace: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -21,6 +21,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Serves until a signal comes.
 pub(crate) async fn serve(setup: &Setup, pgwire: Option<String>) -> Result<u8, Failure> {
     let hub = setup.open().await?;
+    hub.lake().verify_sizes().await?.check()?;
     let address = pgwire.unwrap_or_else(|| hub.project.hub.serve.pgwire.clone());
     let address = address.parse().map_err(|_| {
         Error::new(ErrorKind::Config, "E-ADDRESS", format!("`{address}` is no address"))

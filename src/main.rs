@@ -7,6 +7,7 @@ mod daemon;
 mod demo;
 mod inspect;
 mod language;
+mod maintain;
 mod operate;
 mod output;
 mod progress;
@@ -83,6 +84,8 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Quarantine(command) => operate::quarantine(&setup, command).await,
         Command::Audit(command) => operate::audit(&setup, command).await,
         Command::Serve { pgwire } => daemon::serve(&setup, pgwire).await,
+        Command::Maintain(args) => maintain::maintain(&setup, args).await,
+        Command::Doctor => maintain::doctor(&setup).await,
         Command::Schema { write } => inspect::schema(&setup, write.as_deref()),
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(&setup, args).await,

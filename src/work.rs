@@ -46,6 +46,7 @@ pub(crate) fn report_json(report: &RunReport) -> Value {
         "models": of("model"),
         "metrics": of("metric"),
         "pushes": pushes,
+        "maintenance": of("maintain"),
         "outbox": report.outbox,
         "plans": report.plans,
     })
@@ -108,6 +109,19 @@ pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
         printer.line(&format!(
             "  {:<28} {:<10} sent {} = accepted {} + rejected {} + waiting {}",
             step.node, step.state, b.read, b.written, b.filtered, b.unchanged
+        ));
+        print_failure(printer, step);
+    }
+    print_upkeep(printer, steps);
+}
+
+/// What maintenance did to each table.
+fn print_upkeep(printer: Printer, steps: &[StepRow]) {
+    for step in steps.iter().filter(|step| step.kind == "maintain") {
+        let b = &step.balance;
+        printer.line(&format!(
+            "  {:<28} {:<10} {:>9} rows, {} moved to history",
+            step.node, step.state, b.read, b.deleted
         ));
         print_failure(printer, step);
     }

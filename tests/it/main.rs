@@ -6,6 +6,7 @@ mod faults;
 mod hub;
 mod kill;
 mod lake;
+mod maintain;
 mod mover;
 mod office;
 mod operate;

@@ -12,7 +12,7 @@ mod stream;
 mod system;
 
 pub use document::{Document, Fault, Faults};
-pub use hub::{HubConfig, ServeConfig, StoreConfig};
+pub use hub::{HubConfig, MaintenanceConfig, ServeConfig, StoreConfig};
 pub use job::{CatchUpWord, JobConfig, JobsFile};
 pub use limits::{Limits, QuietHours};
 pub use merge::{hub_schema, jobs_schema, system_schema};

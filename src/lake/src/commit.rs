@@ -11,10 +11,11 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Tx, args};
 
 use crate::file::sync_folder;
+use crate::retire::retire;
 use crate::{LakeTable, NewDataFile, NewDeleteFile};
 
 /// What one snapshot changes in one table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TableChange {
     /// The table.
     pub table: LakeTable,
@@ -24,17 +25,29 @@ pub struct TableChange {
     pub added: Vec<(NewDataFile, Option<NewDeleteFile>)>,
     /// New deletes in older files: data file, its delete file so far, all deletes from now on.
     pub deleted: Vec<(i64, Option<i64>, NewDeleteFile)>,
+    /// Files whose rows are in `added` now: data file and its delete file.
+    pub retired: Vec<(i64, Option<i64>)>,
+    /// Whether readers see the same rows afterwards, because rows were only moved.
+    pub same_content: bool,
 }
 
 impl TableChange {
     /// A change of `table` that does nothing yet.
     pub fn new(table: LakeTable) -> Self {
-        Self { table, replace: false, added: Vec::new(), deleted: Vec::new() }
+        Self {
+            table,
+            replace: false,
+            added: Vec::new(),
+            deleted: Vec::new(),
+            retired: Vec::new(),
+            same_content: false,
+        }
     }
 
     /// Whether it does nothing.
     pub fn is_empty(&self) -> bool {
-        !self.replace && self.added.is_empty() && self.deleted.is_empty()
+        let moved = self.retired.is_empty() && self.added.is_empty();
+        !self.replace && moved && self.deleted.is_empty()
     }
 }
 
@@ -68,6 +81,11 @@ impl Commit {
         for change in self.changes.iter().filter(|change| !change.is_empty()) {
             write_change(tx, change, snapshot, &mut ids).await?;
             let table = change.table.table_id;
+            if !change.retired.is_empty() {
+                done.push(format!("compacted_table:{table}"));
+                fail_point!("lake::table");
+                continue;
+            }
             if change.replace || !change.deleted.is_empty() {
                 done.push(format!("deleted_from_table:{table}"));
             }
@@ -160,6 +178,11 @@ async fn write_change(
     };
     if change.replace {
         (records, bytes) = (0, 0);
+    }
+    let retired = retire(tx, table, &change.retired, snapshot).await?;
+    (records, bytes) = (records - retired.rows, bytes - retired.bytes);
+    if !change.same_content {
+        tx.put_table_version(table, snapshot).await?;
     }
     for (data_file, previous, deletes) in &change.deleted {
         replace_deletes(tx, table, *data_file, *previous, snapshot).await?;

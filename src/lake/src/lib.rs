@@ -11,13 +11,17 @@ mod filter;
 mod hash;
 mod history;
 mod lookup;
+mod maintain;
 mod merge;
 mod provider;
+mod reader;
+mod retire;
 mod row;
 mod table;
 mod widen;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Store, StoreAddress};
@@ -25,11 +29,16 @@ use huiliu_store::{Store, StoreAddress};
 use provider::CatalogSource;
 
 use crate::filter::FilterCache;
+use crate::reader::Readers;
 
 pub use commit::{Commit, TableChange};
 pub(crate) use file::DeleteFileWriter;
 pub use file::{FileWriter, NewDataFile, NewDeleteFile};
 pub use lookup::StoredRow;
+pub use maintain::{
+    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, Expiry, ExpiryRules, FileFacts,
+    LiveFile, Reason, TableFiles, TornFile, Verification,
+};
 pub use merge::{KeySet, Merge, MergePlan, MergeResult, Positions, SharedKeys, UnkeyedRow};
 pub use provider::SnapshotCatalog;
 pub use row::{META_COLUMNS, RowStamp, storage_batch, storage_schema};
@@ -43,6 +52,7 @@ pub struct Lake {
     catalog: CatalogSource,
     root: PathBuf,
     filters: FilterCache,
+    readers: Arc<Readers>,
 }
 
 impl Lake {
@@ -63,7 +73,8 @@ impl Lake {
             .join("huiliu.db");
         let store = Store::open_at(address, &database, &root).await?;
         let catalog = CatalogSource::new(address, database);
-        Ok(Self { store, catalog, root, filters: FilterCache::default() })
+        let (filters, readers) = (FilterCache::default(), Arc::default());
+        Ok(Self { store, catalog, root, filters, readers })
     }
 
     /// The hub's database.

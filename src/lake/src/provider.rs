@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::Lake;
 use crate::history::{HistoryTable, Superseded};
+use crate::reader::{Reading, WatchedSchema};
 
 /// From where the reader crate reads the catalog.
 #[derive(Debug, Clone)]
@@ -63,6 +64,7 @@ pub struct SnapshotCatalog {
     snapshot: i64,
     /// Files of each table of `current` that have deleted rows, by the table's name.
     superseded: Arc<BTreeMap<String, Vec<Superseded>>>,
+    reading: Arc<Reading>,
 }
 
 impl Lake {
@@ -72,10 +74,11 @@ impl Lake {
             Some(snapshot) => snapshot,
             None => self.latest_snapshot().await?,
         };
+        let reading = Reading::begin(&self.readers, self.store(), snapshot).await?;
         let provider = self.catalog.provider().await?;
         let catalog = DuckLakeCatalog::with_snapshot(provider, snapshot).map_err(catalog_error)?;
         let superseded = Arc::new(self.superseded_files(snapshot).await?);
-        Ok(SnapshotCatalog { catalog: Arc::new(catalog), snapshot, superseded })
+        Ok(SnapshotCatalog { catalog: Arc::new(catalog), snapshot, superseded, reading })
     }
 }
 
@@ -88,10 +91,12 @@ impl SnapshotCatalog {
     /// The tables of one schema.
     pub fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let schema = self.catalog.schema(name)?;
-        if name != "history" {
-            return Some(schema);
-        }
-        Some(Arc::new(HistorySchema { schema, superseded: Arc::clone(&self.superseded) }))
+        let inner = if name == "history" {
+            Arc::new(HistorySchema { schema, superseded: Arc::clone(&self.superseded) })
+        } else {
+            schema
+        };
+        Some(Arc::new(WatchedSchema { inner, reading: Arc::clone(&self.reading) }))
     }
 }
 

@@ -159,21 +159,31 @@ impl Lake {
             .store()
             .all(
                 "read table versions",
-                "select s.schema_name || '.' || t.table_name, max(v.snapshot)
+                "select s.schema_name || '.' || t.table_name,
+                        coalesce(v.snapshot_id, t.begin_snapshot)
                  from ducklake_table t
                  join ducklake_schema s on s.schema_id = t.schema_id
-                 join (select table_id, begin_snapshot as snapshot from ducklake_table
-                       union all select table_id, begin_snapshot from ducklake_data_file
-                       union all select table_id, end_snapshot from ducklake_data_file
-                       union all select table_id, begin_snapshot from ducklake_delete_file
-                       union all select table_id, end_snapshot from ducklake_delete_file) v
-                   on v.table_id = t.table_id
-                 where t.end_snapshot is null
-                 group by s.schema_name, t.table_name",
+                 left join huiliu_table_version v on v.table_id = t.table_id
+                 where t.end_snapshot is null",
                 args![],
             )
             .await?;
-        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+        let mut versions = BTreeMap::new();
+        for row in &rows {
+            versions.insert(row.get::<String>(0)?, row.get::<i64>(1)?);
+        }
+        // Superseded rows in the files of a current table belong to its history.
+        let current: Vec<(String, i64)> = versions
+            .iter()
+            .filter_map(|(name, version)| Some((name.strip_prefix("current.")?, version)))
+            .map(|(name, version)| (format!("history.{name}"), *version))
+            .collect();
+        for (history, version) in current {
+            if let Some(own) = versions.get_mut(&history) {
+                *own = version.max(*own);
+            }
+        }
+        Ok(versions)
     }
 }
 

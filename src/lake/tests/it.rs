@@ -6,7 +6,13 @@
 #[path = "../../store/tests/backend.rs"]
 mod backend;
 mod commit_survives_kill;
+mod compaction;
+mod expiry;
+mod maintenance_survives_kill;
 mod merge_modes;
 mod oracle;
+mod stale_pairs;
+mod upkeep;
 mod upsert_semantics;
+mod verification;
 mod world;

@@ -72,6 +72,24 @@ async fn query(context: &SessionContext, sql: &str) -> Vec<i64> {
 /// Rows and sum of amounts per table through DuckDB, which attaches the catalog read-only. It sees
 /// superseded rows in `history` only after maintenance has moved them there.
 pub(crate) fn through_duckdb(backend: &Backend, snapshot: Option<i64>) -> Vec<(i64, i64)> {
+    let query = |table: &str| {
+        format!("select count(*), coalesce(sum(amount), 0) from lake.current.{table}")
+    };
+    duckdb(backend, snapshot, query).iter().map(|line| (line[0], line[1])).collect()
+}
+
+/// Rows of history per table through DuckDB: those that maintenance has moved there.
+pub(crate) fn moved_through_duckdb(backend: &Backend) -> Vec<i64> {
+    let query = |table: &str| format!("select count(*) from lake.history.{table}");
+    duckdb(backend, None, query).iter().map(|line| line[0]).collect()
+}
+
+/// One line of numbers for each table.
+fn duckdb(
+    backend: &Backend,
+    snapshot: Option<i64>,
+    query: impl Fn(&str) -> String,
+) -> Vec<Vec<i64>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/duckdb_oracle.py");
     let python = std::env::var("HUILIU_TEST_PYTHON").expect(
         "HUILIU_TEST_PYTHON must name a python with duckdb 1.5.5; `./test` installs it and sets this",
@@ -86,14 +104,13 @@ pub(crate) fn through_duckdb(backend: &Backend, snapshot: Option<i64>) -> Vec<(i
         command.arg("--snapshot").arg(snapshot.to_string());
     }
     for table in ["a", "b"] {
-        command.arg(format!("select count(*), coalesce(sum(amount), 0) from lake.current.{table}"));
+        command.arg(query(table));
     }
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines: Vec<Vec<i64>> = String::from_utf8(output.stdout)
+    String::from_utf8(output.stdout)
         .unwrap()
         .lines()
         .map(|line| line.split('\t').map(|value| value.parse().unwrap()).collect())
-        .collect();
-    lines.iter().map(|line| (line[0], line[1])).collect()
+        .collect()
 }

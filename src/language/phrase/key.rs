@@ -12,7 +12,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
         "When: five fields with POSIX meaning, such as {}.",
         "填写分、时、日、月、星期五个字段，如 {}",
     ),
-    ("What runs: a selector such as {}.", "填写要运行的内容，如 {}"),
+    ("What runs: a selector such as {}, or {}.", "填写要运行的内容，如 {}，或 {}"),
     ("Kind of system: {}", "填写系统类型（{}）"),
     ("The department that answers for it.", "填写负责该系统的单位"),
     (

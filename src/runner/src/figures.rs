@@ -2,7 +2,7 @@
 
 use huiliu_engine::{Figure, Session};
 use huiliu_sdk::{Error, ErrorKind, Result};
-use huiliu_store::{ModelRow, StepRow};
+use huiliu_store::{Lease, ModelRow, StepRow};
 
 use crate::hub::Hub;
 
@@ -11,7 +11,7 @@ const FIGURES: &str = "metrics.figures";
 
 impl Hub {
     /// Computes all figures; `None` when nothing they are computed from has changed.
-    pub(crate) async fn compute_figures(&self, mut step: StepRow) -> Result<Option<StepRow>> {
+    pub(crate) async fn compute_figures(&self, step: StepRow) -> Result<Option<StepRow>> {
         let pipelines = self.engine.pipelines();
         let versions = self.lake().table_versions().await?;
         let mut fingerprint = String::new();
@@ -26,10 +26,23 @@ impl Hub {
         if last.is_some_and(|row| row.fingerprint == fingerprint) {
             return Ok(None);
         }
+        let lease = self.table_lease(FIGURES).await?;
+        let done = self.figures_leased(fingerprint, &lease, step).await;
+        store.release_lease(&lease).await?;
+        done
+    }
+
+    async fn figures_leased(
+        &self,
+        fingerprint: String,
+        lease: &Lease,
+        mut step: StepRow,
+    ) -> Result<Option<StepRow>> {
         let session = self.engine.session(None).await?;
         let figures = self.figures(&session).await?;
         let table = self.engine.figure_table(&figures).await?;
-        let mut tx = store.begin().await?;
+        let mut tx = self.lake().store().begin().await?;
+        tx.check_lease(lease).await?;
         let snapshot_id = table.commit.write(&mut tx).await?;
         step.balance.read = u64::try_from(table.row_count).unwrap_or(0);
         step.balance.written = step.balance.read;

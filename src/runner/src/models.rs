@@ -1,23 +1,22 @@
 //! Building models, and queueing what is to be pushed from them in the same commit.
 
 use huiliu_core::config::Stage;
-use huiliu_core::model::ModelKind;
+use huiliu_core::model::{Model, ModelKind};
 use huiliu_engine::{BuiltModel, record_text};
 use huiliu_sdk::{Error, Result};
-use huiliu_store::{ModelRow, OutboxRow, StepRow, Tx};
+use huiliu_store::{Lease, ModelRow, OutboxRow, StepRow, Tx};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::hub::Hub;
 
+/// How long the lease on a table holds while it is computed.
+const LEASE_MS: i64 = 60 * 60 * 1000;
+
 impl Hub {
     /// Builds a model of kind table; `None` when nothing it is computed from has changed. A
     /// view has nothing to build.
-    pub(crate) async fn build_model(
-        &self,
-        name: &str,
-        mut step: StepRow,
-    ) -> Result<Option<StepRow>> {
+    pub(crate) async fn build_model(&self, name: &str, step: StepRow) -> Result<Option<StepRow>> {
         let pipelines = self.engine.pipelines();
         let model = pipelines
             .model(name)
@@ -28,11 +27,37 @@ impl Hub {
         let store = self.lake().store();
         let last = store.models().await?.into_iter().find(|row| row.name == name);
         let fingerprint = last.as_ref().map(|row| row.fingerprint.as_str());
+        let versions = self.lake().table_versions().await?;
+        let wanted = pipelines.fingerprint(name, &versions, &self.project.salt);
+        if fingerprint == Some(wanted.as_str()) {
+            return Ok(None);
+        }
+        // Maintenance must not take the files being written for those of a dead process.
+        let lease = self.table_lease(name).await?;
+        let built = self.build_leased(model, fingerprint, &lease, step).await;
+        store.release_lease(&lease).await?;
+        built
+    }
+
+    /// Takes the lease on a table that is computed, named like the table.
+    pub(crate) async fn table_lease(&self, name: &str) -> Result<Lease> {
+        self.lake().store().take_lease(name, &self.holder, LEASE_MS).await
+    }
+
+    async fn build_leased(
+        &self,
+        model: &Model,
+        fingerprint: Option<&str>,
+        lease: &Lease,
+        mut step: StepRow,
+    ) -> Result<Option<StepRow>> {
+        let name = model.name.as_str();
         let pushed = self.pushes_from(name).next().is_some();
         let Some(built) = self.engine.build(model, fingerprint, pushed).await? else {
             return Ok(None);
         };
-        let mut tx = store.begin().await?;
+        let mut tx = self.lake().store().begin().await?;
+        tx.check_lease(lease).await?;
         let snapshot_id = built.commit.write(&mut tx).await?;
         self.enqueue(&mut tx, &step, name, &built).await?;
         step.balance.read = u64::try_from(built.row_count).unwrap_or(0);

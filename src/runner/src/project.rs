@@ -124,6 +124,9 @@ impl Project {
         if let Err(error) = huiliu_core::duration::parse_size(&hub.memory) {
             faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1GiB"));
         }
+        if let Err(error) = huiliu_core::duration::parse_duration(&hub.maintenance.grace) {
+            faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1h"));
+        }
         let store = match store_address(hub.store.as_ref(), resolver) {
             Ok(store) => store,
             Err(error) => {
@@ -168,7 +171,7 @@ impl Project {
         let codes = CodeTables::from_files(code_files)?;
         let pipelines = Pipelines::new(models, metrics)?;
         let graph = build_graph(&systems, &pipelines)?;
-        for job in &jobs.jobs {
+        for job in jobs.jobs.iter().filter(|job| job.run.trim() != crate::maintain::SELECTOR) {
             graph.select(&job.run).map_err(|e| e.context(format!("job {}", job.name)))?;
         }
         let salt = salt.finalize().iter().map(|byte| format!("{byte:02x}")).collect();

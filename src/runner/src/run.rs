@@ -85,6 +85,9 @@ impl Hub {
         cancel: CancellationToken,
         progress: Arc<dyn Progress>,
     ) -> Result<RunReport> {
+        if selector.trim() == crate::maintain::SELECTOR {
+            return Box::pin(self.maintain_run(job, cancel)).await;
+        }
         let nodes: Vec<Node> = self.project.graph.select(selector)?.into_iter().cloned().collect();
         // The lock dies with its process, so whoever has it may clear what a dead one left.
         let _lock = FolderLock::take(&self.data, &self.holder)?;
@@ -92,6 +95,7 @@ impl Hub {
         store.end_leases().await?;
         store.end_slots("run of ").await?;
         store.close_abandoned_runs(&self.now()).await?;
+        self.lake().verify_sizes().await?.check()?;
         let run_id = store.start_run(job, selector, &self.holder, &self.now()).await?;
         let mut run = Run {
             hub: Arc::clone(self),
@@ -115,6 +119,7 @@ impl Hub {
         for node in nodes.iter().filter(|node| node.kind == NodeKind::Push) {
             run.push(node).await?;
         }
+        run.steps.extend(self.maintain_due(run_id, &run.cx).await?);
         let (state, exit_code) = run.outcome();
         store.finish_run(run_id, state, exit_code, &self.now()).await?;
         let outbox = store.outbox_counts().await?;

@@ -31,6 +31,7 @@ mod sql;
 mod state;
 mod table;
 mod twin;
+mod upkeep;
 
 pub use address::{DEFAULT_SCHEMA, PostgresAddress, StoreAddress};
 pub use audit::AuditRow;

@@ -22,6 +22,7 @@ pub(crate) async fn prepare(store: &Store, data_path: &Path) -> Result<()> {
         create(&mut tx, dialect).await?;
     }
     crate::operation::prepare(&mut tx).await?;
+    crate::upkeep::prepare(&mut tx).await?;
     let row = tx
         .one("read its layout", "select value from huiliu_meta where key = 'layout'", args![])
         .await?;

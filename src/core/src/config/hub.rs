@@ -38,6 +38,9 @@ pub struct HubConfig {
     /// `huiliu.db` in the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreConfig>,
+    /// How the lake is kept in order.
+    #[serde(default)]
+    pub maintenance: MaintenanceConfig,
 }
 
 /// A Postgres database for the hub's tables and the lake's catalog.
@@ -54,6 +57,53 @@ pub struct StoreConfig {
 
 fn default_schema() -> String {
     "huiliu".into()
+}
+
+/// How the lake is kept in order.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaintenanceConfig {
+    /// Whether runs end with the maintenance that is due. Default: true.
+    #[serde(default = "default_auto")]
+    pub auto: bool,
+    /// For how many days a snapshot can be read. Default: 30.
+    #[serde(default = "default_keep_days")]
+    pub keep_days: u32,
+    /// How many of the newest snapshots are kept, whatever their age. Default: 100.
+    #[serde(default = "default_keep_snapshots")]
+    #[schemars(range(min = 1))]
+    pub keep_snapshots: u32,
+    /// How long files that nobody needs stay on the disk for readers that have begun, such as
+    /// `1h`. Default: `1h`.
+    #[serde(default = "default_grace")]
+    pub grace: String,
+}
+
+impl Default for MaintenanceConfig {
+    fn default() -> Self {
+        Self {
+            auto: default_auto(),
+            keep_days: default_keep_days(),
+            keep_snapshots: default_keep_snapshots(),
+            grace: default_grace(),
+        }
+    }
+}
+
+fn default_auto() -> bool {
+    true
+}
+
+fn default_keep_days() -> u32 {
+    30
+}
+
+fn default_keep_snapshots() -> u32 {
+    100
+}
+
+fn default_grace() -> String {
+    "1h".into()
 }
 
 /// What `huiliu serve` offers.

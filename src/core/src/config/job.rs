@@ -28,7 +28,7 @@ pub struct JobConfig {
     /// What happens with times that passed while the hub was down. Default: `latest`.
     #[serde(default)]
     pub catch_up: CatchUpWord,
-    /// What runs: a selector such as `*` or `+metrics.*`.
+    /// What runs: a selector such as `*` or `+metrics.*`, or `maintain`.
     pub run: String,
 }
 
