@@ -79,7 +79,7 @@ impl Endpoint for MySqlEndpoint {
     }
 
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
-        source::start(&self.settings, cx, request)
+        source::start(&self.settings, cx, &request)
     }
 
     async fn sink(&self, cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {

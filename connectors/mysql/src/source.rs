@@ -27,17 +27,17 @@ pub(crate) struct Plan {
 pub(crate) fn start(
     settings: &Arc<Settings>,
     cx: &Cx,
-    request: ReadRequest,
+    request: &ReadRequest,
 ) -> Result<Box<dyn Source>> {
     cx.check()?;
     let mut plans = Vec::with_capacity(request.streams.len());
-    for wanted in request.streams {
+    for wanted in &request.streams {
         let known = settings.streams.iter().find(|stream| stream.id == wanted.stream);
         let stream = known.ok_or_else(|| {
             let message = format!("stream `{}` is not configured", wanted.stream);
             Error::new(ErrorKind::NotFound, "E-STREAM", message)
         })?;
-        plans.push(Plan { stream: stream.clone(), resume: wanted.resume });
+        plans.push(Plan { stream: stream.clone(), resume: wanted.resume.clone() });
     }
     let flagged = plans.iter().any(|plan| matches!(plan.stream.mode, Mode::Flagged(_)));
     let pending = Arc::new(Pending::default());

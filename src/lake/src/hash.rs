@@ -5,6 +5,8 @@
 //! changes nothing. Whole numbers of all widths hash alike, and so do floats, so that a column
 //! that gets a wider type changes nothing either.
 
+use std::hash::{BuildHasherDefault, Hasher};
+
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
@@ -12,6 +14,30 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+/// A hasher for what is a hash already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Halve(u64);
+
+/// Builds [`Halve`]s.
+pub(crate) type Identity = BuildHasherDefault<Halve>;
+
+impl Hasher for Halve {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // the lower half of a hash is as good as all of it
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
 
 /// Hashes rows over some columns.
 #[derive(Debug, Clone)]

@@ -46,7 +46,7 @@ async fn files() -> (Vec<u8>, Vec<u8>) {
 /// Opens what is left and says up to which commit it holds; both halves of a commit agree.
 async fn reopened(folder: &Path, database: &[u8], log: &[u8]) -> huiliu_sdk::Result<i64> {
     let file = folder.join("huiliu.db");
-    let _ = std::fs::remove_file(folder.join("huiliu.db-shm"));
+    drop(std::fs::remove_file(folder.join("huiliu.db-shm")));
     std::fs::write(&file, database).unwrap();
     std::fs::write(folder.join("huiliu.db-wal"), log).unwrap();
     let store = Store::open(&file, folder).await?;

@@ -144,7 +144,7 @@ fn delete_faults(settings: &StreamSettings, faults: &mut Vec<StreamFault>) {
         Deletes::KeyScan => Some("key_scan"),
     };
     if let Some(word) = word
-        && !(is_keyed(settings.write) && !settings.key.is_empty())
+        && (!is_keyed(settings.write) || settings.key.is_empty())
     {
         faults.push((
             "deletes",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use huiliu_sdk::Result;
 
-use super::Identity;
+use crate::hash::Identity;
 use crate::io_error;
 
 /// Keys held in memory; beyond that they are spilled. 32 bytes each.

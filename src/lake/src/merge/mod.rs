@@ -14,7 +14,6 @@ mod stage;
 mod target;
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError};
 
 use arrow::array::{
@@ -34,7 +33,7 @@ use self::stage::Stage;
 use self::target::{Found, KeyRange, Target};
 use crate::file::{NOT_KEPT, read_deletes, read_rows};
 use crate::filter::FilterCache;
-use crate::hash::RowHasher;
+use crate::hash::{Identity, RowHasher};
 use crate::row::{meta_arrays, meta_fields, stored_hashes};
 use crate::{
     DeleteFileWriter, FileWriter, Lake, LakeTable, RowStamp, TableChange, storage_batch,
@@ -44,30 +43,6 @@ use crate::{
 pub use keyset::KeySet;
 pub use plan::{MergePlan, MergeResult, SharedKeys, UnkeyedRow};
 pub use position::Positions;
-
-/// A hasher for what is a hash already.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Halve(u64);
-
-/// Builds [`Halve`]s.
-pub(crate) type Identity = BuildHasherDefault<Halve>;
-
-impl Hasher for Halve {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    #[allow(clippy::cast_possible_truncation)] // the lower half of a hash is as good as all of it
-    fn write_u128(&mut self, value: u128) {
-        self.0 = value as u64;
-    }
-}
 
 /// A merge in progress. Nothing is visible before its result is committed.
 pub struct Merge {
@@ -608,12 +583,11 @@ impl Merge {
     /// A second read of one day takes the place of the first.
     fn retake_snapshot(&mut self) -> Result<()> {
         let day = self.plan.taken_on;
-        let mut columns = vec!["_snapshot"];
-        columns.push("_row_hash");
-        let rows = target::visit_live(&self.targets, &columns, |batch, live| {
-            let taken = on_day(batch, day)?;
-            Ok((0..batch.num_rows()).map(|row| live(row) && taken(row)).collect::<Vec<bool>>())
-        })?;
+        let rows =
+            target::visit_live(&self.targets, &["_snapshot", "_row_hash"], |batch, live| {
+                let taken = on_day(batch, day)?;
+                Ok((0..batch.num_rows()).map(|row| live(row) && taken(row)).collect::<Vec<bool>>())
+            })?;
         for (target, marks) in rows.into_iter().fold(Vec::new(), gather_marks) {
             let positions: Vec<u64> =
                 (0_u64..).zip(marks).filter(|(_, mark)| *mark).map(|(at, _)| at).collect();

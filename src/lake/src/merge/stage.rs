@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use arrow::record_batch::RecordBatch;
 use huiliu_sdk::Result;
 
-use super::Identity;
 use crate::file::Deleted;
 use crate::filter::{FilterCache, KeyFilter};
+use crate::hash::Identity;
 use crate::{DeleteFileWriter, FileWriter, LakeTable, NewDataFile, NewDeleteFile};
 
 /// Rows of one file.

@@ -14,10 +14,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 
-use super::Identity;
 use crate::file::Deleted;
 use crate::filter::{FilterCache, KeyFilter};
-use crate::hash::RowHasher;
+use crate::hash::{Identity, RowHasher};
 use crate::{DataFile, io_error, parquet_error};
 
 /// Threads that look through files at once.
@@ -272,12 +271,7 @@ fn every_group(file: &ArrowReaderMetadata) -> Vec<usize> {
     (0..file.metadata().num_row_groups()).collect()
 }
 
-fn live(
-    target: &Target,
-    start: u64,
-    keys: Vec<u128>,
-    wanted: impl Fn(u128) -> bool,
-) -> (Vec<u64>, Vec<u128>) {
+fn live(target: &Target, start: u64, keys: Vec<u128>, wanted: impl Fn(u128) -> bool) -> Rows {
     live_where(target, start, keys, |_, key| wanted(key))
 }
 
@@ -287,7 +281,7 @@ fn live_where(
     start: u64,
     keys: Vec<u128>,
     wanted: impl Fn(usize, u128) -> bool,
-) -> (Vec<u64>, Vec<u128>) {
+) -> Rows {
     let mut found = (Vec::new(), Vec::new());
     for (row, key) in keys.into_iter().enumerate() {
         if !wanted(row, key) {
@@ -302,7 +296,10 @@ fn live_where(
     found
 }
 
-fn gather(rows: Vec<(usize, Vec<(Vec<u64>, Vec<u128>)>)>) -> Vec<Found> {
+/// Positions and keys of rows.
+type Rows = (Vec<u64>, Vec<u128>);
+
+fn gather(rows: Vec<(usize, Vec<Rows>)>) -> Vec<Found> {
     let mut all: Vec<Found> = Vec::new();
     for (target, pieces) in rows {
         if all.last().is_none_or(|found| found.target != target) {
