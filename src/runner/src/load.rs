@@ -52,7 +52,7 @@ impl Load<'_> {
         {
             let sent = u64::try_from(open.rows).unwrap_or(0);
             let plan =
-                |kind| GuardPlan::new(&step.node, kind, open.version).rows(sent, sent).done();
+                |kind| GuardPlan::build(&step.node, kind, open.version).rows(sent, sent).done();
             let (again, done) = (plan("load_again"), plan("load_done"));
             if guards.accepts(&done) {
                 let mut tx = store.begin().await?;

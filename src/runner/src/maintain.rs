@@ -158,6 +158,7 @@ impl Hub {
             state: report.state,
             exit_code: report.exit_code,
             steps: report.steps,
+            plans: Vec::new(),
             outbox: self.lake().store().outbox_counts().await?,
         })
     }

@@ -336,7 +336,7 @@ impl Mover<'_> {
             )));
         }
         let version = self.state.as_ref().map_or(0, |state| state.snapshot_id);
-        let plan = GuardPlan::new(&self.step.node, "drift", version).changes(drift.what).done();
+        let plan = GuardPlan::build(&self.step.node, "drift", version).changes(drift.what).done();
         let advice = "ask the source's owner, or change the stream's `contract`";
         self.guards.pass(plan, ErrorKind::Schema, "E-DRIFT", message, advice)
     }

@@ -239,7 +239,7 @@ impl Mover<'_> {
                 "{before} rows would become {after}, {lost:.1} % fewer (the guard allows {} %)",
                 guard.shrink_percent
             );
-            let plan = GuardPlan::new(&node, "shrink", version).rows(before, after).done();
+            let plan = GuardPlan::build(&node, "shrink", version).rows(before, after).done();
             let advice = "look whether the source shows all its rows";
             return self.guards.pass(plan, ErrorKind::Data, "E-SHRINK", message, advice);
         }
@@ -254,8 +254,10 @@ impl Mover<'_> {
             guard.delete_percent
         );
         let after = (live + balance.written).saturating_sub(deleted);
-        let plan =
-            GuardPlan::new(&node, "mass_delete", version).rows(live, after).deleted(deleted).done();
+        let plan = GuardPlan::build(&node, "mass_delete", version)
+            .rows(live, after)
+            .deleted(deleted)
+            .done();
         let advice = "look whether the source has really deleted them";
         self.guards.pass(plan, ErrorKind::Data, "E-MASS-DELETE", message, advice)?;
         // What was accepted covers this commit; more deletes in the same read are asked about.

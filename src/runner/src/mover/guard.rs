@@ -35,7 +35,7 @@ pub struct GuardPlan {
 
 impl GuardPlan {
     /// A plan on the table as of `version`.
-    pub(crate) fn new(node: &str, kind: &'static str, version: i64) -> PlanBuilder {
+    pub(crate) fn build(node: &str, kind: &'static str, version: i64) -> PlanBuilder {
         PlanBuilder {
             plan: Self {
                 node: node.to_owned(),
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn the_same_plan_has_the_same_hash_and_no_other_has_it() {
         let plan = |node: &str, version, after| {
-            GuardPlan::new(node, "shrink", version).rows(100, after).done()
+            GuardPlan::build(node, "shrink", version).rows(100, after).done()
         };
         let one = plan("a.b", 7, 10);
         assert_eq!(one.hash.len(), 12);
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn what_is_not_accepted_stops_and_is_told() {
         let guards = Guards::default();
-        let plan = GuardPlan::new("a.b", "shrink", 1).rows(100, 1).done();
+        let plan = GuardPlan::build("a.b", "shrink", 1).rows(100, 1).done();
         let stop = guards.pass(plan.clone(), ErrorKind::Data, "E-SHRINK", "m".into(), "look");
         assert!(stop.unwrap_err().hint_text().unwrap().contains(&plan.hash));
         assert_eq!(guards.stopped(), [plan]);
