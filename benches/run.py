@@ -168,7 +168,7 @@ def project(name, streams, pushes=""):
     """A project with one PostgreSQL system."""
     root = WORK / name
     if not (root / "config").exists():
-        subprocess.run([program(), "init", str(root), "--empty"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program(), "init", str(root)], check=True, stdout=subprocess.DEVNULL)
     (root / "config/systems").mkdir(parents=True, exist_ok=True)
     (root / "config/systems/bench.toml").write_text(
         f'version = 1\nkind = "postgres"\ntitle = "基准库"\nowner = "数据室"\nurl = "{DSN}"\n{streams}{pushes}')

@@ -21,7 +21,7 @@ fn all_faults_are_told_at_once_with_their_place() {
         (
             json!({ "pattern": "*", "delimiter": "|", "quote": "|", "control": { "md5": "x" } }),
             json!({
-                "read": "flagged", "overlap": "10m", "zone": "Moon/Crater", "deletes": "soft",
+                "read": "flagged", "overlap": "10m", "zone": "Moon/Crater", "deletes": "key_scan",
                 "columns": { "a": { "type": "varchar" } },
             }),
         ),

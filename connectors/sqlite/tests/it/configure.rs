@@ -13,7 +13,7 @@ fn all_faults_are_told_at_once_with_their_place() {
         (
             json!({ "table": "t" }),
             json!({
-                "read": "flagged", "overlap": "soon", "zone": "Moon/Crater", "deletes": "soft",
+                "read": "flagged", "overlap": "soon", "zone": "Moon/Crater", "deletes": "key_scan",
                 "columns": { "a": { "type": "varchar" } },
             }),
         ),
