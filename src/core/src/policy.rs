@@ -80,7 +80,9 @@ pub mod exit {
 /// Whether the fault lies with the hub's own disk or database, and with no system.
 pub fn is_local(error: &Error) -> bool {
     let local = ["E-DISK-FULL", "E-STORE", "E-LAKE-IO", "E-LAKE-TORN", "E-LOCK", "E-DATA"];
-    local.iter().any(|code| error.code().starts_with(code))
+    // A code or a family of codes: `E-STORE-IO` is of `E-STORE`, `E-DATABASE-MISSING` not of `E-DATA`.
+    let rest = |family: &&str| error.code().strip_prefix(*family);
+    local.iter().filter_map(rest).any(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// Whether a system could not be reached or did not let us in, as against a fault of its data,

@@ -8,7 +8,8 @@ const REPORT: &str = "this is a fault of the hub; please report it";
 pub(crate) const CORRUPT: &str =
     "restore the database from a backup; the lake's files are not affected";
 const BUSY: &str = "another process is writing; try again";
-const DISK: &str = "free some space; the run resumes by itself";
+const DISK: &str = "free some space: the step is tried again a few times, and the next run goes on from \
+                    what was committed";
 
 type Fault = (ErrorKind, &'static str, &'static str);
 
