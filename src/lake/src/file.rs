@@ -15,15 +15,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
-use parquet::arrow::arrow_writer::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::row_groups::RowGroupWriter;
 use crate::{LakeTable, io_error, parquet_error, storage_batch};
-
-/// Rows of one row group; DuckDB's own vector-friendly size.
-const ROW_GROUP_ROWS: usize = 122_880;
 
 /// A Parquet file that is complete on disk and in no snapshot yet.
 #[derive(Debug, Clone)]
@@ -81,8 +78,8 @@ struct Writeback {
 
 impl Writeback {
     /// Starts to write a row group back when one was added since.
-    fn advance(&mut self, writer: &ArrowWriter<File>, path: &Path) -> Result<()> {
-        let groups = writer.flushed_row_groups().len();
+    fn advance(&mut self, writer: &RowGroupWriter, path: &Path) -> Result<()> {
+        let groups = writer.flushed();
         if groups == self.groups {
             return Ok(());
         }
@@ -106,7 +103,7 @@ impl Writeback {
 /// Writes one data file of a table. Dropped before [`FileWriter::finish`], it removes the file.
 pub struct FileWriter {
     path: PathBuf,
-    writer: Option<ArrowWriter<File>>,
+    writer: Option<RowGroupWriter>,
     writeback: Writeback,
     schema: SchemaRef,
     column_ids: Vec<i64>,
@@ -228,11 +225,10 @@ impl DeleteFileWriter {
     }
 }
 
-fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<ArrowWriter<File>> {
+fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<RowGroupWriter> {
     let level = ZstdLevel::try_new(1).map_err(|e| parquet_error("write", path, e))?;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         // Bounds in the catalog must be exact, because readers answer min and max from them.
         .set_statistics_truncate_length(None)
@@ -246,12 +242,12 @@ fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<ArrowWr
         properties = properties.set_column_dictionary_enabled(column, false);
     }
     let file = File::create_new(path).map_err(|e| io_error("make the file", path, e))?;
-    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties.build()))
+    RowGroupWriter::new(file, schema, properties.build())
         .map_err(|e| parquet_error("write", path, e))
 }
 
 /// Ends a file, syncs it, and returns its size and that of its footer.
-fn close(writer: ArrowWriter<File>, path: &Path) -> Result<(i64, i64)> {
+fn close(writer: RowGroupWriter, path: &Path) -> Result<(i64, i64)> {
     let file = writer.into_inner().map_err(|e| parquet_error("write", path, e))?;
     file.sync_all().map_err(|e| io_error("sync the file", path, e))?;
     let size = file.metadata().map_err(|e| io_error("read the size of", path, e))?.len();

@@ -13,10 +13,12 @@ mod history;
 mod lookup;
 mod maintain;
 mod merge;
+mod parallel;
 mod provider;
 mod reader;
 mod retire;
 mod row;
+mod row_groups;
 mod table;
 mod widen;
 
@@ -36,8 +38,8 @@ pub(crate) use file::DeleteFileWriter;
 pub use file::{FileWriter, NewDataFile, NewDeleteFile};
 pub use lookup::StoredRow;
 pub use maintain::{
-    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, Expiry, ExpiryRules, FileFacts,
-    LiveFile, Reason, TableFiles, TornFile, Verification,
+    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, CompactionTables, Expiry,
+    ExpiryRules, FileFacts, LiveFile, Reason, TableFiles, TornFile, Verification,
 };
 pub use merge::{KeySet, Merge, MergePlan, MergeResult, Positions, SharedKeys, UnkeyedRow};
 pub use provider::SnapshotCatalog;

@@ -9,9 +9,10 @@ use chrono::TimeDelta;
 use huiliu_core::duration::parse_duration;
 use huiliu_core::policy::exit;
 use huiliu_lake::{
-    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, ExpiryRules, TableFiles,
+    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, CompactionTables, ExpiryRules,
+    TableFiles,
 };
-use huiliu_sdk::{Cx, Error, ErrorKind, Result};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result, WriteMode};
 use huiliu_store::{Balance, Lease, RunState, StepRow};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -369,16 +370,29 @@ impl<'a> Upkeep<'a> {
         let lake = self.hub.lake();
         let gone = || Error::internal("a table that is maintained is not there");
         let table = lake.table(&files.schema_name, &files.name).await?.ok_or_else(gone)?;
-        let history = match files.schema_name.as_str() {
-            "current" => lake.table("history", &files.name).await?,
-            _ => None,
+        let (history, key) = match files.schema_name.as_str() {
+            "current" => (lake.table("history", &files.name).await?, self.key(&files.name)),
+            _ => (None, Vec::new()),
         };
-        let (policy, cx) = (self.policy, self.cx.clone());
+        let tables = CompactionTables { table, history, key };
+        let (lake, policy, cx) = (lake.clone(), self.policy, self.cx.clone());
         let written = tokio::task::spawn_blocking(move || {
             let stop = || cx.check();
-            Compaction::write(&table, history.as_ref(), &files.files, &plan, &policy, &stop)
+            Compaction::write(&lake, &tables, &files.files, &plan, &policy, &stop)
         });
         written.await.map_err(|e| Error::internal("compacting ended early").cause(e))?
+    }
+
+    /// The key of the stream whose table of `current` is called `name`.
+    fn key(&self, name: &str) -> Vec<String> {
+        let systems = self.hub.project.systems.values();
+        let mut streams = systems.flat_map(|system| {
+            system.config.streams.iter().map(move |(stream, _)| (system, stream))
+        });
+        let found = streams
+            .find(|(system, stream)| format!("{}_{}", system.config.id, stream.name) == name)
+            .filter(|(_, stream)| stream.write != WriteMode::Append);
+        found.map(|(_, stream)| stream.key.clone()).unwrap_or_default()
     }
 
     async fn commit(

@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use huiliu_core::config::{QuietHours, StreamLimits};
-use huiliu_lake::{KeySet, LakeTable, Merge, SharedKeys, held_schema};
+use huiliu_lake::{KeySet, LakeTable, Merge, SharedKeys, UnkeyedRow, held_schema};
 use huiliu_sdk::{
     Checkpoint, Cx, Deletes, Error, ErrorKind, Event, ReadMode, ReadRequest, Result, Source,
     StreamId, StreamRequest, StreamSettings, WriteMode,
 };
 use huiliu_store::{Balance, Lease, QuarantinedRow, StepRow, StreamState};
+use tokio::task::JoinHandle;
 
 use self::chunk::Chunk;
 use self::contract::Layout;
@@ -60,6 +61,8 @@ struct Mover<'a> {
     announced: Option<SchemaRef>,
     layout: Option<Arc<Layout>>,
     merge: Option<Merge>,
+    /// The merge while it is at work on a chunk.
+    merging: Option<JoinHandle<(Merge, Result<Vec<UnkeyedRow>>)>>,
     chunk: Chunk,
     staged_rows: u64,
     staged_bytes: u64,
@@ -135,6 +138,7 @@ pub(crate) async fn sync_stream(
         announced: None,
         layout: None,
         merge: None,
+        merging: None,
         chunk: Chunk::new(),
         staged_rows: 0,
         staged_bytes: 0,
@@ -219,6 +223,7 @@ impl Mover<'_> {
         self.announced = None;
         self.layout = None;
         self.merge = None;
+        self.merging = None;
         self.chunk = Chunk::new();
         (self.staged_rows, self.staged_bytes) = (0, 0);
         (self.since_checkpoint, self.set_aside) = (0, 0);
@@ -280,10 +285,7 @@ impl Mover<'_> {
     }
 
     fn rows_so_far(&self) -> u64 {
-        self.committed.read
-            + self.set_aside
-            + self.merge.as_ref().map_or(0, |merge| merge.balance().read)
-            + self.chunk.rows() as u64
+        self.committed.read + self.set_aside + self.staged_rows + self.chunk.rows() as u64
     }
 
     /// The columns of the rows that follow. The contract says what they do to the table's.
@@ -291,7 +293,7 @@ impl Mover<'_> {
         if self.announced.as_ref() == Some(&schema) {
             return Ok(Ended::Done);
         }
-        self.flush().await?;
+        self.settle().await?;
         let incoming = held_schema(&schema);
         contract::check_columns(self.settings, &incoming)?;
         let table = self.table_columns().await?;
@@ -343,7 +345,7 @@ impl Mover<'_> {
 
     /// The end of the read: what a complete one means for the rows that it did not have.
     async fn end(&mut self, complete: bool) -> Result<()> {
-        self.flush().await?;
+        self.settle().await?;
         if let Some(layout) = self.layout.as_ref().filter(|layout| !layout.missing.is_empty()) {
             self.notes.push(format!(
                 "the source no longer has {}; new rows have no value there",

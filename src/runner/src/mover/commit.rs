@@ -16,17 +16,44 @@ const RATE_FROM: u64 = 11;
 const EPOCH_DAYS: i32 = 719_163;
 
 impl Mover<'_> {
-    /// Merges the waiting chunk.
+    /// Hands the waiting chunk to the merge and goes on without waiting for it, so that the next
+    /// one is gathered meanwhile.
     pub(super) async fn flush(&mut self) -> Result<()> {
         let Some(taken) = self.chunk.take()? else { return Ok(()) };
         self.staged_rows += taken.batch.num_rows() as u64;
         self.staged_bytes += taken.bytes as u64;
-        let merge =
-            move |merge: &mut Merge| merge.merge(&taken.batch, &taken.ops, &taken.positions);
-        for row in self.with_merge(merge).await? {
+        let mut merge = self.take_merge().await?;
+        self.merging = Some(tokio::task::spawn_blocking(move || {
+            let result = merge.merge(&taken.batch, &taken.ops, &taken.positions);
+            (merge, result)
+        }));
+        Ok(())
+    }
+
+    /// Merges all that waits. Until then `merge` may be away.
+    pub(super) async fn settle(&mut self) -> Result<()> {
+        self.flush().await?;
+        self.await_merge().await
+    }
+
+    /// Waits for the chunk that is being merged.
+    async fn await_merge(&mut self) -> Result<()> {
+        let Some(merging) = self.merging.take() else { return Ok(()) };
+        let (merge, result) = merging.await.map_err(broken_off)?;
+        self.merge = Some(merge);
+        for row in result? {
             self.put_unkeyed(row)?;
         }
         Ok(())
+    }
+
+    /// The merge when it is at rest, begun if there is none.
+    async fn take_merge(&mut self) -> Result<Merge> {
+        self.await_merge().await?;
+        match self.merge.take() {
+            Some(merge) => Ok(merge),
+            None => self.start_merge().await,
+        }
     }
 
     /// Does `work` on the merge, on a blocking thread: it hashes, reads and writes Parquet.
@@ -34,10 +61,7 @@ impl Mover<'_> {
         &mut self,
         work: impl FnOnce(&mut Merge) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let mut merge = match self.merge.take() {
-            Some(merge) => merge,
-            None => self.start_merge().await?,
-        };
+        let mut merge = self.take_merge().await?;
         let done = tokio::task::spawn_blocking(move || {
             let result = work(&mut merge);
             (merge, result)
@@ -50,6 +74,7 @@ impl Mover<'_> {
     /// Makes sure that there is a merge; without announced columns, under those of the table.
     /// `false` when there is no table either.
     pub(super) async fn ensure_merge(&mut self) -> Result<bool> {
+        self.await_merge().await?;
         if self.merge.is_some() {
             return Ok(true);
         }
@@ -113,6 +138,7 @@ impl Mover<'_> {
             seen: self.scan.as_ref().map(|scan| Arc::clone(&scan.seen)),
             taken_on: (settings.write == WriteMode::Snapshot)
                 .then(|| today.num_days_from_ce() - EPOCH_DAYS),
+            file_rows: None,
         };
         let lake = self.hub.lake();
         let merge = Merge::start(lake, current, history, &layout.schema, plan, stamp).await?;
@@ -124,7 +150,7 @@ impl Mover<'_> {
 
     /// Commits everything up to the last checkpoint, and tells the source.
     pub(super) async fn commit_here(&mut self, source: &mut dyn Source) -> Result<()> {
-        self.flush().await?;
+        self.settle().await?;
         self.commit(self.checkpoint.clone()).await?;
         if let Some(checkpoint) = &self.checkpoint
             && self.acknowledged.as_ref() != Some(checkpoint)

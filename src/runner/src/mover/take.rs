@@ -125,7 +125,7 @@ impl Mover<'_> {
             return Err(Error::internal("the source sent keys that nobody asked for"));
         };
         scan.has_keys = true;
-        self.flush().await?;
+        self.settle().await?;
         if !self.ensure_merge().await? {
             return Ok(());
         }
