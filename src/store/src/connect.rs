@@ -69,6 +69,9 @@ pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {
             // A commit that was reported must survive the server's crash, whatever its default.
             ("synchronous_commit", "on"),
             ("lock_timeout", "60s"),
+            // Nor must one that stopped in a transaction, whose connection stays: no transaction
+            // of the hub waits for anything but the database.
+            ("idle_in_transaction_session_timeout", "20s"),
             ("timezone", "UTC"),
             // A hub that vanishes in a transaction must not hold up the others for hours.
             ("tcp_keepalives_idle", "30"),

@@ -15,7 +15,7 @@ use super::checksum::{Checksum, Hasher};
 use super::facts::LiveFile;
 use super::policy::{CompactionPlan, CompactionPolicy};
 use super::source::{DeadRow, read_ahead, read_dead};
-use crate::{Commit, FileWriter, LakeTable, NewDataFile, TableChange};
+use crate::{Commit, FileWriter, LakeTable, NewDataFile, TableChange, fault_point};
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -258,7 +258,7 @@ impl<'a> Rewrite<'a> {
         if let Some(moved) = &mut self.moved {
             moved.roll()?;
         }
-        fail_point!("maintain::rewritten");
+        fault_point!("maintain::rewritten");
         let expected: i64 = chosen.iter().map(|file| file.facts.rows).sum();
         if i64::try_from(self.report.read).ok() != Some(expected) || !self.dead.is_empty() {
             let path = &self.live.table.folder;

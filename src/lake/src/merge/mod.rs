@@ -24,7 +24,6 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::row::{RowConverter, SortField};
-use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Op, Ops, Result, WriteMode};
 use huiliu_store::Balance;
 
@@ -36,8 +35,8 @@ use crate::filter::FilterCache;
 use crate::hash::{Identity, RowHasher};
 use crate::row::{meta_arrays, meta_fields, stored_hashes};
 use crate::{
-    DeleteFileWriter, FileWriter, Lake, LakeTable, RowStamp, TableChange, storage_batch,
-    storage_schema,
+    DeleteFileWriter, FileWriter, Lake, LakeTable, RowStamp, TableChange, fault_point,
+    storage_batch, storage_schema,
 };
 
 pub use keyset::KeySet;
@@ -200,7 +199,7 @@ impl Merge {
         let mut fresh: Vec<usize> = winners.values().filter(|w| !w.delete).map(|w| w.row).collect();
         fresh.sort_unstable();
         self.append(&chunk, &fresh)?;
-        fail_point!("lake::staged");
+        fault_point!("lake::staged");
         Ok(unkeyed)
     }
 
