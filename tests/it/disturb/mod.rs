@@ -7,6 +7,7 @@
 //! See docs/faults.md.
 
 mod chance;
+mod daemon;
 mod disk;
 mod expected;
 mod kills;

@@ -50,7 +50,7 @@ async fn files_that_are_not_synced_are_noticed() {
     let disk = Disk::new();
     town.change().await;
     let faults = Some("defect::no_fsync=return");
-    disk.run(&town, EVERYTHING, faults, 0).await.expect(0);
+    disk.run(&town, EVERYTHING, faults, None).await.expect(0);
     disk.lose_power(&town, Loss::Everything);
     // What the run acknowledged must be there, and is not.
     let findings = town.recover(EVERYTHING).await;

@@ -24,6 +24,15 @@ pub(crate) enum Loss {
     Some(Chance),
 }
 
+/// What happens at an operation on the disk, counted from 1.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Trouble {
+    /// The program is killed.
+    Dies(usize),
+    /// There is no room, from then on.
+    Full(usize),
+}
+
 /// The disk under the data folder of a town.
 pub(crate) struct Disk {
     folder: TempDir,
@@ -56,14 +65,13 @@ impl Disk {
         self.folder.path().join("before")
     }
 
-    /// Runs a command on the disk, to its end, or until it is killed before its operation
-    /// `dies_at` on the disk.
+    /// Runs a command on the disk until the disk's trouble, if there is any.
     pub(crate) async fn run(
         &self,
         town: &Town,
         arguments: &[&str],
         faults: Option<&str>,
-        dies_at: usize,
+        trouble: Option<Trouble>,
     ) -> Done {
         // The folder is there before, so its own name is not in question.
         std::fs::create_dir_all(town.hub.data()).unwrap();
@@ -74,7 +82,11 @@ impl Disk {
         let mut command = town.hub.command(arguments);
         command.env("LD_PRELOAD", self.library());
         command.env("UNSYNCED_ROOT", data).env("UNSYNCED_LOG", self.log());
-        command.env("UNSYNCED_DIE_AT", dies_at.to_string());
+        match trouble {
+            None => {}
+            Some(Trouble::Dies(at)) => drop(command.env("UNSYNCED_DIE_AT", at.to_string())),
+            Some(Trouble::Full(at)) => drop(command.env("UNSYNCED_FULL_AT", at.to_string())),
+        }
         if let Some(faults) = faults {
             command.env("FAILPOINTS", faults);
         }
@@ -124,7 +136,7 @@ async fn what_a_run_acknowledged_survives_a_power_loss() {
     let disk = Disk::new();
     for step in 0..4 {
         town.change().await;
-        disk.run(&town, EVERYTHING, None, 0).await.expect(0);
+        disk.run(&town, EVERYTHING, None, None).await.expect(0);
         let loss = match step % 2 {
             0 => Loss::Everything,
             _ => Loss::Some(town.chance.part(step)),
@@ -144,7 +156,7 @@ async fn the_first_commit_of_a_hub_survives_a_power_loss_right_after_it() {
     for step in 0..3 {
         let mut town = Town::new(ROWS, chance.part(step)).await;
         let faults = "mover::acknowledged=1*return(abort)";
-        let done = disk.run(&town, &["run", "office.cases"], Some(faults), 0).await;
+        let done = disk.run(&town, &["run", "office.cases"], Some(faults), None).await;
         assert_eq!(done.code, None, "{}", done.said());
         let loss = match step {
             0 => Loss::Everything,
@@ -162,7 +174,7 @@ async fn a_power_loss_in_the_middle_of_a_run_is_all_or_nothing() {
     let mut town = town(403, "in the middle").await;
     let disk = Disk::new();
     town.change().await;
-    disk.run(&town, EVERYTHING, None, 0).await.expect(0);
+    disk.run(&town, EVERYTHING, None, None).await.expect(0);
     none(&town.compare(EVERYTHING).await, "undisturbed");
     let operations = disk.operations();
     println!("a run does {operations} operations on the disk");
@@ -170,7 +182,7 @@ async fn a_power_loss_in_the_middle_of_a_run_is_all_or_nothing() {
     for step in 0..LOSSES {
         town.change().await;
         let dies_at = 1 + chance.below(operations);
-        let done = disk.run(&town, EVERYTHING, None, dies_at).await;
+        let done = disk.run(&town, EVERYTHING, None, Some(Trouble::Dies(dies_at))).await;
         assert!(matches!(done.code, None | Some(0)), "{}", done.said());
         let loss = if step % 3 == 0 {
             Loss::Everything
@@ -194,8 +206,8 @@ async fn a_power_loss_during_maintenance_changes_no_content() {
     for step in 0..LOSSES / 2 {
         town.change().await;
         none(&town.recover(EVERYTHING).await, "before maintenance");
-        let dies_at = if step == 0 { 0 } else { 1 + chance.below(operations) };
-        let done = disk.run(&town, &["maintain"], None, dies_at).await;
+        let dies_at = (step > 0).then(|| 1 + chance.below(operations));
+        let done = disk.run(&town, &["maintain"], None, dies_at.map(Trouble::Dies)).await;
         assert!(matches!(done.code, None | Some(0)), "{}", done.said());
         if step == 0 {
             operations = disk.operations();
@@ -207,9 +219,40 @@ async fn a_power_loss_during_maintenance_changes_no_content() {
             Loss::Some(chance.part(u64::try_from(step).unwrap()))
         };
         disk.lose_power(&town, loss);
-        let when = format!("power lost before operation {dies_at}, step {step}");
+        let when = format!("power lost before operation {dies_at:?}, step {step}");
         none(&town.all_or_nothing().await, &when);
         none(&town.recover(&["maintain"]).await, &when);
+    }
+    none(&town.doctor().await, "at the end");
+}
+
+/// Runs into a full disk.
+const FULL: usize = 12;
+
+#[tokio::test]
+async fn a_disk_that_is_full_costs_a_run_and_nothing_else() {
+    let mut town = town(405, "full disk").await;
+    // Once is enough: nobody makes room here while the run waits.
+    town.hub.edit("config/hub.toml", "park_after = 0", "park_after = 0\nretries = 0");
+    let disk = Disk::new();
+    town.change().await;
+    disk.run(&town, EVERYTHING, None, None).await.expect(0);
+    none(&town.compare(EVERYTHING).await, "undisturbed");
+    let operations = disk.operations();
+    let mut chance = town.chance.part(9);
+    for step in 0..FULL {
+        town.change().await;
+        // The first operations open the database, and the last close it.
+        let at = 1 + (operations * 9 / 10 * step + chance.below(operations)) / FULL;
+        let done = disk.run(&town, EVERYTHING, None, Some(Trouble::Full(at))).await;
+        let when = format!("full from operation {at} of {operations}");
+        if done.code != Some(0) {
+            // SQLite says only that it could not write where it shares memory.
+            let told = ["E-DISK-FULL", "E-STORE-IO"].iter().any(|code| done.said().contains(code));
+            assert!(told && !done.said().contains("E-STORE]"), "{when}: {}", done.said());
+        }
+        none(&town.all_or_nothing().await, &when);
+        none(&town.recover(EVERYTHING).await, &when);
     }
     none(&town.doctor().await, "at the end");
 }
