@@ -13,7 +13,10 @@ async fn sigterm_in_the_middle_of_a_job_ends_the_service_and_gives_everything_ba
     let jobs = "version = 1\n[[jobs]]\nname = \"often\"\ncron = \"* * * * *\"\n\
                 catch_up = \"latest\"\nrun = \"office.cases\"\n";
     std::fs::write(office.hub.project().join("config/jobs.toml"), jobs).unwrap();
-    office.hub.run(&["state", "list"]).expect(0);
+    // A run that is not let in makes the database.
+    let mut run = office.hub.command(&["run"]).stdout(Stdio::null()).spawn().unwrap();
+    service.next().answer("401 No", "");
+    assert_eq!(run.wait().unwrap().code(), Some(6));
     // It last ran long ago, so it is due at once.
     let long_ago = "insert into huiliu_occurrence (job, scheduled_at) \
                     values ('often', '2018-12-13T00:00:00Z')";

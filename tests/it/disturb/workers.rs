@@ -30,8 +30,10 @@ impl Workers {
             schema.name
         );
         office.hub.edit("config/hub.toml", "[serve]", &settings);
-        // The first opens the store, and makes the lake and the key that the second uses as well.
-        office.hub.run(&["state", "list"]).expect(0);
+        // The first makes the store, and the lake and the key that the second uses as well.
+        let mut run = office.hub.command(&["run"]).stdout(Stdio::null()).spawn().unwrap();
+        service.next().answer("401 No", "");
+        assert_eq!(run.wait().unwrap().code(), Some(6));
         let workers = Self { office, service, schema };
         let (first, second) = (workers.office.hub.data(), workers.second_folder());
         std::fs::create_dir(&second).unwrap();
