@@ -27,6 +27,7 @@ use crate::output::Printer;
 use crate::setup::{Failure, Setup};
 
 fn main() -> ExitCode {
+    let _faults = huiliu_lake::fault::Faults::of_environment();
     let cli = Cli::parse();
     let environment = Environment::of_process();
     let printer = Printer::new(cli.global.output, environment.language(cli.global.lang));

@@ -1,6 +1,7 @@
 //! The product end to end: the real binary on real files, databases and sockets.
 
 mod demo;
+mod disturb;
 mod duckdb;
 mod faults;
 mod hub;

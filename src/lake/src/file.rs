@@ -20,7 +20,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::row_groups::RowGroupWriter;
-use crate::{LakeTable, io_error, parquet_error, storage_batch};
+use crate::{LakeTable, io_error, parquet_error, planted, storage_batch};
 
 /// A Parquet file that is complete on disk and in no snapshot yet.
 #[derive(Debug, Clone)]
@@ -85,6 +85,9 @@ impl Writeback {
         }
         self.groups = groups;
         self.wait(path)?;
+        if planted!("defect::no_fsync") {
+            return Ok(());
+        }
         let file = writer.inner().try_clone().map_err(|e| io_error("sync the file", path, e))?;
         self.running = Some(std::thread::spawn(move || file.sync_data()));
         Ok(())
@@ -249,7 +252,9 @@ fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<RowGrou
 /// Ends a file, syncs it, and returns its size and that of its footer.
 fn close(writer: RowGroupWriter, path: &Path) -> Result<(i64, i64)> {
     let file = writer.into_inner().map_err(|e| parquet_error("write", path, e))?;
-    file.sync_all().map_err(|e| io_error("sync the file", path, e))?;
+    if !planted!("defect::no_fsync") {
+        file.sync_all().map_err(|e| io_error("sync the file", path, e))?;
+    }
     let size = file.metadata().map_err(|e| io_error("read the size of", path, e))?.len();
     let footer = footer_length(path, size)?;
     let size = i64::try_from(size).map_err(|_| Error::internal("a file is too large"))?;
@@ -267,8 +272,19 @@ fn footer_length(path: &Path, size: u64) -> Result<u32> {
     Ok(u32::from_le_bytes(tail))
 }
 
-/// Syncs a folder, so that the names of new files in it survive a power loss.
-pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+/// Folders from that of a table to the data folder: table, schema, lake, data.
+const LEVELS: usize = 4;
+
+/// Syncs the folder of a table, so that the names of new files in it survive a power loss, and
+/// the folders above it up to the data folder, which may be as new.
+pub(crate) fn sync_with_parents(folder: &Path) -> Result<()> {
+    if planted!("defect::no_fsync") {
+        return Ok(());
+    }
+    folder.ancestors().take(LEVELS).try_for_each(sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|opened| opened.sync_all())
         .map_err(|e| io_error("sync the folder", folder, e))

@@ -6,6 +6,7 @@
 //! This crate must never import the engine, the runner or a connector.
 
 mod commit;
+pub mod fault;
 mod file;
 mod filter;
 mod hash;

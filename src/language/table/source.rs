@@ -206,6 +206,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "执行 `huiliu discover` 查看现有的表，更正 `table`",
     ),
     (
+        "E-SILENT",
+        "系统在限定时间内没有任何应答",
+        "检查到该系统的网络；应答确需这么久的，调大该系统 `limits` 中的 `silence`",
+    ),
+    (
         "E-THROTTLED",
         "请求过于频繁，被对方系统限流（HTTP 429）",
         "调小该系统的 `requests_per_minute`",

@@ -14,6 +14,7 @@ mod guard;
 mod take;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use huiliu_core::config::{QuietHours, StreamLimits};
@@ -158,6 +159,9 @@ pub(crate) async fn sync_stream(
         Ok(()) => mover.read(job.progress).await,
         Err(error) => Err(error),
     };
+    if result.is_err() {
+        mover.find_lost_commit().await;
+    }
     let lease = mover.lease.clone();
     mover.step.balance = mover.committed;
     if !mover.notes.is_empty() {
@@ -182,16 +186,6 @@ pub(crate) fn not_ready(system: &System) -> Error {
     .hint("set env: names in the environment or in the data folder's `env`, secret: names in its `secrets`")
 }
 
-/// The error for a task that did not come to its end.
-pub(crate) fn broken_off(error: tokio::task::JoinError) -> Error {
-    if error.is_cancelled() {
-        return Error::cancelled();
-    }
-    tracing::error!(%error, "a task broke off");
-    Error::new(ErrorKind::Internal, "E-PANIC", "the work failed in an unforeseen way")
-        .hint("please report it with the log of this run")
-}
-
 impl Mover<'_> {
     /// Reads the stream, anew if its columns change in a way that needs it.
     async fn read(&mut self, progress: &dyn Progress) -> Result<()> {
@@ -205,7 +199,8 @@ impl Mover<'_> {
                 }],
                 row_limit: None,
             };
-            let mut source = in_time(self.cx, endpoint.source(self.cx, request)).await?;
+            let mut source =
+                in_time(self.cx, self.silence(), endpoint.source(self.cx, request)).await?;
             if let Ended::Done = self.drain(source.as_mut(), progress).await? {
                 return Ok(());
             }
@@ -216,6 +211,11 @@ impl Mover<'_> {
             "the columns keep changing in the middle of reads",
         )
         .hint("declare the columns in the system file"))
+    }
+
+    /// How long the system may say nothing.
+    fn silence(&self) -> Duration {
+        self.system.config.limits.silence()
     }
 
     /// Forgets what an earlier read left uncommitted.
@@ -246,7 +246,8 @@ impl Mover<'_> {
 
     async fn drain(&mut self, source: &mut dyn Source, progress: &dyn Progress) -> Result<Ended> {
         let mut has_ended = false;
-        while let Some(event) = in_time(self.cx, source.next(self.cx)).await? {
+        let silence = self.silence();
+        while let Some(event) = in_time(self.cx, silence, source.next(self.cx)).await? {
             match event {
                 Event::Schema(_, schema) => {
                     if let Ended::Again = self.set_schema(source, schema).await? {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use huiliu_core::calendar::Calendar;
@@ -18,6 +19,9 @@ use huiliu_engine::Pipelines;
 use huiliu_sdk::{Connector, Endpoint, Error};
 use huiliu_store::{PostgresAddress, StoreAddress};
 use sha2::{Digest, Sha256};
+
+/// A lease is renewed three times while it holds, which takes a moment of its own.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// The connectors the program was built with.
 pub struct Registry(pub Vec<Box<dyn Connector>>);
@@ -123,6 +127,13 @@ impl Project {
         };
         if let Err(error) = huiliu_core::duration::parse_size(&hub.memory) {
             faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1GiB"));
+        }
+        match huiliu_core::duration::parse_duration(&hub.lease) {
+            Ok(lease) if lease >= SHORTEST_LEASE => {}
+            _ => {
+                let message = format!("`{}` is not the length of a lease", hub.lease);
+                faults.0.push(plain_fault(&hub_file, message, "write it such as 60s; at least 1s"));
+            }
         }
         if let Err(error) = huiliu_core::duration::parse_duration(&hub.maintenance.grace) {
             faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1h"));

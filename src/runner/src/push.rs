@@ -1,17 +1,20 @@
 //! Sending the outbox: every record is answered for, and none is sent under two keys.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use huiliu_core::config::{PushConfig, Stage};
+use huiliu_lake::fault_point;
 use huiliu_sdk::{Cx, Error, Outcome, Result, Sink, StreamId, WriteBatch, WriteRequest};
 use huiliu_store::{OutboxRow, OutboxState, StepRow};
 use serde_json::{Map, Value};
 
 use crate::hub::Hub;
 use crate::mover::{Guards, not_ready};
+use crate::stop::in_time;
 
 /// Records handed to a sink at once.
 const BATCH: u32 = 1000;
@@ -79,7 +82,9 @@ impl Hub {
         let endpoint =
             system.endpoint.as_ref().ok_or_else(|| system.blame(node, not_ready(system)))?;
         let request = WriteRequest { push: StreamId::new(push) };
-        let mut sink = endpoint.sink(cx, request).await.map_err(|e| system.blame(node, e))?;
+        let silence = system.config.limits.silence();
+        let sink = in_time(cx, silence, endpoint.sink(cx, request)).await;
+        let mut sink = sink.map_err(|e| system.blame(node, e))?;
         for pass in 0..PASSES {
             let mut after = 0;
             let mut unknown = 0;
@@ -92,7 +97,7 @@ impl Hub {
                     step.balance.unchanged += rows.len() as u64;
                 }
                 unknown += self
-                    .send_batch(cx, sink.as_mut(), push, &rows, &mut step)
+                    .send_batch(cx, silence, sink.as_mut(), push, &rows, &mut step)
                     .await
                     .map_err(|e| system.blame(node, e))?;
                 cx.check()?;
@@ -107,6 +112,7 @@ impl Hub {
     async fn send_batch(
         &self,
         cx: &Cx,
+        silence: Duration,
         sink: &mut dyn Sink,
         push: &str,
         rows: &[OutboxRow],
@@ -118,12 +124,14 @@ impl Hub {
         let mut tx = store.begin().await?;
         tx.count_attempts(&ids).await?;
         tx.commit().await?;
+        fault_point!("push::counted");
         let batch = WriteBatch {
             stream: StreamId::new(push),
             batch: self.records(rows)?,
             idempotency_keys: rows.iter().map(|row| row.idempotency_key.clone()).collect(),
         };
-        let receipt = sink.write(cx, batch).await?;
+        let receipt = in_time(cx, silence, sink.write(cx, batch)).await?;
+        fault_point!("push::sent");
         if receipt.outcomes.len() != rows.len() {
             return Err(Error::internal("the sink did not answer for every record"));
         }
@@ -147,7 +155,9 @@ impl Hub {
             }
         }
         tx.put_step(step).await?;
+        fault_point!("push::settled");
         tx.commit().await?;
+        fault_point!("push::durable");
         Ok(unknown)
     }
 

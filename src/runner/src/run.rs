@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Job, stream_step};
 use crate::hub::Hub;
 use crate::lock::FolderLock;
-use crate::mover::{GuardPlan, Guards, broken_off};
+use crate::mover::{GuardPlan, Guards};
+use crate::stop::{broken_off, unbroken};
 
 /// Hears how a run goes.
 pub trait Progress: Send + Sync {
@@ -248,7 +249,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "model");
         self.progress.started(&node.name);
-        match self.hub.build_model(&node.name, step.clone()).await {
+        match unbroken(self.hub.build_model(&node.name, step.clone())).await {
             Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
             Ok(None) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -265,7 +266,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, "metrics.figures", "metric");
         self.progress.started(&step.node);
-        match self.hub.compute_figures(step.clone()).await {
+        match unbroken(self.hub.compute_figures(step.clone())).await {
             Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
             Ok(None) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -278,7 +279,8 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "push");
         self.progress.started(&node.name);
-        match self.hub.send_protected(&self.cx, &self.guards, &node.name, step.clone()).await {
+        let sent = self.hub.send_protected(&self.cx, &self.guards, &node.name, step.clone());
+        match unbroken(sent).await {
             Ok((step, true)) => self.finish(step, RunState::Succeeded).await,
             Ok((step, false)) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -294,6 +296,11 @@ impl Run {
         } else {
             RunState::Failed
         };
+        // However it ended, what it committed before is there.
+        let steps = self.hub.lake().store().steps(Some(self.run_id)).await?;
+        if let Some(stored) = steps.into_iter().find(|stored| stored.node == step.node) {
+            (step.balance, step.snapshot_id) = (stored.balance, stored.snapshot_id);
+        }
         step.code = Some(error.code().to_owned());
         step.message = Some(error.to_string());
         step.hint = error.hint_text().map(str::to_owned);

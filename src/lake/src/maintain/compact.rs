@@ -17,7 +17,9 @@ use super::policy::{CompactionPlan, CompactionPolicy};
 use super::source::{DeadRow, read_ahead, read_dead};
 use crate::filter::KeyFilter;
 use crate::hash::RowHasher;
-use crate::{Commit, FileWriter, Lake, LakeTable, NewDataFile, TableChange, storage_batch};
+use crate::{
+    Commit, FileWriter, Lake, LakeTable, NewDataFile, TableChange, fault_point, storage_batch,
+};
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -298,7 +300,7 @@ impl<'a> Rewrite<'a> {
         if let Some(moved) = &mut self.moved {
             moved.roll()?;
         }
-        fail_point!("maintain::rewritten");
+        fault_point!("maintain::rewritten");
         let expected: i64 = chosen.iter().map(|file| file.facts.rows).sum();
         if i64::try_from(self.report.read).ok() != Some(expected) || !self.dead.is_empty() {
             let path = &self.live.table.folder;

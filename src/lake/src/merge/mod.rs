@@ -24,7 +24,6 @@ use arrow::array::Array;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
-use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Op, Ops, Result, WriteMode};
 use huiliu_store::Balance;
 
@@ -37,8 +36,8 @@ use crate::hash::{Identity, RowHasher};
 use crate::parallel::side_by_side;
 use crate::row::meta_fields;
 use crate::{
-    DeleteFileWriter, FileWriter, Lake, LakeTable, RowStamp, TableChange, storage_batch,
-    storage_schema,
+    DeleteFileWriter, FileWriter, Lake, LakeTable, RowStamp, TableChange, fault_point,
+    storage_batch, storage_schema,
 };
 
 pub use keyset::KeySet;
@@ -201,7 +200,7 @@ impl Merge {
         let mut fresh: Vec<usize> = winners.values().filter(|w| !w.delete).map(|w| w.row).collect();
         fresh.sort_unstable();
         self.append(&chunk, &fresh)?;
-        fail_point!("lake::staged");
+        fault_point!("lake::staged");
         Ok(unkeyed)
     }
 

@@ -1,14 +1,15 @@
 //! Merging what was taken in, and committing it: one transaction, or everything as it was.
 
 use chrono::Datelike;
-use huiliu_lake::{Commit, LakeTable, Merge, MergePlan, RowStamp};
+use huiliu_lake::{Commit, LakeTable, Merge, MergePlan, RowStamp, fault_point, planted};
 use huiliu_sdk::{Checkpoint, Error, ErrorKind, Result, Source, WriteMode};
 use huiliu_store::{Balance, RunState, StreamState};
 use std::sync::Arc;
 
+use super::Mover;
 use super::contract::{Layout, plan};
 use super::guard::{GuardPlan, deletes_many, percent_of, shrinks};
-use super::{Mover, broken_off};
+use crate::stop::{broken_off, in_time};
 
 /// A handful of bad rows is no rate.
 const RATE_FROM: u64 = 11;
@@ -155,7 +156,10 @@ impl Mover<'_> {
         if let Some(checkpoint) = &self.checkpoint
             && self.acknowledged.as_ref() != Some(checkpoint)
         {
-            source.acknowledge(self.cx, checkpoint).await?;
+            fault_point!("mover::committed");
+            let told = source.acknowledge(self.cx, checkpoint);
+            in_time(self.cx, self.system.config.limits.silence(), told).await?;
+            fault_point!("mover::acknowledged");
             self.acknowledged = Some(checkpoint.clone());
         }
         Ok(())
@@ -176,6 +180,7 @@ impl Mover<'_> {
             Some(merge) => {
                 let finished = tokio::task::spawn_blocking(move || merge.finish());
                 let result = finished.await.map_err(broken_off)??;
+                fault_point!("mover::finished");
                 // What is missing in cases that are replaced whole is known only now.
                 self.check_guards(result.balance).await?;
                 (result.changes, result.balance)
@@ -204,6 +209,7 @@ impl Mover<'_> {
         Ok(())
     }
 
+    /// One transaction over data and bookkeeping. Tests break it off at each of its steps.
     async fn write_commit(
         &mut self,
         commit: &Commit,
@@ -212,38 +218,67 @@ impl Mover<'_> {
     ) -> Result<()> {
         let store = self.hub.lake().store();
         let now = self.hub.now();
-        let mut tx = store.begin().await?;
-        tx.check_lease(&self.lease).await?;
-        let snapshot_id = if commit.is_empty() {
-            self.state.as_ref().map_or(0, |state| state.snapshot_id)
-        } else {
-            commit.write(&mut tx).await?
-        };
-        let next = StreamState {
+        let mut next = StreamState {
             system: self.system.config.id.clone(),
             stream: self.settings.name.clone(),
             seq: self.state.as_ref().map_or(1, |state| state.seq + 1),
             table_id: self.table_id,
-            snapshot_id,
+            snapshot_id: self.state.as_ref().map_or(0, |state| state.snapshot_id),
             checkpoint,
             run_id: self.step.run_id,
             updated_at: now.clone(),
         };
-        tx.advance_state(&next).await?;
+        if planted!("defect::state_first") {
+            let mut early = store.begin().await?;
+            early.advance_state(&next).await?;
+            early.commit().await?;
+        }
+        let mut tx = store.begin().await?;
+        tx.check_lease(&self.lease).await?;
+        fault_point!("mover::begun");
+        if !commit.is_empty() {
+            next.snapshot_id = commit.write(&mut tx).await?;
+        }
+        if !planted!("defect::state_first") {
+            tx.advance_state(&next).await?;
+        }
+        fault_point!("mover::state");
         tx.log_commit(&next).await?;
+        fault_point!("mover::logged");
         let (system, stream) = (&self.system.config.id, &self.settings.name);
         tx.put_quarantine(self.step.run_id, system, stream, &self.quarantined, &now).await?;
+        fault_point!("mover::quarantined");
         let mut step = self.step.clone();
         step.state = RunState::Running.as_str().to_owned();
         step.balance = total;
         if !commit.is_empty() {
-            step.snapshot_id = Some(snapshot_id);
+            step.snapshot_id = Some(next.snapshot_id);
         }
         tx.put_step(&step).await?;
+        fault_point!("mover::balanced");
         tx.commit().await?;
+        fault_point!("mover::durable");
         self.step = step;
         self.state = Some(next);
         store.renew_lease(&self.lease, self.hub.heartbeat.hold_ms()).await
+    }
+
+    /// A commit whose answer was lost is there nevertheless; its balance is the one that holds.
+    pub(super) async fn find_lost_commit(&mut self) {
+        let store = self.hub.lake().store();
+        let stored = store.stream_state(&self.system.config.id, &self.settings.name).await;
+        let known = self.state.as_ref().map_or(0, |state| state.seq);
+        let is_ours = |state: &StreamState| state.run_id == self.step.run_id && state.seq > known;
+        let Ok(Some(state)) = stored else { return };
+        if !is_ours(&state) {
+            return;
+        }
+        let Ok(steps) = store.steps(Some(self.step.run_id)).await else { return };
+        if let Some(step) = steps.into_iter().find(|step| step.node == self.step.node) {
+            self.committed = step.balance;
+            self.step.snapshot_id = step.snapshot_id;
+            self.state = Some(state);
+        }
     }
 
     /// Stops a commit after which much would be gone.
