@@ -68,6 +68,21 @@ impl Commit {
         self.changes.iter().all(TableChange::is_empty)
     }
 
+    /// Removes the files of a commit that was not made. Not for one whose answer was lost: the
+    /// catalog may name them.
+    pub fn discard(self) {
+        for change in self.changes {
+            let added = change.added.into_iter().flat_map(|(file, deletes)| {
+                std::iter::once(file.path).chain(deletes.map(|deletes| deletes.path))
+            });
+            let deleted = change.deleted.into_iter().map(|(_, _, deletes)| deletes.path);
+            for path in added.chain(deleted) {
+                // What stays is in no snapshot, and maintenance removes it.
+                drop(std::fs::remove_file(path));
+            }
+        }
+    }
+
     /// Writes the snapshot's rows into `tx` and returns its number. All files must be synced;
     /// their folders are synced here. The caller commits `tx`.
     pub async fn write(&self, tx: &mut Tx) -> Result<i64> {

@@ -6,6 +6,7 @@
 //! maintenance moves them. Copying them at once would mean decoding every page of the table for
 //! a change of one row in a hundred.
 
+mod case;
 mod chunk;
 mod keyset;
 mod plan;
@@ -13,7 +14,7 @@ mod position;
 mod stage;
 mod target;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use arrow::array::{
@@ -28,6 +29,7 @@ use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Op, Ops, Result, WriteMode};
 use huiliu_store::Balance;
 
+use self::case::Grouped;
 use self::chunk::{Chunk, Stored, check_key_types, column, gather_marks, mode_fields, on_day};
 use self::stage::Stage;
 use self::target::{Found, KeyRange, Target};
@@ -63,12 +65,6 @@ pub struct Merge {
     filters: FilterCache,
     live_rows: u64,
     balance: Balance,
-}
-
-#[derive(Default)]
-struct Grouped {
-    groups: HashSet<u128, Identity>,
-    keys: HashSet<u128, Identity>,
 }
 
 /// One row of the chunk being merged.
@@ -204,19 +200,6 @@ impl Merge {
         Ok(unkeyed)
     }
 
-    /// Notes keys that the source holds, for [`Merge::sweep`].
-    pub fn keys(&mut self, batch: &RecordBatch) -> Result<()> {
-        let Some(seen) = &self.plan.seen else { return Ok(()) };
-        let fields: Vec<Field> = self
-            .plan
-            .key
-            .iter()
-            .map(|name| self.data.field_with_name(name).cloned())
-            .collect::<Result<_, _>>()?;
-        let keys = self.key_hasher.hash(&storage_batch(batch, &Arc::new(Schema::new(fields)))?)?;
-        seen.lock().unwrap_or_else(PoisonError::into_inner).extend(keys)
-    }
-
     /// Deletes the rows whose keys were not seen, and says how many they were.
     pub fn sweep(&mut self) -> Result<u64> {
         let Some(seen) = self.plan.seen.clone() else { return Ok(0) };
@@ -283,11 +266,15 @@ impl Merge {
         }
         let mut keyed = Vec::with_capacity(data.num_rows());
         let mut unkeyed = Vec::new();
+        let cases = self.group_hasher.as_ref().map(|hasher| hasher.hash(data)).transpose()?;
         for row in 0..data.num_rows() {
             let Some((name, _)) = columns.iter().find(|(_, column)| column.is_null(row)) else {
                 keyed.push(row);
                 continue;
             };
+            if let Some(case) = cases.as_ref().and_then(|cases| cases.get(row)) {
+                self.grouped.spare(*case);
+            }
             let mut values = Vec::new();
             for (field, array) in data.schema().fields().iter().zip(data.columns()) {
                 let text = (!array.is_null(row))
@@ -526,26 +513,6 @@ impl Merge {
             );
             let closed = RecordBatch::try_new(batch.schema(), columns)?;
             self.stage.write(&closed, &hashes, None, None)?;
-        }
-        Ok(())
-    }
-
-    /// Deletes rows of cases that came in this commit without them.
-    fn replace_groups(&mut self) -> Result<()> {
-        let Some(hasher) = &self.group_hasher else { return Ok(()) };
-        if self.grouped.groups.is_empty() {
-            return Ok(());
-        }
-        let Grouped { groups, keys } = std::mem::take(&mut self.grouped);
-        let found = target::find_in_groups(
-            &self.targets,
-            &self.key_hasher,
-            hasher,
-            |group| groups.contains(&group),
-            |key| !keys.contains(&key),
-        )?;
-        for rows in found {
-            self.balance.deleted += self.supersede(&self.still_open(rows)?)?;
         }
         Ok(())
     }

@@ -145,26 +145,33 @@ impl Mover<'_> {
             let balance = merge.balance();
             self.check_guards(balance).await?;
         }
-        let (changes, mut balance) = match self.merge.take() {
+        let (changes, balance) = match self.merge.take() {
             None => (Vec::new(), Balance::default()),
-            Some(merge) => {
+            Some(mut merge) => {
+                if self.spares_all_cases {
+                    merge.spare_cases(None)?;
+                    self.notes.push(
+                        "nothing was deleted from cases, because not even the case of a row that \
+                         was set aside is known"
+                            .into(),
+                    );
+                }
                 let finished = tokio::task::spawn_blocking(move || merge.finish());
                 let result = finished.await.map_err(broken_off)??;
-                // What is missing in cases that are replaced whole is known only now.
-                self.check_guards(result.balance).await?;
                 (result.changes, result.balance)
             }
         };
-        balance.read += self.set_aside;
-        balance.quarantined += self.set_aside;
-        balance.check()?;
-        let mut total = self.committed;
-        total.add(&balance);
-        self.check_budget(&total)?;
         let commit = Commit {
             changes,
             author: format!("run {}", self.step.run_id),
             message: format!("sync {}", self.step.node),
+        };
+        let total = match self.check_commit(balance).await {
+            Ok(total) => total,
+            Err(error) => {
+                commit.discard();
+                return Err(error);
+            }
         };
         let last = self.state.as_ref().and_then(|state| state.checkpoint.as_ref());
         let moved = self.state.is_none() || last != checkpoint.as_ref();
@@ -173,6 +180,7 @@ impl Mover<'_> {
         }
         self.committed = total;
         self.set_aside = 0;
+        self.spares_all_cases = false;
         (self.staged_rows, self.staged_bytes) = (0, 0);
         self.quarantined.clear();
         Ok(())
@@ -220,6 +228,24 @@ impl Mover<'_> {
         store.renew_lease(&self.lease, self.hub.heartbeat.hold_ms()).await
     }
 
+    /// A commit whose answer was lost is there nevertheless; its balance is the one that holds.
+    pub(super) async fn find_lost_commit(&mut self) {
+        let store = self.hub.lake().store();
+        let stored = store.stream_state(&self.system.config.id, &self.settings.name).await;
+        let known = self.state.as_ref().map_or(0, |state| state.seq);
+        let is_ours = |state: &StreamState| state.run_id == self.step.run_id && state.seq > known;
+        let Ok(Some(state)) = stored else { return };
+        if !is_ours(&state) {
+            return;
+        }
+        let Ok(steps) = store.steps(Some(self.step.run_id)).await else { return };
+        if let Some(step) = steps.into_iter().find(|step| step.node == self.step.node) {
+            self.committed = step.balance;
+            self.step.snapshot_id = step.snapshot_id;
+            self.state = Some(state);
+        }
+    }
+
     /// Stops a commit after which much would be gone.
     async fn check_guards(&mut self, balance: Balance) -> Result<()> {
         let version = self.state.as_ref().map_or(0, |state| state.snapshot_id);
@@ -263,6 +289,19 @@ impl Mover<'_> {
         // What was accepted covers this commit; more deletes in the same read are asked about.
         self.excused = deleted;
         Ok(())
+    }
+
+    /// Lets a commit with this balance pass, and says what the run has committed with it.
+    async fn check_commit(&mut self, mut balance: Balance) -> Result<Balance> {
+        // What is missing in cases that are replaced whole is known only now.
+        self.check_guards(balance).await?;
+        balance.read += self.set_aside;
+        balance.quarantined += self.set_aside;
+        balance.check()?;
+        let mut total = self.committed;
+        total.add(&balance);
+        self.check_budget(&total)?;
+        Ok(total)
     }
 
     fn check_budget(&self, total: &Balance) -> Result<()> {
