@@ -49,6 +49,7 @@ pub(crate) fn report_json(report: &RunReport) -> Value {
         "maintenance": of("maintain"),
         "outbox": report.outbox,
         "plans": report.plans,
+        "unused_accepts": report.unused_accepts,
     })
 }
 
@@ -58,16 +59,23 @@ pub(crate) fn print_report(printer: Printer, report: &RunReport) {
     print_steps(printer, &report.steps);
     for plan in &report.plans {
         printer.line(&format!(
-            "  {} {} ({}): {} -> {} rows, {} deleted {}",
+            "  {} {} ({}): {} -> {} rows, {} deleted{}",
             printer.pick("stopped:", "已拦截："),
             plan.node,
             plan.kind,
             plan.rows_before,
             plan.rows_after,
             plan.deleted,
-            plan.changes.join("; ")
+            plan.changes.iter().map(|change| format!("; {change}")).collect::<String>()
         ));
         printer.line(&format!("    --accept {}", plan.hash));
+    }
+    for hash in &report.unused_accepts {
+        let note = printer.pick(
+            "no plan of this run has the accepted hash; its numbers, or the table, have changed:",
+            "本次运行没有与所放行的哈希相符的计划（行数或数据表已变化）：",
+        );
+        printer.line(&format!("  {note} {hash}"));
     }
 }
 

@@ -51,6 +51,8 @@ pub struct RunReport {
     pub outbox: Vec<OutboxCount>,
     /// What guards stopped, and the hashes that let it pass.
     pub plans: Vec<GuardPlan>,
+    /// Hashes that were accepted although no plan of this run has them.
+    pub unused_accepts: Vec<String>,
 }
 
 /// What the person or job that starts a run wants of it.
@@ -130,8 +132,8 @@ impl Hub {
             run.close(state, exit_code).await?;
         }
         let outbox = store.outbox_counts().await?;
-        let plans = run.guards.stopped();
-        Ok(RunReport { run_id, state, exit_code, steps: run.steps, outbox, plans })
+        let (plans, unused_accepts) = (run.guards.stopped(), run.guards.unused());
+        Ok(RunReport { run_id, state, exit_code, steps: run.steps, outbox, plans, unused_accepts })
     }
 
     /// Begins a run. One that has no room is stored and goes no further: what it wrote would take

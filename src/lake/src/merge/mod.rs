@@ -6,6 +6,7 @@
 //! maintenance moves them. Copying them at once would mean decoding every page of the table for
 //! a change of one row in a hundred.
 
+mod again;
 mod case;
 mod chunk;
 mod keyset;
@@ -29,6 +30,7 @@ use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Op, Ops, Result, WriteMode};
 use huiliu_store::Balance;
 
+use self::again::Held;
 use self::case::Grouped;
 use self::chunk::{Chunk, Stored, check_key_types, column, gather_marks, mode_fields, on_day};
 use self::stage::Stage;
@@ -61,6 +63,8 @@ pub struct Merge {
     stage: Stage,
     /// Keys and cases of this commit, where cases are replaced whole.
     grouped: Grouped,
+    /// Rows of an appended table that may come again.
+    held: Held,
     history_writer: Option<FileWriter>,
     filters: FilterCache,
     live_rows: u64,
@@ -123,7 +127,7 @@ impl Merge {
         };
         let filters = lake.filters().clone();
         let mut targets = Vec::new();
-        if plan.mode != WriteMode::Append {
+        if plan.mode != WriteMode::Append || plan.cursor.is_some() {
             for file in lake.data_files(&current).await? {
                 let deleted = match &file.deletes {
                     Some((_, path)) => read_deletes(path)?,
@@ -144,6 +148,7 @@ impl Merge {
             targets,
             stage: Stage::new(current.clone(), plan.key.clone()),
             grouped: Grouped::default(),
+            held: Held::default(),
             history_writer: None,
             filters,
             live_rows,
@@ -178,7 +183,7 @@ impl Merge {
         if self.plan.key.is_empty() {
             self.balance.read += hashes.len() as u64;
             let chunk = Chunk { data, hashes, keys: Vec::new(), versions: None, positions };
-            let rows: Vec<usize> = (0..chunk.hashes.len()).collect();
+            let rows = self.not_held(&chunk)?;
             self.append(&chunk, &rows)?;
             return Ok(Vec::new());
         }

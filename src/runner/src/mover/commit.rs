@@ -2,7 +2,7 @@
 
 use chrono::Datelike;
 use huiliu_lake::{Commit, LakeTable, Merge, MergePlan, RowStamp};
-use huiliu_sdk::{Checkpoint, Error, ErrorKind, Result, Source, WriteMode};
+use huiliu_sdk::{Checkpoint, Error, ErrorKind, ReadMode, Result, Source, WriteMode};
 use huiliu_store::{Balance, RunState, StreamState};
 use std::sync::Arc;
 
@@ -102,7 +102,9 @@ impl Mover<'_> {
             WriteMode::Append => Vec::new(),
             _ => settings.key.clone(),
         };
-        let has = |column: &String| layout.schema.field_with_name(column).is_ok();
+        // Whole reads that are appended are meant to be there once for each time they were made.
+        let goes_on = settings.write != WriteMode::Append || settings.read != ReadMode::Full;
+        let has = |column: &String| goes_on && layout.schema.field_with_name(column).is_ok();
         let today = self.hub.clock.now().with_timezone(&self.hub.project.zone).date_naive();
         let plan = MergePlan {
             mode: settings.write,

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use chrono_tz::Tz;
 use huiliu_lake::storage_batch;
-use huiliu_sdk::{Cell, ColumnType, Op, Ops, Result, RowBuilder};
+use huiliu_sdk::{Cell, ColumnType, Op, Ops, Result, RowBuilder, type_word};
 
 use super::contract::Layout;
 
@@ -80,6 +80,7 @@ pub(super) fn conform(batch: &RecordBatch, layout: &Layout, zone: Tz) -> Result<
         let (cast, unfit) = cast_fitting(column, kind, zone)?;
         for row in unfit {
             let name = field.name();
+            let kind = type_word(kind);
             note(row, "E-CONTRACT-TYPE", format!("the value of {name} does not fit {kind}"));
         }
         fields.push(Arc::new(Field::new(field.name(), kind.clone(), true)));
