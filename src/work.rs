@@ -1,6 +1,6 @@
 //! `huiliu run` and how a run is shown.
 
-use huiliu_runner::{RunOptions, RunReport};
+use huiliu_runner::{GuardPlan, RunOptions, RunReport};
 use huiliu_store::StepRow;
 use serde_json::{Value, json};
 
@@ -58,15 +58,17 @@ pub(crate) fn print_report(printer: Printer, report: &RunReport) {
     printer.line(&format!("run {}: {}", report.run_id, report.state.as_str()));
     print_steps(printer, &report.steps);
     for plan in &report.plans {
+        let mut what = plan.changes.clone();
+        if plan.kind != "drift" {
+            let GuardPlan { rows_before, rows_after, deleted, .. } = plan;
+            what.insert(0, format!("{rows_before} -> {rows_after} rows, {deleted} deleted"));
+        }
         printer.line(&format!(
-            "  {} {} ({}): {} -> {} rows, {} deleted{}",
+            "  {} {} ({}): {}",
             printer.pick("stopped:", "已拦截："),
             plan.node,
             plan.kind,
-            plan.rows_before,
-            plan.rows_after,
-            plan.deleted,
-            plan.changes.iter().map(|change| format!("; {change}")).collect::<String>()
+            what.join("; ")
         ));
         printer.line(&format!("    --accept {}", plan.hash));
     }

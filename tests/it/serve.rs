@@ -57,7 +57,7 @@ async fn sigterm_in_the_middle_of_a_job_ends_it_and_gives_everything_back() {
     office.hub.run(&["state", "list"]);
     let opened = office.hub.run(&["run", "office.nothing"]);
     assert!(opened.err.contains("office.nothing"), "{}", opened.err);
-    let missed = "insert into huiliu_occurrence values \
+    let missed = "insert into huiliu_occurrence (job, scheduled_at) values \
                   ('often', strftime('%Y-%m-%dT%H:%M:00Z', 'now', '-1 hour'))";
     execute(&office.hub.database(), missed).await;
     let mut service = Service::start(&office.hub).await;

@@ -10,9 +10,12 @@ use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Tx, args};
 
-use crate::file::sync_folder;
+use crate::file::{BOUND_BYTES, sync_folder};
 use crate::retire::retire;
 use crate::{LakeTable, NewDataFile, NewDeleteFile};
+
+/// Bytes from which on a bound may have been shortened to `BOUND_BYTES`, at the end of a character.
+const SHORTENED: usize = BOUND_BYTES - 3;
 
 /// What one snapshot changes in one table.
 #[derive(Debug, Clone)]
@@ -356,9 +359,10 @@ async fn insert_data_file(
     Ok(())
 }
 
-/// A bound that every catalog database can hold as it is. Readers take a missing one as unknown.
-fn exact_bound(bound: Option<&str>) -> Option<&str> {
-    bound.filter(|text| !text.contains('\0'))
+/// A bound that every catalog database can hold as it is and that a file has not shortened.
+/// Readers take a missing one as unknown.
+pub(crate) fn exact_bound(bound: Option<&str>) -> Option<&str> {
+    bound.filter(|text| !text.contains('\0') && text.len() < SHORTENED)
 }
 
 async fn insert_delete_file(

@@ -24,6 +24,11 @@ use crate::{LakeTable, io_error, parquet_error, storage_batch};
 
 /// Rows of one row group; DuckDB's own vector-friendly size.
 const ROW_GROUP_ROWS: usize = 122_880;
+/// Bytes of one row group, which is in memory until it is complete.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+/// Longest bound of a text or binary column. A document of many megabytes would be in the footer
+/// otherwise.
+pub(crate) const BOUND_BYTES: usize = 256;
 
 /// A Parquet file that is complete on disk and in no snapshot yet.
 #[derive(Debug, Clone)]
@@ -234,8 +239,10 @@ fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<ArrowWr
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        // Bounds in the catalog must be exact, because readers answer min and max from them.
-        .set_statistics_truncate_length(None)
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        // Bounds in the catalog must be exact, because readers answer min and max from them, so
+        // those that may have been shortened are left out there.
+        .set_statistics_truncate_length(Some(BOUND_BYTES))
         .set_created_by(concat!("huiliu ", env!("CARGO_PKG_VERSION")).to_owned())
         // Hashes do not compress.
         .set_column_compression("_row_hash".into(), Compression::UNCOMPRESSED);
