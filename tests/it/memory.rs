@@ -36,22 +36,23 @@ fn report(office: &Office) -> Value {
 #[tokio::test]
 async fn a_huge_cell_sets_its_row_aside_and_many_large_rows_stay_within_memory() {
     let system = "path = \"office.db\"\n[[streams]]\nname = \"scans\"\ntable = \"scans\"\n\
-        key = [\"id\"]\ncolumns.id = { type = \"int\" }\ncolumns.scan = { type = \"binary\" }\n\
+        key = [\"id\"]\n\
         quarantine = { rows = 10, percent = 100.0 }\n";
     let office = Office::new("sqlite", system);
     // A cell of 200 MB among rows of 32 MB, which are more than may be in memory at once and
-    // cannot be compressed. A view makes them, so that they take no room in the source.
+    // cannot be compressed.
     office
         .edit(
-            "create view scans as
-               with recursive n(i) as (select 1 union all select i + 1 from n where i < 41)
-               select i as id, randomblob(case i when 7 then 200000000 else 32000000 end) as scan
-               from n",
+            "pragma journal_mode = off; pragma synchronous = off;
+             create table scans (id integer primary key, scan blob);
+             with recursive n(i) as (select 1 union all select i + 1 from n where i < 31)
+             insert into scans
+               select i, randomblob(case i when 7 then 200000000 else 32000000 end) from n",
         )
         .await;
     let report = report(&office);
     let step = step(&report, "streams", "office.scans");
-    assert_eq!((&step["read"], &step["written"]), (&41.into(), &40.into()), "{step}");
+    assert_eq!((&step["read"], &step["written"]), (&31.into(), &30.into()), "{step}");
     let list = office.hub.run_json(&["quarantine", "list"]).expect(0).json();
     assert_eq!(list["rows"][0]["code"], "E-ROW-SIZE", "{list}");
     // Of the row is kept which one it is, and nothing that fills the hub's database.

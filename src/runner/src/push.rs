@@ -58,7 +58,8 @@ impl Hub {
         if load.is_none() {
             push.decide(guards, node).await?;
             if push.waiting(0, 1).await?.is_empty() {
-                return push.is_known(guards, node).await.map(|()| false);
+                let known = push.is_known(guards, node).await;
+                return known.map(|()| false).map_err(|error| system.blame(node, error));
             }
         }
         let protected = self.protect(cx, system, "run").await?;
@@ -74,7 +75,8 @@ impl Hub {
         protected.end(self).await?;
         let sent = sent.map_err(|error| system.blame(node, error))?;
         if load.is_none() {
-            push.is_known(guards, node).await?;
+            let known = push.is_known(guards, node).await;
+            known.map_err(|error| system.blame(node, error))?;
         }
         Ok(sent)
     }
@@ -267,7 +269,7 @@ impl Push<'_> {
         }
         let (again, done) = plans(node, &ids);
         let message = format!(
-            "{node}: nobody knows whether {} records arrived at {}",
+            "nobody knows whether {} records arrived at {}",
             ids.len(),
             self.system.config.id
         );

@@ -87,7 +87,7 @@ mod tests {
         let scan = vec![0x41_u8; SHORT + 1];
         let columns: [(&str, ArrayRef); 2] = [
             ("id", Arc::new(Int64Array::from(vec![7]))),
-            ("scan", Arc::new(BinaryArray::from_vec(vec![&scan]))),
+            ("scan", Arc::new(BinaryArray::from_vec(vec![scan.as_slice()]))),
         ];
         let raw = outline(&RecordBatch::try_from_iter(columns).unwrap(), 0).unwrap();
         let text = String::from_utf8(raw.clone()).unwrap();
