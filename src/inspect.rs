@@ -243,10 +243,13 @@ pub(crate) async fn preview(setup: &Setup, stream: &str, limit: u64) -> Result<u
     let (batches, rejected) = within_limits(setup, system, "preview", async |cx| {
         let mut source = endpoint.source(&cx, request).await?;
         let mut batches = Vec::new();
-        let mut rejected = 0;
+        let mut rejected = (0, String::new());
         while let Some(event) = source.next(&cx).await? {
             if let Event::Rows(rows) = event {
-                rejected += rows.rejected.len();
+                if let (0, Some(first)) = (rejected.0, rows.rejected.first()) {
+                    rejected.1 = format!("{}:{} {}", rows.origin, first.position, first.reason);
+                }
+                rejected.0 += rows.rejected.len();
                 batches.push(masked(&rows.batch, settings)?);
             }
         }
@@ -254,8 +257,19 @@ pub(crate) async fn preview(setup: &Setup, stream: &str, limit: u64) -> Result<u
     })
     .await?;
     setup.printer.rows(&batches)?;
-    if rejected > 0 {
-        setup.printer.note(&format!("{rejected} rows do not fit and would go to quarantine"));
+    let printer = setup.printer;
+    if batches.iter().all(|batch| batch.num_rows() == 0) {
+        printer.note(printer.pick("no rows", "没有数据"));
+    }
+    let (count, first) = rejected;
+    if count > 0 {
+        printer.note(&format!(
+            "{count} {} {first}",
+            printer.pick(
+                "rows do not fit and would go to quarantine; the first:",
+                "行不符合要求，将转入隔离区；第一行："
+            )
+        ));
     }
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! `huiliu run` and how a run is shown.
 
-use huiliu_runner::{RunOptions, RunReport};
+use huiliu_runner::{GuardPlan, RunOptions, RunReport};
 use huiliu_store::StepRow;
 use serde_json::{Value, json};
 
@@ -49,6 +49,7 @@ pub(crate) fn report_json(report: &RunReport) -> Value {
         "maintenance": of("maintain"),
         "outbox": report.outbox,
         "plans": report.plans,
+        "unused_accepts": report.unused_accepts,
     })
 }
 
@@ -57,17 +58,26 @@ pub(crate) fn print_report(printer: Printer, report: &RunReport) {
     printer.line(&format!("run {}: {}", report.run_id, report.state.as_str()));
     print_steps(printer, &report.steps);
     for plan in &report.plans {
+        let mut what = plan.changes.clone();
+        if plan.kind != "drift" {
+            let GuardPlan { rows_before, rows_after, deleted, .. } = plan;
+            what.insert(0, format!("{rows_before} -> {rows_after} rows, {deleted} deleted"));
+        }
         printer.line(&format!(
-            "  {} {} ({}): {} -> {} rows, {} deleted {}",
+            "  {} {} ({}): {}",
             printer.pick("stopped:", "已拦截："),
             plan.node,
             plan.kind,
-            plan.rows_before,
-            plan.rows_after,
-            plan.deleted,
-            plan.changes.join("; ")
+            what.join("; ")
         ));
         printer.line(&format!("    --accept {}", plan.hash));
+    }
+    for hash in &report.unused_accepts {
+        let note = printer.pick(
+            "no plan of this run has the accepted hash; its numbers, or the table, have changed:",
+            "本次运行没有与所放行的哈希相符的计划（行数或数据表已变化）：",
+        );
+        printer.line(&format!("  {note} {hash}"));
     }
 }
 

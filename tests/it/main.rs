@@ -1,6 +1,8 @@
 //! The product end to end: the real binary on real files, databases and sockets.
 
+mod cases;
 mod demo;
+mod disk;
 mod disturb;
 mod duckdb;
 mod faults;
@@ -8,10 +10,12 @@ mod hub;
 mod kill;
 mod lake;
 mod maintain;
+mod memory;
 mod mover;
 mod office;
 mod operate;
 mod protect;
+mod restore;
 mod schema;
 mod serve;
 mod stop;

@@ -6,6 +6,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::hub::Hub;
+use crate::office::{Office, Service as Source, execute};
 use crate::stop::terminate;
 
 /// The running service and how to get in.
@@ -44,6 +45,39 @@ impl Service {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
+}
+
+#[tokio::test]
+async fn sigterm_in_the_middle_of_a_job_ends_it_and_gives_everything_back() {
+    let source = Source::start();
+    let office = Office::new("http", &source.system("limits = { connections = 1 }"));
+    let job = "version = 1\n[[jobs]]\nname = \"often\"\ncron = \"* * * * *\"\nrun = \"*\"\n";
+    std::fs::write(office.hub.project().join("config/jobs.toml"), job).unwrap();
+    // The hub ran an hour ago and was down since, so the job is due at once.
+    office.hub.run(&["state", "list"]);
+    let opened = office.hub.run(&["run", "office.nothing"]);
+    assert!(opened.err.contains("office.nothing"), "{}", opened.err);
+    let missed = "insert into huiliu_occurrence (job, scheduled_at) values \
+                  ('often', strftime('%Y-%m-%dT%H:%M:00Z', 'now', '-1 hour'))";
+    execute(&office.hub.database(), missed).await;
+    let mut service = Service::start(&office.hub).await;
+    let asked = source.next();
+    let begin = std::time::Instant::now();
+    assert_eq!(terminate(&mut service.process).await, Some(143));
+    assert!(begin.elapsed().as_secs() < 30);
+    drop(asked);
+    let held = "select (select count(*) from huiliu_lease where holder is not null)
+                     + (select count(*) from huiliu_slot) + (select count(*) from huiliu_attempt)";
+    assert_eq!(office.number(held).await, 0);
+    let shown = office.hub.run_json(&["runs", "show", "1"]).expect(0).json();
+    assert_eq!(
+        (&shown["run"]["job"], &shown["run"]["state"]),
+        (&"often".into(), &"cancelled".into())
+    );
+    assert_eq!(shown["steps"][0]["state"], "cancelled", "{shown}");
+    // All the minutes it was down for are one run, and that was this one.
+    let claimed = "select count(*) from huiliu_occurrence";
+    assert_eq!(office.number(claimed).await, 2);
 }
 
 #[tokio::test]

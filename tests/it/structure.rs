@@ -190,7 +190,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn all_rust_files() -> Vec<PathBuf> {
+pub(crate) fn all_rust_files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in ["src", "connectors", "tests"] {
         rust_files(&root().join(folder), &mut found);

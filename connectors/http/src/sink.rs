@@ -72,10 +72,9 @@ impl HttpSink {
         };
         let mut body = self.plan.body.clone();
         self.plan.records.put(&mut body, content);
-        let idempotent = self.plan.field.is_some() || self.plan.header.is_some();
         let mut request = Request::new(self.plan.method.clone(), self.plan.url.clone())
             .json(body.to_string())
-            .idempotent(idempotent);
+            .idempotent(self.is_repeatable());
         if let (Some(header), [key]) = (&self.plan.header, keys) {
             let value = HeaderValue::from_str(key)
                 .map_err(|_| Error::internal("an idempotency key does not fit into a header"))?;
@@ -107,6 +106,10 @@ impl HttpSink {
 
 #[async_trait]
 impl Sink for HttpSink {
+    fn is_repeatable(&self) -> bool {
+        self.plan.field.is_some() || self.plan.header.is_some()
+    }
+
     async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt> {
         let count = batch.batch.num_rows();
         if batch.idempotency_keys.len() != count {
@@ -144,7 +147,7 @@ impl Sink for HttpSink {
                 Err(_) => break,
             }
         }
-        outcomes.resize(count, Outcome::Unknown);
+        outcomes.resize(count, Outcome::Unsent);
         Ok(Receipt { outcomes })
     }
 

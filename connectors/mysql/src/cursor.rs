@@ -67,7 +67,7 @@ pub(crate) fn rewound(cursor: &str) -> Error {
     )
     .hint(
         "the source was restored or its rows were deleted; ask its owner, then run \
-         `huiliu state reset SYSTEM.STREAM` to read it from the start",
+         `huiliu state reset SYSTEM.STREAM --from-start --reason TEXT` to read it from the start",
     )
 }
 

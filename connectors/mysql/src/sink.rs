@@ -48,6 +48,11 @@ impl TableSink {
 
 #[async_trait]
 impl Sink for TableSink {
+    /// A record replaces itself by its key.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt> {
         let count = batch.batch.num_rows();
         if batch.idempotency_keys.len() != count {

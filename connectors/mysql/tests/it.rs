@@ -12,8 +12,12 @@ mod flagged;
 mod full;
 #[path = "it/incremental.rs"]
 mod incremental;
+#[path = "../../../tests/private/server.rs"]
+mod server;
 #[path = "it/support.rs"]
 mod support;
+#[path = "it/tls.rs"]
+mod tls;
 #[path = "it/values.rs"]
 mod values;
 #[path = "it/writing.rs"]

@@ -60,6 +60,16 @@ fn meaning(state: &str) -> Meaning {
             "E-CONFLICT",
             Some("somebody else changed the same rows; try again"),
         ),
+        ("53100", _) => of(
+            ErrorKind::Unreachable,
+            "E-POSTGRES-FULL",
+            Some("the disk of the database's own machine is full; ask its operators"),
+        ),
+        ("XX001" | "XX002", _) => of(
+            ErrorKind::Data,
+            "E-POSTGRES-CORRUPT",
+            Some("the database's own files are damaged; ask its operators, and do not read on"),
+        ),
         ("0A000", _) => of(ErrorKind::Unsupported, "E-UNSUPPORTED", None),
         (_, "42") => of(
             ErrorKind::Schema,
@@ -151,4 +161,27 @@ pub(crate) fn place(error: &PgDatabaseError) -> Option<String> {
     let column = error.column().map(|name| format!(" at column `{name}`"));
     let place = constraint.unwrap_or_default() + &column.unwrap_or_default();
     (!place.is_empty()).then_some(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_troubles_are_told_apart() {
+        for (state, kind, code) in [
+            ("53100", ErrorKind::Unreachable, "E-POSTGRES-FULL"),
+            ("53200", ErrorKind::Unreachable, "E-POSTGRES"),
+            ("53300", ErrorKind::Throttled, "E-THROTTLED"),
+            ("58030", ErrorKind::Unreachable, "E-POSTGRES"),
+            ("57P03", ErrorKind::Unreachable, "E-CONNECT"),
+            ("08006", ErrorKind::Unreachable, "E-CUT"),
+            ("XX001", ErrorKind::Data, "E-POSTGRES-CORRUPT"),
+            ("XX002", ErrorKind::Data, "E-POSTGRES-CORRUPT"),
+            ("XX000", ErrorKind::Internal, "E-POSTGRES"),
+        ] {
+            let found = meaning(state);
+            assert_eq!((found.kind, found.code), (kind, code), "{state}");
+        }
+    }
 }

@@ -196,7 +196,7 @@ async fn newest(
         )
         .hint(
             "the source was restored or its rows were deleted; ask its owner, then run \
-             `huiliu state reset SYSTEM.STREAM` to read the stream from the start",
+             `huiliu state reset SYSTEM.STREAM --from-start --reason TEXT` to read it from the start",
         ));
     }
     Ok(newest.or_else(|| resume.cloned()))

@@ -104,7 +104,7 @@ fn state<'a>(checkpoint: Option<&'a Checkpoint>, mode: &str) -> Result<Option<&'
 
 fn unreadable(why: &str) -> Error {
     Error::new(ErrorKind::Data, "E-STATE", format!("the stream's checkpoint {why}"))
-        .hint("run `huiliu state reset SYSTEM.STREAM` to read the stream from the start")
+        .hint("run `huiliu state reset SYSTEM.STREAM --from-start --reason TEXT` to read the stream from the start")
 }
 
 #[cfg(test)]

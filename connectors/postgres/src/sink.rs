@@ -40,6 +40,11 @@ impl PostgresSink {
 
 #[async_trait]
 impl Sink for PostgresSink {
+    /// A record replaces itself by its key.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt> {
         if batch.batch.num_rows() == 0 {
             return Ok(Receipt::default());

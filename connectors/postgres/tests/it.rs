@@ -8,8 +8,12 @@ mod flagged;
 mod incremental;
 #[path = "it/ranges.rs"]
 mod ranges;
+#[path = "../../../tests/private/server.rs"]
+mod server;
 #[path = "it/support.rs"]
 mod support;
+#[path = "it/tls.rs"]
+mod tls;
 #[path = "it/values.rs"]
 mod values;
 #[path = "it/writing.rs"]

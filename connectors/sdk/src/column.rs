@@ -69,6 +69,30 @@ impl ColumnType {
     }
 }
 
+/// The word for a column's type, as a configuration has it where it has one.
+pub fn type_word(kind: &DataType) -> String {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
+        DataType::Int64 => "int".into(),
+        DataType::Int8 => "int of 8 bits".into(),
+        DataType::Int16 => "int of 16 bits".into(),
+        DataType::Int32 => "int of 32 bits".into(),
+        DataType::UInt8 => "unsigned int of 8 bits".into(),
+        DataType::UInt16 => "unsigned int of 16 bits".into(),
+        DataType::UInt32 => "unsigned int of 32 bits".into(),
+        DataType::UInt64 => "unsigned int".into(),
+        DataType::Float64 => "float".into(),
+        DataType::Float32 => "float of 32 bits".into(),
+        DataType::Boolean => "bool".into(),
+        DataType::Date32 => "date".into(),
+        DataType::Timestamp(_, None) => "timestamp".into(),
+        DataType::Timestamp(_, Some(_)) => "timestamp with zone".into(),
+        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "binary".into(),
+        other => other.to_string(),
+    }
+}
+
 /// Reads a type as it is written in a configuration, such as `decimal(12,2)`.
 pub fn parse_type(text: &str) -> Result<ColumnType> {
     let unknown = || {
@@ -98,4 +122,19 @@ pub fn parse_type(text: &str) -> Result<ColumnType> {
             ColumnType::Decimal(precision, scale)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_type_is_shown_as_it_is_declared() {
+        let words =
+            ["text", "int", "float", "bool", "date", "timestamp", "decimal(12,2)", "binary"];
+        for word in words {
+            assert_eq!(type_word(&parse_type(word).unwrap().arrow()), word);
+        }
+        assert_eq!(type_word(&DataType::Int16), "int of 16 bits");
+    }
 }

@@ -17,7 +17,7 @@ mod settings;
 mod sink;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use column::{ColumnSpec, ColumnType, DeclaredColumn, parse_type};
+pub use column::{ColumnSpec, ColumnType, DeclaredColumn, parse_type, type_word};
 pub use connector::{
     Capabilities, ConfigError, ConfigErrors, Connector, Endpoint, LoadRequest, Probe, RawConfig,
     RawPush, RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, WriteRequest,

@@ -12,7 +12,7 @@ use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use chrono_tz::Tz;
 
-use crate::{ColumnType, Result};
+use crate::{ColumnType, Result, type_word};
 
 /// Why a row was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,7 +254,9 @@ fn append(builder: &mut Builder, value: Typed<'_>) -> usize {
 type Refusal = (&'static str, String);
 
 fn convert(cell: Cell<'_>, kind: ColumnType, source: Tz, hub: Tz) -> Result<Typed<'_>, Refusal> {
-    let mismatch = |what: &str| ("E-TYPE", format!("{what} does not fit a {kind:?} column"));
+    let mismatch = |what: &str| {
+        ("E-TYPE", format!("{what} does not fit the column's type {}", type_word(&kind.arrow())))
+    };
     let value = match (kind, cell) {
         (_, Cell::Null) => Typed::Null,
         (ColumnType::Text | ColumnType::Json, Cell::Text(text)) => {

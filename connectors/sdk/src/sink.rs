@@ -38,6 +38,8 @@ pub enum Outcome {
     },
     /// Nobody knows: the answer was lost.
     Unknown,
+    /// It was not sent, because an earlier record of the batch met an error.
+    Unsent,
 }
 
 /// The outcome of each record of a batch, in the batch's order.
@@ -61,8 +63,13 @@ pub struct WriteBatch {
 /// Writes records to one stream of a system.
 #[async_trait]
 pub trait Sink: Send {
-    /// Writes a batch and says what became of each record. An error means that the outcome of
-    /// every record is unknown, unless its kind says that nothing was sent.
+    /// Whether a record that is sent again under its idempotency key has no second effect. What
+    /// cannot be repeated is never sent again by itself once its outcome is unknown.
+    fn is_repeatable(&self) -> bool;
+
+    /// Writes a batch and says what became of each record. An error means that the target has
+    /// acted on none of them, except where the write was cancelled; a record that it may have
+    /// acted on is [`Outcome::Unknown`].
     async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt>;
 
     /// Asks the target what it knows of `idempotency_keys`.

@@ -9,9 +9,12 @@ use datafusion_ducklake::types::arrow_to_ducklake_type;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Tx, args};
 
-use crate::file::sync_with_parents;
+use crate::file::{BOUND_BYTES, sync_with_parents};
 use crate::retire::retire;
 use crate::{LakeTable, NewDataFile, NewDeleteFile, fault_point};
+
+/// Bytes from which on a bound may have been shortened to `BOUND_BYTES`, at the end of a character.
+const SHORTENED: usize = BOUND_BYTES - 3;
 
 /// What one snapshot changes in one table.
 #[derive(Debug, Clone)]
@@ -65,6 +68,21 @@ impl Commit {
     /// Whether it changes nothing; then no snapshot must be made.
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(TableChange::is_empty)
+    }
+
+    /// Removes the files of a commit that was not made. Not for one whose answer was lost: the
+    /// catalog may name them.
+    pub fn discard(self) {
+        for change in self.changes {
+            let added = change.added.into_iter().flat_map(|(file, deletes)| {
+                std::iter::once(file.path).chain(deletes.map(|deletes| deletes.path))
+            });
+            let deleted = change.deleted.into_iter().map(|(_, _, deletes)| deletes.path);
+            for path in added.chain(deleted) {
+                // What stays is in no snapshot, and maintenance removes it.
+                drop(std::fs::remove_file(path));
+            }
+        }
     }
 
     /// Writes the snapshot's rows into `tx` and returns its number. All files must be synced;
@@ -340,9 +358,10 @@ async fn insert_data_file(
     Ok(())
 }
 
-/// A bound that every catalog database can hold as it is. Readers take a missing one as unknown.
-fn exact_bound(bound: Option<&str>) -> Option<&str> {
-    bound.filter(|text| !text.contains('\0'))
+/// A bound that every catalog database can hold as it is and that a file has not shortened.
+/// Readers take a missing one as unknown.
+pub(crate) fn exact_bound(bound: Option<&str>) -> Option<&str> {
+    bound.filter(|text| !text.contains('\0') && text.len() < SHORTENED)
 }
 
 async fn insert_delete_file(

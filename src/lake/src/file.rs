@@ -22,6 +22,10 @@ use parquet::schema::types::ColumnPath;
 use crate::row_groups::RowGroupWriter;
 use crate::{LakeTable, io_error, parquet_error, planted, storage_batch};
 
+/// Longest bound of a text or binary column. A document of many megabytes would be in the footer
+/// otherwise.
+pub(crate) const BOUND_BYTES: usize = 256;
+
 /// A Parquet file that is complete on disk and in no snapshot yet.
 #[derive(Debug, Clone)]
 pub struct NewDataFile {
@@ -233,8 +237,9 @@ fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<RowGrou
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        // Bounds in the catalog must be exact, because readers answer min and max from them.
-        .set_statistics_truncate_length(None)
+        // Bounds in the catalog must be exact, because readers answer min and max from them, so
+        // those that may have been shortened are left out there.
+        .set_statistics_truncate_length(Some(BOUND_BYTES))
         .set_created_by(concat!("huiliu ", env!("CARGO_PKG_VERSION")).to_owned())
         // Hashes do not compress.
         .set_column_compression("_row_hash".into(), Compression::UNCOMPRESSED);

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray, TimestampMicr
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_sdk::{Error, ErrorKind, Result, type_word};
 
 /// The columns the hub adds to each row of `current` and `history`.
 pub const META_COLUMNS: [&str; 6] =
@@ -68,8 +68,8 @@ pub fn storage_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBa
                             format!(
                                 "column {} is {} and the lake holds {}",
                                 field.name(),
-                                column.data_type(),
-                                field.data_type()
+                                type_word(column.data_type()),
+                                type_word(field.data_type())
                             ),
                         )
                         .hint("declare the column's type in the system file")

@@ -16,6 +16,8 @@ use crate::parallel::side_by_side;
 
 /// Rows of one row group; DuckDB's own vector-friendly size.
 const ROW_GROUP_ROWS: usize = 122_880;
+/// Bytes of one row group, which is in memory until it is complete.
+const ROW_GROUP_BYTES: usize = 64 << 20;
 /// Fewer rows are encoded before another thread would have begun.
 const WORTH_A_THREAD: usize = 2048;
 
@@ -52,11 +54,20 @@ impl RowGroupWriter {
             self.encode(&batch.slice(start, rows))?;
             self.rows += rows;
             start += rows;
-            if self.rows == ROW_GROUP_ROWS {
+            if self.rows == ROW_GROUP_ROWS || self.bytes() >= ROW_GROUP_BYTES {
                 self.flush()?;
             }
         }
         Ok(())
+    }
+
+    /// Bytes of the row group at hand.
+    fn bytes(&self) -> usize {
+        let of = |column: &Mutex<Vec<ArrowColumnWriter>>| {
+            let writers = column.lock().unwrap_or_else(PoisonError::into_inner);
+            writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum::<usize>()
+        };
+        self.columns.iter().map(of).sum()
     }
 
     /// Row groups that have left memory.

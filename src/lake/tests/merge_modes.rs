@@ -15,6 +15,7 @@ use crate::world::{commit, open, positions, rows, schema, start, upsert_plan};
 on_both!(
     replace_makes_the_table_what_was_read_and_an_empty_set_empties_it,
     append_adds_rows_even_when_they_are_there,
+    append_by_a_cursor_adds_no_row_that_comes_again,
     snapshots_keep_each_day_and_a_second_read_of_a_day_replaces_the_first,
     periods_of_validity_close_when_a_row_changes_or_goes,
     rows_whose_keys_are_gone_are_deleted_over_several_commits_of_one_read,
@@ -67,6 +68,34 @@ async fn append_adds_rows_even_when_they_are_there(backend: Backend) {
         assert_eq!((balance.read, balance.written), (10, 10));
     }
     assert_eq!(through_datafusion(&lake, None).await[0], (20, 2 * amounts(0, 10, 1), 0));
+}
+
+async fn append_by_a_cursor_adds_no_row_that_comes_again(backend: Backend) {
+    let lake = open(&backend).await;
+    let plan = || MergePlan { cursor: Some("amount".into()), ..plan(WriteMode::Append) };
+    let first = read(&lake, 1, plan(), &[rows(0, 100, 1)]).await;
+    assert_eq!((first.written, first.unchanged), (100, 0));
+    // The overlap comes again, one row of it with other values.
+    let changed = rows(95, 96, 2);
+    let second = read(&lake, 2, plan(), &[rows(90, 105, 1), changed]).await;
+    assert_eq!((second.read, second.written, second.unchanged), (16, 6, 10));
+    // Of equal rows as many are new as there are more of; those of one read are all kept.
+    let twice = [rows(200, 202, 1), rows(200, 202, 1)];
+    assert_eq!(read(&lake, 3, plan(), &twice).await.written, 4);
+    let thrice = [rows(200, 202, 1), rows(200, 202, 1), rows(200, 202, 1)];
+    let balance = read(&lake, 4, plan(), &thrice).await;
+    assert_eq!((balance.written, balance.unchanged), (2, 4));
+    // Rows without a cursor come with every read.
+    let none = |names: &[&str]| {
+        let ids: ArrayRef = Arc::new(StringArray::from_iter_values(names.iter()));
+        let empty: ArrayRef = Arc::new(Int64Array::from(vec![None; names.len()]));
+        RecordBatch::try_new(Arc::new(schema()), vec![ids.clone(), ids, empty]).unwrap()
+    };
+    assert_eq!(read(&lake, 5, plan(), &[none(&["x", "y"])]).await.written, 2);
+    let balance = read(&lake, 6, plan(), &[none(&["y", "z", "x"])]).await;
+    assert_eq!((balance.written, balance.unchanged), (1, 2));
+    let count = count(&lake, "select count(*) from a_current").await;
+    assert_eq!(count, 100 + 6 + 6 + 3);
 }
 
 async fn snapshots_keep_each_day_and_a_second_read_of_a_day_replaces_the_first(backend: Backend) {

@@ -94,9 +94,19 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("E-PERMISSION", "所用账号没有访问该内容的权限（HTTP 403）", "请对方系统管理单位为该账号授权"),
     ("E-POSTGRES", "PostgreSQL 数据库报告错误", "按详情排查；涉及对方服务器的，联系其运维人员"),
     (
+        "E-POSTGRES-CORRUPT",
+        "对方 PostgreSQL 数据库的文件已损坏",
+        "联系对方数据库运维人员修复；修复前不要继续读取",
+    ),
+    (
         "E-POSTGRES-DATA",
         "PostgreSQL 数据库不接受所写的数据，本次未写入任何行",
         "按详情中的约束和列核对并更正数据",
+    ),
+    (
+        "E-POSTGRES-FULL",
+        "对方 PostgreSQL 数据库所在的磁盘已满",
+        "联系对方数据库运维人员清理磁盘；有空间后自动重试",
     ),
     (
         "E-POSTGRES-SQL",

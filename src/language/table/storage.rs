@@ -127,6 +127,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "查看日志和本机内存，处理后执行 `huiliu state unpark 系统.数据流 --reason 原因`",
     ),
     (
+        "E-PUSH-UNKNOWN",
+        "有记录已发出而应答丢失，对方是否收到无法确定，不会自动重发",
+        "到目标系统核实这些记录是否已收到，再按补充中的命令继续",
+    ),
+    (
         "E-QUARANTINE-BUDGET",
         "不合格数据超过允许的限度，本次未提交",
         "更正列的声明，或请数据提供单位更正数据；确可接受的，调大该数据流的 `quarantine`",

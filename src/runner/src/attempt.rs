@@ -6,7 +6,7 @@ use huiliu_sdk::{Cx, Error, ErrorKind, Result};
 use huiliu_store::StepRow;
 
 use crate::chance::{Chance, FullJitter};
-use crate::gate::quiet_error;
+use crate::gate::{Quiet, quiet_error};
 use crate::hub::Hub;
 use crate::mover::{Guards, not_ready, sync_stream};
 use crate::project::System;
@@ -37,7 +37,7 @@ pub(crate) async fn stream_step(job: Job<'_>, cx: &Cx, step: &mut StepRow) -> Re
     }
     let quiet = system.config.limits.quiet().filter(|_| !job.during_quiet_hours);
     if hub.is_quiet(quiet) {
-        return Err(quiet_error(system, quiet, false).context(&node));
+        return Err(quiet_error(system, quiet, Quiet::NotBegun).context(&node));
     }
     let id = &system.config.id;
     let store = hub.lake().store();

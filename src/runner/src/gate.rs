@@ -145,9 +145,24 @@ impl Hub {
     }
 }
 
+/// What quiet hours did to a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    /// It was not begun.
+    NotBegun,
+    /// It ended, and what was read is committed.
+    Kept,
+    /// It ended, and what was read is dropped, because its table is written only as a whole.
+    Discarded,
+}
+
 /// The error of a stream that waits for the end of its system's quiet hours.
-pub(crate) fn quiet_error(system: &System, quiet: Option<QuietHours>, begun: bool) -> Error {
-    let what = if begun { "ended at its last commit" } else { "not read" };
+pub(crate) fn quiet_error(system: &System, quiet: Option<QuietHours>, what: Quiet) -> Error {
+    let what = match what {
+        Quiet::NotBegun => "not read",
+        Quiet::Kept => "ended at its last commit",
+        Quiet::Discarded => "broken off with its table as it was",
+    };
     let end = quiet.map_or_else(String::new, |quiet| format!(" until {}", quiet.end()));
     let message = format!("{what}, because {} has quiet hours{end}", system.config.id);
     Error::new(ErrorKind::Throttled, "E-QUIET-HOURS", message)

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod audit;
+mod ballast;
 mod chance;
 mod figures;
 mod gate;

@@ -28,14 +28,15 @@ impl Hub {
         system: &System,
         push: &PushConfig,
         mode: LoadMode,
-        step: StepRow,
-    ) -> Result<(StepRow, bool)> {
+        step: &mut StepRow,
+    ) -> Result<bool> {
         let load = Load { hub: self, cx, system, push, mode };
         let version = self.engine.table_version(&push.from).await?;
-        if !load.is_open(guards, &step, version).await? {
-            return Ok((step, false));
+        if !load.is_open(guards, step, version).await? {
+            return Ok(false);
         }
-        load.send(step).await
+        load.send(step).await?;
+        Ok(true)
     }
 }
 
@@ -84,15 +85,14 @@ impl Load<'_> {
         ))
     }
 
-    async fn send(&self, mut step: StepRow) -> Result<(StepRow, bool)> {
+    async fn send(&self, step: &mut StepRow) -> Result<()> {
         let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
-        let load = self.transfer(endpoint.as_ref(), &mut step).await?;
+        let load = self.transfer(endpoint.as_ref(), step).await?;
         let store = self.hub.lake().store();
         let mut tx = store.begin().await?;
         tx.put_load(&load).await?;
-        tx.put_step(&step).await?;
-        tx.commit().await?;
-        Ok((step, true))
+        tx.put_step(step).await?;
+        tx.commit().await
     }
 
     async fn transfer(&self, endpoint: &dyn Endpoint, step: &mut StepRow) -> Result<LoadRow> {

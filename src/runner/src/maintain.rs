@@ -161,6 +161,7 @@ impl Hub {
             exit_code: report.exit_code,
             steps: report.steps,
             plans: Vec::new(),
+            unused_accepts: Vec::new(),
             outbox: self.lake().store().outbox_counts().await?,
         })
     }

@@ -31,7 +31,7 @@ use self::contract::Layout;
 pub use self::guard::GuardPlan;
 pub(crate) use self::guard::Guards;
 use crate::attempt::Job;
-use crate::gate::quiet_error;
+use crate::gate::{Quiet, quiet_error};
 use crate::hub::Hub;
 use crate::project::System;
 use crate::rewind::check_state;
@@ -72,6 +72,8 @@ struct Mover<'a> {
     /// Rows that came after `checkpoint`.
     since_checkpoint: u64,
     scan: Option<KeyScan>,
+    /// Whether a row was set aside since the last commit of which not even the case is known.
+    spares_all_cases: bool,
     /// Rows the table had when this read began.
     live_before: Option<u64>,
     /// Deletes of this read that a person accepted.
@@ -147,6 +149,7 @@ pub(crate) async fn sync_stream(
         acknowledged: None,
         since_checkpoint: 0,
         scan: None,
+        spares_all_cases: false,
         live_before: None,
         excused: 0,
         quarantined: Vec::new(),
@@ -171,7 +174,10 @@ pub(crate) async fn sync_stream(
     drop(mover);
     let result = until_lost(&watch, &lease, result);
     drop(watch);
-    store.release_lease(&lease).await?;
+    // How the read ended counts more than a lease that could not be given back and runs out.
+    if let Err(error) = store.release_lease(&lease).await {
+        tracing::warn!(%error, lease = lease.name, "a lease could not be given back");
+    }
     result
 }
 
@@ -227,6 +233,7 @@ impl Mover<'_> {
         self.chunk = Chunk::new();
         (self.staged_rows, self.staged_bytes) = (0, 0);
         (self.since_checkpoint, self.set_aside) = (0, 0);
+        self.spares_all_cases = false;
         self.checkpoint = None;
         self.acknowledged = None;
         self.live_before = None;
@@ -263,12 +270,13 @@ impl Mover<'_> {
                     self.checkpoint = Some(next);
                     self.since_checkpoint = 0;
                     let due = self.staged_rows >= COMMIT_ROWS || self.staged_bytes >= COMMIT_BYTES;
-                    let is_quiet = self.hub.is_quiet(self.quiet) && !self.is_atomic();
+                    let is_quiet = self.hub.is_quiet(self.quiet);
                     if (due || is_quiet) && !self.is_atomic() {
                         self.commit_here(source).await?;
                     }
                     if is_quiet {
-                        return Err(quiet_error(self.system, self.quiet, true));
+                        let begun = if self.is_atomic() { Quiet::Discarded } else { Quiet::Kept };
+                        return Err(quiet_error(self.system, self.quiet, begun));
                     }
                 }
                 Event::End { complete, .. } => {

@@ -45,12 +45,21 @@ pub struct System {
 impl System {
     /// `error` of `node` with the words that say whom to ask.
     pub(crate) fn blame(&self, node: &str, error: Error) -> Error {
-        // Nobody there has to answer for a stop that was asked for here, or for our own disk.
-        if error.kind() == huiliu_sdk::ErrorKind::Cancelled || policy::is_local(&error) {
+        let hint = error.hint_text().map(|hint| hint.replace("SYSTEM.STREAM", node));
+        let error = match &hint {
+            Some(hint) => error.hint(hint.clone()),
+            None => error,
+        };
+        // Nobody there has to answer for a stop that was asked for here, for our own disk, or for
+        // what we noted of a stream.
+        if error.kind() == huiliu_sdk::ErrorKind::Cancelled
+            || policy::is_local(&error)
+            || error.code() == "E-STATE"
+        {
             return error.context(node);
         }
         let config = &self.config;
-        let hint = error.hint_text().unwrap_or_default();
+        let hint = hint.unwrap_or_default();
         let hint = format!(
             "{hint}{}{} answers for {} ({})",
             if hint.is_empty() { "" } else { "; " },

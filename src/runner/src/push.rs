@@ -6,14 +6,15 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use huiliu_core::config::{PushConfig, Stage};
+use huiliu_core::config::Stage;
 use huiliu_lake::fault_point;
-use huiliu_sdk::{Cx, Error, Outcome, Result, Sink, StreamId, WriteBatch, WriteRequest};
+use huiliu_sdk::{Cx, Error, ErrorKind, Outcome, Result, Sink, StreamId, WriteBatch, WriteRequest};
 use huiliu_store::{OutboxRow, OutboxState, StepRow};
 use serde_json::{Map, Value};
 
 use crate::hub::Hub;
-use crate::mover::{Guards, not_ready};
+use crate::mover::{GuardPlan, Guards, not_ready};
+use crate::project::System;
 use crate::stop::in_time;
 
 /// Records handed to a sink at once.
@@ -21,43 +22,27 @@ const BATCH: u32 = 1000;
 /// How often records whose outcome is unknown are asked for again in one run.
 const PASSES: u32 = 3;
 
-impl Hub {
-    /// Sends what waits for a push, within the limits of its system.
-    pub(crate) async fn send_protected(
-        &self,
-        cx: &Cx,
-        guards: &Guards,
-        node: &str,
-        step: StepRow,
-    ) -> Result<(StepRow, bool)> {
-        let system = node.split('.').nth(1).and_then(|id| self.project.systems.get(id));
-        let Some(system) = system else { return self.send_push(cx, guards, node, step).await };
-        let push = node.splitn(3, '.').nth(2).unwrap_or_default();
-        let is_load = |config: &PushConfig| config.name == push && config.load.is_some();
-        let store = self.lake().store();
-        if !system.config.pushes.iter().any(is_load)
-            && store.waiting(&system.config.id, push, 0, 1).await?.is_empty()
-        {
-            return Ok((step, false));
-        }
-        let protected = self.protect(cx, system, "run").await?;
-        let sent = self.send_push(&protected.cx, guards, node, step).await;
-        protected.end(self).await?;
-        sent
-    }
+/// One push on its way.
+struct Push<'a> {
+    hub: &'a Hub,
+    cx: &'a Cx,
+    system: &'a System,
+    name: &'a str,
+}
 
-    /// Sends what waits for a push (`push.<system>.<name>`); says whether there was anything.
-    /// In the balance, `read` is what was to be sent, `written` accepted, `filtered` rejected,
-    /// `unchanged` still waiting.
+impl Hub {
+    /// Sends what waits for a push (`push.<system>.<name>`), within the limits of its system;
+    /// says whether there was anything. In the balance, `read` is what was to be sent, `written`
+    /// accepted, `filtered` rejected, `unchanged` still waiting.
     pub(crate) async fn send_push(
         &self,
         cx: &Cx,
         guards: &Guards,
         node: &str,
-        mut step: StepRow,
-    ) -> Result<(StepRow, bool)> {
+        step: &mut StepRow,
+    ) -> Result<bool> {
         let mut parts = node.splitn(3, '.');
-        let (Some(_), Some(system_id), Some(push)) = (parts.next(), parts.next(), parts.next())
+        let (Some(_), Some(system_id), Some(name)) = (parts.next(), parts.next(), parts.next())
         else {
             return Err(Error::internal("a push without a system"));
         };
@@ -66,59 +51,107 @@ impl Hub {
             .systems
             .get(system_id)
             .ok_or_else(|| Error::internal("a push to an unknown system"))?;
-        let whole = system.config.pushes.iter().find(|config| config.name == push);
-        if let Some((config, mode)) = whole.and_then(|config| Some((config, config.load?))) {
-            // A system on trial is never pushed to.
-            if system.config.stage != Stage::Live {
-                return Ok((step, false));
+        let config = system.config.pushes.iter().find(|config| config.name == name);
+        let load = config.and_then(|config| Some((config, config.load?)));
+        // A system on trial is never pushed to.
+        if load.is_some() && system.config.stage != Stage::Live {
+            return Ok(false);
+        }
+        let push = Push { hub: self, cx, system, name };
+        if load.is_none() {
+            push.decide(guards, node).await?;
+            if push.waiting(0, 1).await?.is_empty() {
+                let known = push.is_known(guards, node).await;
+                return known.map(|()| false).map_err(|error| system.blame(node, error));
             }
-            let sent = self.send_load(cx, guards, system, config, mode, step).await;
-            return sent.map_err(|e| system.blame(node, e));
         }
-        let store = self.lake().store();
-        if store.waiting(system_id, push, 0, 1).await?.is_empty() {
-            return Ok((step, false));
+        let protected = self.protect(cx, system, "run").await?;
+        let sent = match load {
+            Some((config, mode)) => {
+                self.send_load(&protected.cx, guards, system, config, mode, step).await
+            }
+            None => {
+                let push = Push { hub: self, cx: &protected.cx, system, name };
+                push.send(step).await.map(|()| true)
+            }
+        };
+        protected.end(self).await?;
+        let sent = sent.map_err(|error| system.blame(node, error))?;
+        if load.is_none() {
+            let known = push.is_known(guards, node).await;
+            known.map_err(|error| system.blame(node, error))?;
         }
-        let endpoint =
-            system.endpoint.as_ref().ok_or_else(|| system.blame(node, not_ready(system)))?;
-        let request = WriteRequest { push: StreamId::new(push) };
-        let silence = system.config.limits.silence();
-        let sink = in_time(cx, silence, endpoint.sink(cx, request)).await;
-        let mut sink = sink.map_err(|e| system.blame(node, e))?;
+        Ok(sent)
+    }
+}
+
+impl Push<'_> {
+    /// For how long the target may say nothing.
+    fn silence(&self) -> Duration {
+        self.system.config.limits.silence()
+    }
+
+    async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<OutboxRow>> {
+        let store = self.hub.lake().store();
+        store.waiting(&self.system.config.id, self.name, after, limit).await
+    }
+
+    async fn send(&self, step: &mut StepRow) -> Result<()> {
+        let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
+        let request = WriteRequest { push: StreamId::new(self.name) };
+        let mut sink = in_time(self.cx, self.silence(), endpoint.sink(self.cx, request)).await?;
         for pass in 0..PASSES {
             let mut after = 0;
-            let mut unknown = 0;
+            let mut open = 0;
             loop {
-                let rows = store.waiting(system_id, push, after, BATCH).await?;
+                let rows = self.waiting(after, BATCH).await?;
                 let Some(last) = rows.last() else { break };
                 after = last.outbox_id;
                 if pass == 0 {
                     step.balance.read += rows.len() as u64;
                     step.balance.unchanged += rows.len() as u64;
                 }
-                unknown += self
-                    .send_batch(cx, silence, sink.as_mut(), push, &rows, &mut step)
-                    .await
-                    .map_err(|e| system.blame(node, e))?;
-                cx.check()?;
+                open += self.send_rows(sink.as_mut(), rows, step).await?;
+                self.cx.check()?;
             }
-            if unknown == 0 {
+            if open == 0 {
                 break;
             }
         }
-        Ok((step, true))
+        Ok(())
+    }
+
+    /// Sends rows, or asks for those that went out before and must not go out twice; says how
+    /// many still wait.
+    async fn send_rows(
+        &self,
+        sink: &mut dyn Sink,
+        rows: Vec<OutboxRow>,
+        step: &mut StepRow,
+    ) -> Result<u64> {
+        if sink.is_repeatable() {
+            return self.send_batch(sink, &rows, step).await;
+        }
+        // A process that died left them counted and without an answer.
+        let (sent, fresh): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.attempts > 0);
+        if !sent.is_empty() {
+            let outcomes = vec![Outcome::Unknown; sent.len()];
+            let outcomes = self.ask(sink, &sent, outcomes).await;
+            self.settle(&sent, &outcomes, false, step).await?;
+        }
+        if fresh.is_empty() {
+            return Ok(0);
+        }
+        self.send_batch(sink, &fresh, step).await
     }
 
     async fn send_batch(
         &self,
-        cx: &Cx,
-        silence: Duration,
         sink: &mut dyn Sink,
-        push: &str,
         rows: &[OutboxRow],
         step: &mut StepRow,
     ) -> Result<u64> {
-        let store = self.lake().store();
+        let store = self.hub.lake().store();
         // Counted before anything leaves, so that a process that dies here still tells.
         let ids: Vec<i64> = rows.iter().map(|row| row.outbox_id).collect();
         let mut tx = store.begin().await?;
@@ -126,41 +159,162 @@ impl Hub {
         tx.commit().await?;
         fault_point!("push::counted");
         let batch = WriteBatch {
-            stream: StreamId::new(push),
-            batch: self.records(rows)?,
+            stream: StreamId::new(self.name),
+            batch: self.hub.records(rows)?,
             idempotency_keys: rows.iter().map(|row| row.idempotency_key.clone()).collect(),
         };
-        let receipt = in_time(cx, silence, sink.write(cx, batch)).await?;
+        let is_repeatable = sink.is_repeatable();
+        let written = in_time(self.cx, self.silence(), sink.write(self.cx, batch)).await;
         fault_point!("push::sent");
-        if receipt.outcomes.len() != rows.len() {
+        let outcomes = match written {
+            Ok(receipt) => receipt.outcomes,
+            Err(error) => {
+                // Where nothing was said at all, the records may have arrived; they stay counted.
+                let is_unsent = error.kind() != ErrorKind::Cancelled && error.code() != "E-SILENT";
+                if !is_repeatable && is_unsent {
+                    self.settle(rows, &vec![Outcome::Unsent; rows.len()], false, step).await?;
+                }
+                return Err(error);
+            }
+        };
+        if outcomes.len() != rows.len() {
             return Err(Error::internal("the sink did not answer for every record"));
         }
-        let now = self.now();
-        let mut unknown = 0;
-        let mut tx = store.begin().await?;
-        for (row, outcome) in rows.iter().zip(&receipt.outcomes) {
+        let outcomes = if is_repeatable { outcomes } else { self.ask(sink, rows, outcomes).await };
+        self.settle(rows, &outcomes, is_repeatable, step).await
+    }
+
+    /// Asks the target for the records whose outcome is open.
+    async fn ask(
+        &self,
+        sink: &mut dyn Sink,
+        rows: &[OutboxRow],
+        mut outcomes: Vec<Outcome>,
+    ) -> Vec<Outcome> {
+        let open: Vec<usize> = (0..rows.len()).filter(|row| is_open(&outcomes[*row])).collect();
+        if open.is_empty() {
+            return outcomes;
+        }
+        let keys: Vec<String> = open.iter().map(|row| rows[*row].idempotency_key.clone()).collect();
+        match in_time(self.cx, self.silence(), sink.lookup(self.cx, &keys)).await {
+            Ok(receipt) => {
+                for (row, outcome) in open.into_iter().zip(receipt.outcomes) {
+                    outcomes[row] = outcome;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            Err(error) => tracing::warn!(%error, push = self.name, "the target could not be asked"),
+        }
+        outcomes
+    }
+
+    /// Keeps what became of records, and says how many wait on.
+    async fn settle(
+        &self,
+        rows: &[OutboxRow],
+        outcomes: &[Outcome],
+        is_repeatable: bool,
+        step: &mut StepRow,
+    ) -> Result<u64> {
+        let now = self.hub.now();
+        let mut open = 0;
+        let mut balance = step.balance;
+        let mut tx = self.hub.lake().store().begin().await?;
+        for (row, outcome) in rows.iter().zip(outcomes) {
+            let id = row.outbox_id;
             match outcome {
                 Outcome::Accepted => {
-                    tx.settle(row.outbox_id, OutboxState::Accepted, None, None, &now).await?;
-                    step.balance.written += 1;
-                    step.balance.unchanged -= 1;
+                    tx.settle(id, OutboxState::Accepted, None, None, &now).await?;
+                    balance.written += 1;
+                    balance.unchanged -= 1;
                 }
                 Outcome::Rejected { code, message } => {
                     let (code, message) = (Some(code.as_str()), Some(message.as_str()));
-                    tx.settle(row.outbox_id, OutboxState::Rejected, code, message, &now).await?;
-                    step.balance.filtered += 1;
-                    step.balance.unchanged -= 1;
+                    tx.settle(id, OutboxState::Rejected, code, message, &now).await?;
+                    balance.filtered += 1;
+                    balance.unchanged -= 1;
                 }
-                Outcome::Pending { .. } | Outcome::Unknown => unknown += 1,
+                Outcome::Pending { .. } | Outcome::Unknown if is_repeatable => open += 1,
+                Outcome::Pending { .. } | Outcome::Unknown => {
+                    tx.settle(id, OutboxState::Unknown, Some("E-PUSH-UNKNOWN"), None, &now).await?;
+                }
+                Outcome::Unsent => {
+                    tx.uncount_attempt(id).await?;
+                    open += 1;
+                }
             }
         }
-        tx.put_step(step).await?;
+        let mut kept = step.clone();
+        kept.balance = balance;
+        tx.put_step(&kept).await?;
         fault_point!("push::settled");
         tx.commit().await?;
         fault_point!("push::durable");
-        Ok(unknown)
+        *step = kept;
+        Ok(open)
     }
 
+    /// Does with records of unknown outcome what a person has decided.
+    async fn decide(&self, guards: &Guards, node: &str) -> Result<()> {
+        let store = self.hub.lake().store();
+        let ids = store.unknown_records(&self.system.config.id, self.name).await?;
+        let (again, done) = plans(node, &ids);
+        let (again, done) = (guards.accepts(&again), guards.accepts(&done));
+        if ids.is_empty() || !(again || done) {
+            return Ok(());
+        }
+        let now = self.hub.now();
+        let mut tx = store.begin().await?;
+        for id in ids {
+            if done {
+                tx.settle(id, OutboxState::Accepted, None, None, &now).await?;
+            } else {
+                tx.send_again(id).await?;
+            }
+        }
+        tx.commit().await
+    }
+
+    /// Fails while there are records of which nobody knows whether they arrived.
+    async fn is_known(&self, guards: &Guards, node: &str) -> Result<()> {
+        let store = self.hub.lake().store();
+        let ids = store.unknown_records(&self.system.config.id, self.name).await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (again, done) = plans(node, &ids);
+        let message = format!(
+            "nobody knows whether {} records arrived at {}",
+            ids.len(),
+            self.system.config.id
+        );
+        let error = Error::new(ErrorKind::Conflict, "E-PUSH-UNKNOWN", message).hint(format!(
+            "they are not sent again by themselves, because the target cannot tell a repeated \
+             record; look there; if they arrived: `huiliu run {node} --accept {}`; if not: \
+             `huiliu run {node} --accept {}`, which sends them again",
+            done.hash, again.hash
+        ));
+        guards.stop(again);
+        guards.stop(done);
+        Err(error)
+    }
+}
+
+fn is_open(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Unknown | Outcome::Pending { .. })
+}
+
+/// What can be done with records of unknown outcome: send them again, or take them as arrived.
+fn plans(node: &str, ids: &[i64]) -> (GuardPlan, GuardPlan) {
+    let count = ids.len() as u64;
+    let of = |kind| {
+        let last = ids.last().copied().unwrap_or(0);
+        GuardPlan::build(node, kind, last).rows(count, count).done()
+    };
+    (of("push_again"), of("push_done"))
+}
+
+impl Hub {
     /// The queued records as one batch of text columns.
     fn records(&self, rows: &[OutboxRow]) -> Result<RecordBatch> {
         let mut bodies: Vec<Map<String, Value>> = Vec::with_capacity(rows.len());

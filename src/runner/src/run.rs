@@ -52,6 +52,8 @@ pub struct RunReport {
     pub outbox: Vec<OutboxCount>,
     /// What guards stopped, and the hashes that let it pass.
     pub plans: Vec<GuardPlan>,
+    /// Hashes that were accepted although no plan of this run has them.
+    pub unused_accepts: Vec<String>,
 }
 
 /// What the person or job that starts a run wants of it.
@@ -93,11 +95,7 @@ impl Hub {
         // The lock dies with its process, so whoever has it may clear what a dead one left.
         let _lock = FolderLock::take(&self.data, &self.holder)?;
         let store = self.lake().store();
-        store.end_leases().await?;
-        store.end_slots("run of ").await?;
-        store.close_abandoned_runs(&self.now()).await?;
-        self.lake().verify_sizes().await?.check()?;
-        let run_id = store.start_run(job, selector, &self.holder, &self.now()).await?;
+        let run_id = self.begin_run(selector, job).await?;
         let mut run = Run {
             hub: Arc::clone(self),
             run_id,
@@ -109,6 +107,7 @@ impl Hub {
             postponed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
             steps: Vec::new(),
+            unsaved: Vec::new(),
         };
         run.streams(&nodes).await?;
         for node in nodes.iter().filter(|node| node.kind == NodeKind::Model) {
@@ -120,12 +119,47 @@ impl Hub {
         for node in nodes.iter().filter(|node| node.kind == NodeKind::Push) {
             run.push(node).await?;
         }
-        run.steps.extend(self.maintain_due(run_id, &run.cx).await?);
+        match self.maintain_due(run_id, &run.cx).await {
+            Ok(steps) => run.steps.extend(steps),
+            Err(error) => run.fail(self.new_step(run_id, "maintain", "maintain"), &error).await?,
+        }
         let (state, exit_code) = run.outcome();
-        store.finish_run(run_id, state, exit_code, &self.now()).await?;
+        if let Err(error) = run.close(state, exit_code).await {
+            // The data is safe, and only how the run ended is not: that must not fail for room.
+            if error.code() != "E-DISK-FULL" || !self.free_ballast() {
+                return Err(error);
+            }
+            tracing::warn!("the disk is full; the room kept for the end of runs was given up");
+            run.close(state, exit_code).await?;
+        }
         let outbox = store.outbox_counts().await?;
-        let plans = run.guards.stopped();
-        Ok(RunReport { run_id, state, exit_code, steps: run.steps, outbox, plans })
+        let (plans, unused_accepts) = (run.guards.stopped(), run.guards.unused());
+        Ok(RunReport { run_id, state, exit_code, steps: run.steps, outbox, plans, unused_accepts })
+    }
+
+    /// Begins a run. One that has no room is stored and goes no further: what it wrote would take
+    /// the room in which its end is stored.
+    async fn begin_run(&self, selector: &str, job: Option<&str>) -> Result<i64> {
+        self.keep_ballast();
+        let error = match self.store_run(selector, job).await {
+            Err(error) if error.code() == "E-DISK-FULL" && self.free_ballast() => error,
+            begun => return begun,
+        };
+        let run_id = self.store_run(selector, job).await?;
+        let store = self.lake().store();
+        store.finish_run(run_id, RunState::Failed, exit::FAILED, &self.now()).await?;
+        Err(error)
+    }
+
+    /// Clears what dead processes left, which whoever holds the folder's lock may, and stores a
+    /// new run.
+    async fn store_run(&self, selector: &str, job: Option<&str>) -> Result<i64> {
+        let store = self.lake().store();
+        store.end_leases().await?;
+        store.end_slots("run of ").await?;
+        store.close_abandoned_runs(&self.now()).await?;
+        self.lake().verify_sizes().await?.check()?;
+        store.start_run(job, selector, &self.holder, &self.now()).await
     }
 
     pub(crate) fn new_step(&self, run_id: i64, node: &str, kind: &str) -> StepRow {
@@ -158,6 +192,8 @@ struct Run {
     /// Those of `failed` whose system could not be reached or did not let us in.
     not_ready: BTreeSet<String>,
     steps: Vec<StepRow>,
+    /// Those of `steps` that could not be stored yet, because the disk is full.
+    unsaved: Vec<StepRow>,
 }
 
 impl Run {
@@ -277,12 +313,12 @@ impl Run {
         if self.cx.cancel.is_cancelled() || self.blocked(node, "push").await? {
             return Ok(());
         }
-        let step = self.hub.new_step(self.run_id, &node.name, "push");
+        let mut step = self.hub.new_step(self.run_id, &node.name, "push");
         self.progress.started(&node.name);
-        let sent = self.hub.send_protected(&self.cx, &self.guards, &node.name, step.clone());
+        let sent = self.hub.send_push(&self.cx, &self.guards, &node.name, &mut step);
         match unbroken(sent).await {
-            Ok((step, true)) => self.finish(step, RunState::Succeeded).await,
-            Ok((step, false)) => self.finish(step, RunState::Unchanged).await,
+            Ok(true) => self.finish(step, RunState::Succeeded).await,
+            Ok(false) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
         }
     }
@@ -314,12 +350,31 @@ impl Run {
     async fn finish(&mut self, mut step: StepRow, state: RunState) -> Result<()> {
         step.state = state.as_str().to_owned();
         step.finished_at = Some(self.hub.now());
-        let mut tx = self.hub.lake().store().begin().await?;
-        tx.put_step(&step).await?;
-        tx.commit().await?;
+        match self.save(&[&step]).await {
+            Err(error) if error.code() == "E-DISK-FULL" => self.unsaved.push(step.clone()),
+            saved => saved?,
+        }
         self.progress.finished(&step);
         self.steps.push(step);
         Ok(())
+    }
+
+    async fn save(&self, steps: &[&StepRow]) -> Result<()> {
+        let mut tx = self.hub.lake().store().begin().await?;
+        for step in steps {
+            tx.put_step(step).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Stores how the run ended, and the steps that could not be stored before.
+    async fn close(&mut self, state: RunState, exit_code: u8) -> Result<()> {
+        if !self.unsaved.is_empty() {
+            self.save(&self.unsaved.iter().collect::<Vec<_>>()).await?;
+            self.unsaved.clear();
+        }
+        let store = self.hub.lake().store();
+        store.finish_run(self.run_id, state, exit_code, &self.hub.now()).await
     }
 
     fn outcome(&self) -> (RunState, u8) {
@@ -336,7 +391,7 @@ impl Run {
         }
         let stopped = self.guards.stopped();
         let is_guarded = |step: &StepRow| {
-            step.code.as_deref() == Some("E-LOAD-UNKNOWN")
+            matches!(step.code.as_deref(), Some("E-LOAD-UNKNOWN" | "E-PUSH-UNKNOWN"))
                 || stopped.iter().any(|plan| plan.node == step.node)
         };
         if failed.iter().filter(|step| step.state == "failed").all(|step| is_guarded(step)) {

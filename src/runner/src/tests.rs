@@ -1,8 +1,14 @@
 //! Runs of whole hubs on a connector that says what the test wants it to say.
 
+mod answer;
+mod case;
 mod contract;
 mod delete;
 mod load;
+mod progress;
+mod push;
+mod quiet;
 mod refresh;
+mod schedule;
 mod script;
 mod world;

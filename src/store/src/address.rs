@@ -1,6 +1,7 @@
 //! Where the hub's database is.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use huiliu_sdk::{Error, ErrorKind, Result};
@@ -52,13 +53,31 @@ impl PostgresAddress {
         }
         let known = url.starts_with("postgresql://") || url.starts_with("postgres://");
         // The parser's own message may quote the password.
-        if !known || PgConnectOptions::from_str(url).is_err() {
+        let Some(options) = PgConnectOptions::from_str(url).ok().filter(|_| known) else {
             return Err(fault(
                 "the address of the hub's database is not one of Postgres",
                 "write it as postgresql://user:password@host:5432/database",
             ));
+        };
+        let mut url = url.to_owned();
+        match asked_mode(&url).as_deref() {
+            None if !is_local(&options) => {
+                url.push(if url.contains('?') { '&' } else { '?' });
+                url.push_str("sslmode=verify-full");
+            }
+            // The last word of somebody who has said it; the others only look as if they protected.
+            None | Some("verify-full" | "verify-ca" | "disable") => {}
+            Some(_) if is_local(&options) => {}
+            Some(_) => {
+                return Err(fault(
+                    "the sslmode of the hub's database does not check who answers",
+                    "leave it out, which verifies the server, with sslrootcert=FILE for a \
+                     certificate authority of your own; or write sslmode=disable, if the network \
+                     is trusted as a whole",
+                ));
+            }
         }
-        Ok(Self { url: url.to_owned(), schema: schema.to_owned() })
+        Ok(Self { url, schema: schema.to_owned() })
     }
 
     /// The schema.
@@ -73,9 +92,43 @@ impl PostgresAddress {
     }
 }
 
+/// Whether the server is this machine.
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host().trim_matches(['[', ']']);
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The sslmode in the query of an address; the last one counts.
+fn asked_mode(url: &str) -> Option<String> {
+    let (_, query) = url.split_once('?')?;
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .rfind(|(key, _)| matches!(*key, "sslmode" | "ssl-mode"))
+        .map(|(_, value)| value.to_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_machine_is_reached_by_verified_tls_or_not_at_all() {
+        let url = |url: &str| PostgresAddress::new(url, "huiliu").map(|address| address.url);
+        assert_eq!(url("postgresql://h@127.0.0.1/d").unwrap(), "postgresql://h@127.0.0.1/d");
+        for (given, kept) in [("", "?sslmode=verify-full"), ("?a=b", "?a=b&sslmode=verify-full")] {
+            let kept = format!("postgresql://h@10.0.0.7/d{kept}");
+            assert_eq!(url(&format!("postgresql://h@10.0.0.7/d{given}")).unwrap(), kept);
+        }
+        for mode in ["prefer", "allow", "require"] {
+            let error = url(&format!("postgresql://h@10.0.0.7/d?sslmode={mode}")).unwrap_err();
+            assert_eq!(error.code(), "E-STORE-ADDRESS", "{mode}");
+        }
+        assert!(url("postgresql://h@10.0.0.7/d?sslmode=disable").is_ok());
+    }
 
     #[test]
     fn only_plain_schemas_and_postgres_urls_are_taken() {

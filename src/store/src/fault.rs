@@ -11,6 +11,9 @@ const BUSY: &str = "another process is writing; try again";
 const DISK: &str = "free some space: the step is tried again a few times, and the next run goes on from \
                     what was committed";
 
+/// The index of SQLite's log could not grow, for which only a full disk is a reason.
+const IOERR_SHMSIZE: u32 = 4874;
+
 type Fault = (ErrorKind, &'static str, &'static str);
 
 /// Turns a database error into the hub's, without repeating values it may quote.
@@ -51,6 +54,9 @@ pub fn database_error(action: &str, error: sqlx::Error) -> Error {
 fn sqlite(error: &dyn DatabaseError) -> Fault {
     // The lower byte is the primary code, the rest says more about it.
     let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0);
+    if code == IOERR_SHMSIZE {
+        return (ErrorKind::Unreachable, "E-DISK-FULL", DISK);
+    }
     match code & 0xff {
         13 => (ErrorKind::Unreachable, "E-DISK-FULL", DISK),
         11 | 26 => (ErrorKind::Internal, "E-STORE-CORRUPT", CORRUPT),
@@ -103,5 +109,30 @@ fn postgres(code: &str) -> Fault {
             "check the disk that holds the data folder, or the way to the database server",
         ),
         _ => (ErrorKind::Internal, "E-STORE", REPORT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_postgres_says_has_a_code_of_ours() {
+        for (state, kind, code) in [
+            ("53100", ErrorKind::Unreachable, "E-DISK-FULL"),
+            ("XX001", ErrorKind::Internal, "E-STORE-CORRUPT"),
+            ("XX002", ErrorKind::Internal, "E-STORE-CORRUPT"),
+            ("40P01", ErrorKind::Conflict, "E-STORE-BUSY"),
+            ("57P01", ErrorKind::Unreachable, "E-STORE-IO"),
+            ("58030", ErrorKind::Unreachable, "E-STORE-IO"),
+            ("08006", ErrorKind::Unreachable, "E-STORE-IO"),
+            ("28P01", ErrorKind::Auth, "E-STORE-AUTH"),
+            ("42501", ErrorKind::Permission, "E-STORE-OPEN"),
+            ("XX000", ErrorKind::Internal, "E-STORE"),
+        ] {
+            let found = postgres(state);
+            assert_eq!((found.0, found.1), (kind, code), "{state}");
+            assert!(!found.2.is_empty());
+        }
     }
 }

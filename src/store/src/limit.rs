@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use huiliu_sdk::Result;
 
-use crate::{Store, Tx, args};
+use crate::database::Dialect;
+use crate::{Store, Tx, args, presence};
 
 const MINUTE_US: i64 = 60_000_000;
 
@@ -122,16 +123,19 @@ impl Store {
         tx.commit().await
     }
 
-    /// Gives back the connections of holders whose name begins with `prefix`. Only for a process
-    /// that knows that they are dead.
+    /// Gives back the connections of holders whose name begins with `prefix` and that are gone.
+    /// Only for a process that holds the data folder's lock, and so knows that no other one of
+    /// this machine runs; those of hubs that are connected to the same Postgres stay.
     pub async fn end_slots(&self, prefix: &str) -> Result<()> {
         let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
-        self.run(
-            "end connections",
-            "delete from huiliu_slot where substr(holder, 1, ?) = ?",
-            args![length, prefix],
-        )
-        .await?;
+        let sql = match self.dialect() {
+            Dialect::Sqlite => "delete from huiliu_slot where substr(holder, 1, ?) = ?",
+            Dialect::Postgres => concat!(
+                "delete from huiliu_slot where substr(holder, 1, cast(? as integer)) = ? and ",
+                presence::gone!("huiliu_slot"),
+            ),
+        };
+        self.run("end connections", sql, args![length, prefix]).await?;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use huiliu_sdk::Result;
 
 use crate::Tx;
+use crate::database::Dialect;
 
 const TABLES: [&str; 6] = [
     "create table if not exists huiliu_audit (
@@ -51,10 +52,30 @@ const TABLES: [&str; 6] = [
        on huiliu_quarantine (system, stream, origin, position)",
 ];
 
-/// Makes the tables that are not there.
-pub(crate) async fn prepare(tx: &mut Tx) -> Result<()> {
+/// Which store took a connection, where several hubs share one Postgres (see `presence`).
+const SLOT_INSTANCE: &str = "alter table huiliu_slot add column instance bigint
+       default cast(current_setting('huiliu.instance', true) as bigint)";
+
+/// Makes the tables and columns that are not there.
+pub(crate) async fn prepare(tx: &mut Tx, dialect: Dialect) -> Result<()> {
     for table in TABLES {
         tx.run("make its tables", table, Vec::new()).await?;
+    }
+    if dialect == Dialect::Sqlite {
+        return Ok(());
+    }
+    // Looked up first, because changing a table waits for everybody who uses it.
+    let found = tx
+        .one(
+            "read its tables",
+            "select 1 from information_schema.columns
+             where table_schema = current_schema() and table_name = 'huiliu_slot'
+               and column_name = 'instance'",
+            Vec::new(),
+        )
+        .await?;
+    if found.is_none() {
+        tx.run("make its tables", SLOT_INSTANCE, Vec::new()).await?;
     }
     Ok(())
 }

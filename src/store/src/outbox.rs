@@ -17,6 +17,8 @@ pub enum OutboxState {
     Accepted,
     /// The target refused it.
     Rejected,
+    /// It was sent, nobody knows whether it arrived, and it must not be sent twice.
+    Unknown,
 }
 
 impl OutboxState {
@@ -26,6 +28,7 @@ impl OutboxState {
             Self::Waiting => "waiting",
             Self::Accepted => "accepted",
             Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -54,7 +57,7 @@ pub struct OutboxCount {
     pub system: String,
     /// The push.
     pub push: String,
-    /// `waiting`, `accepted` or `rejected`.
+    /// `waiting`, `accepted`, `rejected` or `unknown`.
     pub state: String,
     /// How many.
     pub records: i64,
@@ -109,6 +112,30 @@ impl Tx {
         Ok(())
     }
 
+    /// Takes an attempt back that did not leave the hub.
+    pub async fn uncount_attempt(&mut self, id: i64) -> Result<()> {
+        self.run(
+            "take an attempt back",
+            "update huiliu_outbox set attempts = attempts - 1 where outbox_id = ? and attempts > 0",
+            args![id],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Lets a record be sent as if it never had been.
+    pub async fn send_again(&mut self, id: i64) -> Result<()> {
+        self.run(
+            "queue a record again",
+            "update huiliu_outbox
+             set state = 'waiting', attempts = 0, code = null, message = null, settled_at = null
+             where outbox_id = ?",
+            args![id],
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Records what became of a record.
     pub async fn settle(
         &mut self,
@@ -130,7 +157,8 @@ impl Tx {
 }
 
 impl Store {
-    /// Records of a push that wait, oldest first, with numbers above `after`.
+    /// Records of a push that wait, oldest first, with numbers above `after`. A record waits on
+    /// when it is not known whether an earlier one of its key arrived.
     pub async fn waiting(
         &self,
         system: &str,
@@ -142,13 +170,30 @@ impl Store {
             .all(
                 "read the outbox",
                 "select outbox_id, record_key, record_hash, idempotency_key, payload, attempts
-                 from huiliu_outbox
+                 from huiliu_outbox o
                  where system = ? and push = ? and state = 'waiting' and outbox_id > ?
+                   and not exists (
+                     select 1 from huiliu_outbox u
+                     where u.system = o.system and u.push = o.push and u.state = 'unknown'
+                       and u.record_key = o.record_key and u.outbox_id < o.outbox_id)
                  order by outbox_id limit ?",
                 args![system, push, after, limit],
             )
             .await?;
         rows.iter().map(outbox_row).collect()
+    }
+
+    /// Numbers of the records of a push of which nobody knows whether they arrived.
+    pub async fn unknown_records(&self, system: &str, push: &str) -> Result<Vec<i64>> {
+        let rows = self
+            .all(
+                "read the outbox",
+                "select outbox_id from huiliu_outbox
+                 where system = ? and push = ? and state = 'unknown' order by outbox_id",
+                args![system, push],
+            )
+            .await?;
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Records by push and state.

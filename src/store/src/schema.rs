@@ -21,7 +21,7 @@ pub(crate) async fn prepare(store: &Store, data_path: &Path) -> Result<()> {
     if !is_made(&mut tx, dialect).await? {
         create(&mut tx, dialect).await?;
     }
-    crate::operation::prepare(&mut tx).await?;
+    crate::operation::prepare(&mut tx, dialect).await?;
     crate::upkeep::prepare(&mut tx).await?;
     let row = tx
         .one("read its layout", "select value from huiliu_meta where key = 'layout'", args![])

@@ -45,6 +45,36 @@ async fn a_living_hub_keeps_its_leases_and_runs_and_a_dead_one_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_starting_hub_takes_no_connection_from_one_that_lives() {
+    let backend = Backend::postgres();
+    let (first, second) = (backend.store().await, backend.store().await);
+    // The same name, as two machines may give to their processes.
+    let holder = "run of process 1";
+    let slot = first.take_slot("city", 1, holder, HOUR_MS).await.unwrap().unwrap();
+    second.end_slots("run of ").await.unwrap();
+    assert_eq!(second.take_slot("city", 1, holder, HOUR_MS).await.unwrap().unwrap_err(), holder);
+    assert!(first.renew_slot(&slot, HOUR_MS).await.unwrap());
+    // What was taken for something else, and what an own run left.
+    let preview = second.take_slot("land", 1, "preview of process 1", HOUR_MS).await.unwrap();
+    second.take_slot("province", 1, holder, HOUR_MS).await.unwrap().unwrap();
+    second.end_slots("run of ").await.unwrap();
+    assert!(second.renew_slot(&preview.unwrap(), HOUR_MS).await.unwrap());
+    assert!(second.take_slot("province", 1, holder, HOUR_MS).await.unwrap().is_ok());
+
+    first.close().await;
+    // The server notices the closed connection when it next looks.
+    let began = Instant::now();
+    loop {
+        second.end_slots("run of ").await.unwrap();
+        if second.take_slot("city", 1, holder, HOUR_MS).await.unwrap().is_ok() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "a dead hub still has its connection");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_belongs_to_one_folder() {
     let backend = Backend::postgres();
     let store = backend.store().await;

@@ -38,21 +38,23 @@ pub(super) fn read(
     let local = is_local(&options);
     let asked = asked_mode(url);
     let mode = match asked.as_deref() {
-        Some("require") => PgSslMode::Require,
+        Some("require") if local && ca.is_none() => PgSslMode::Require,
         Some("verify-ca") => PgSslMode::VerifyCa,
         Some("verify-full") => PgSslMode::VerifyFull,
         Some("disable") if local || is_off => PgSslMode::Disable,
-        Some("allow" | "prefer") if local => PgSslMode::Prefer,
+        Some("allow" | "prefer") if local && ca.is_none() => PgSslMode::Prefer,
         Some(_) => {
             faults.push_with_hint(
                 "url",
-                "its sslmode would send data over the network without protection",
-                "use sslmode=verify-full, or tls = \"off\" if the network is trusted",
+                "its sslmode does not make sure who answers",
+                "use sslmode=verify-full, with `ca` for a certificate authority of your own, or \
+                 tls = \"off\" if the network is trusted",
             );
             PgSslMode::VerifyFull
         }
         None if is_off => PgSslMode::Disable,
-        None if local => PgSslMode::Prefer,
+        // Whoever names a certificate authority wants it used.
+        None if local && ca.is_none() => PgSslMode::Prefer,
         None => PgSslMode::VerifyFull,
     };
     if is_off && !matches!(mode, PgSslMode::Disable) {
@@ -105,14 +107,14 @@ mod tests {
         assert_eq!(mode("postgresql://a@[::1]:5432/d", None), is("Prefer"));
         assert_eq!(mode("postgresql://a@localhost/d?sslmode=disable", None), is("Disable"));
         assert_eq!(mode("postgresql://a@10.0.0.7/d", None), is("VerifyFull"));
-        assert_eq!(mode("postgresql://a@db.example/d?sslmode=require", None), is("Require"));
+        assert_eq!(mode("postgresql://a@127.0.0.1/d?sslmode=require", None), is("Require"));
         assert_eq!(mode("postgresql://a@db.example/d?sslmode=verify-ca", None), is("VerifyCa"));
         assert_eq!(mode("postgresql://a@db.example/d", Some("off")), is("Disable"));
         assert_eq!(mode("postgresql://a@127.0.0.1.example/d", None), is("VerifyFull"));
-        for open in ["prefer", "allow", "disable"] {
+        for open in ["prefer", "allow", "disable", "require"] {
             assert_eq!(mode(&format!("postgresql://a@db.example/d?sslmode={open}"), None), None);
         }
-        assert_eq!(mode("postgresql://a@db.example/d?sslmode=require", Some("off")), None);
+        assert_eq!(mode("postgresql://a@db.example/d?sslmode=verify-full", Some("off")), None);
         assert_eq!(mode("postgresql://a@db.example/d", Some("maybe")), None);
         assert_eq!(mode("mysql://a@db.example/d", None), None);
     }

@@ -10,6 +10,7 @@ use huiliu_store::args;
 
 use super::source::open;
 use crate::Lake;
+use crate::commit::exact_bound;
 
 /// A file that is not what the catalog says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,7 +200,8 @@ fn differing_column(path: &Path, recorded: &BTreeMap<i64, Statistics>) -> Option
         };
         // Bounds of floats depend on whether there are NaNs, which a footer does not say.
         let bounds_differ = !field.data_type().is_floating()
-            && (*min != statistics.min_value || *max != statistics.max_value);
+            && (min.as_deref() != exact_bound(statistics.min_value.as_deref())
+                || max.as_deref() != exact_bound(statistics.max_value.as_deref()));
         if *nulls != statistics.null_count || *values != statistics.value_count || bounds_differ {
             return Some(field.name().clone());
         }

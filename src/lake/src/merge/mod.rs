@@ -6,6 +6,8 @@
 //! maintenance moves them. Copying them at once would mean decoding every page of the table for
 //! a change of one row in a hundred.
 
+mod again;
+mod case;
 mod chunk;
 mod keyset;
 mod latest;
@@ -17,7 +19,7 @@ mod target;
 mod whole;
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use arrow::array::Array;
@@ -27,6 +29,8 @@ use arrow::row::{RowConverter, SortField};
 use huiliu_sdk::{Error, ErrorKind, Op, Ops, Result, WriteMode};
 use huiliu_store::Balance;
 
+use self::again::Held;
+use self::case::Grouped;
 use self::chunk::{Chunk, check_key_types, column, mode_fields};
 use self::stage::Stage;
 use self::target::{KeyRange, Target};
@@ -59,16 +63,12 @@ pub struct Merge {
     stage: Stage,
     /// Keys and cases of this commit, where cases are replaced whole.
     grouped: Grouped,
+    /// Rows of an appended table that may come again.
+    held: Held,
     history_writer: Option<FileWriter>,
     filters: FilterCache,
     live_rows: u64,
     balance: Balance,
-}
-
-#[derive(Default)]
-struct Grouped {
-    groups: HashSet<u128, Identity>,
-    keys: HashSet<u128, Identity>,
 }
 
 /// One row of the chunk being merged.
@@ -127,7 +127,7 @@ impl Merge {
         };
         let filters = lake.filters().clone();
         let mut targets = Vec::new();
-        if plan.mode != WriteMode::Append {
+        if plan.mode != WriteMode::Append || plan.cursor.is_some() {
             for file in lake.data_files(&current).await? {
                 let deleted = match &file.deletes {
                     Some((_, path)) => read_deletes(path)?,
@@ -148,6 +148,7 @@ impl Merge {
             targets,
             stage: Stage::new(current.clone(), plan.key.clone(), plan.file_rows),
             grouped: Grouped::default(),
+            held: Held::default(),
             history_writer: None,
             filters,
             live_rows,
@@ -182,7 +183,7 @@ impl Merge {
         if self.plan.key.is_empty() {
             self.balance.read += hashes.len() as u64;
             let chunk = Chunk { data, hashes, keys: Vec::new(), versions: None, positions };
-            let rows: Vec<usize> = (0..chunk.hashes.len()).collect();
+            let rows = self.not_held(&chunk)?;
             self.append(&chunk, &rows)?;
             return Ok(Vec::new());
         }
@@ -202,19 +203,6 @@ impl Merge {
         self.append(&chunk, &fresh)?;
         fault_point!("lake::staged");
         Ok(unkeyed)
-    }
-
-    /// Notes keys that the source holds, for [`Merge::sweep`].
-    pub fn keys(&mut self, batch: &RecordBatch) -> Result<()> {
-        let Some(seen) = &self.plan.seen else { return Ok(()) };
-        let fields: Vec<Field> = self
-            .plan
-            .key
-            .iter()
-            .map(|name| self.data.field_with_name(name).cloned())
-            .collect::<Result<_, _>>()?;
-        let keys = self.key_hasher.hash(&storage_batch(batch, &Arc::new(Schema::new(fields)))?)?;
-        seen.lock().unwrap_or_else(PoisonError::into_inner).extend(keys)
     }
 
     /// Deletes the rows whose keys were not seen, and says how many they were.
@@ -285,11 +273,15 @@ impl Merge {
         }
         let mut keyed = Vec::with_capacity(data.num_rows());
         let mut unkeyed = Vec::new();
+        let cases = self.group_hasher.as_ref().map(|hasher| hasher.hash(data)).transpose()?;
         for row in 0..data.num_rows() {
             let Some((name, _)) = columns.iter().find(|(_, column)| column.is_null(row)) else {
                 keyed.push(row);
                 continue;
             };
+            if let Some(case) = cases.as_ref().and_then(|cases| cases.get(row)) {
+                self.grouped.spare(*case);
+            }
             let mut values = Vec::new();
             for (field, array) in data.schema().fields().iter().zip(data.columns()) {
                 let text = (!array.is_null(row))

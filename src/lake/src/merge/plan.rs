@@ -18,7 +18,8 @@ pub struct MergePlan {
     pub mode: WriteMode,
     /// Columns that identify a row. Not used by `append`.
     pub key: Vec<String>,
-    /// Of two rows of one key in one read, the greater cursor wins; without one, the later row.
+    /// Of two rows of one key in one chunk, the greater cursor wins; without one, the later row.
+    /// With it, `append` does not add rows that the table has.
     pub cursor: Option<String>,
     /// A row with a lower value here than the row the table holds goes straight to history.
     pub version: Option<String>,

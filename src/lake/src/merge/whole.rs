@@ -1,33 +1,13 @@
-//! What concerns a table or a case as a whole: cases that come whole, refreshes, snapshots.
+//! What concerns a table as a whole: refreshes and snapshots.
 
 use huiliu_sdk::{Result, WriteMode};
 
 use super::chunk::{column, gather_marks, on_day};
-use super::{Grouped, Merge, target};
+use super::{Merge, target};
 use crate::file::NOT_KEPT;
 use crate::row::stored_hashes;
 
 impl Merge {
-    /// Deletes rows of cases that came in this commit without them.
-    pub(super) fn replace_groups(&mut self) -> Result<()> {
-        let Some(hasher) = &self.group_hasher else { return Ok(()) };
-        if self.grouped.groups.is_empty() {
-            return Ok(());
-        }
-        let Grouped { groups, keys } = std::mem::take(&mut self.grouped);
-        let found = target::find_in_groups(
-            &self.targets,
-            &self.key_hasher,
-            hasher,
-            |group| groups.contains(&group),
-            |key| !keys.contains(&key),
-        )?;
-        for rows in found {
-            self.balance.deleted += self.supersede(&self.still_open(rows)?)?;
-        }
-        Ok(())
-    }
-
     /// Whether a whole refresh brought just what the table holds already.
     pub(super) fn equals_what_is_there(&self) -> Result<bool> {
         let day = match self.plan.mode {

@@ -2,7 +2,7 @@
 
 use chrono::Datelike;
 use huiliu_lake::{Commit, LakeTable, Merge, MergePlan, RowStamp, fault_point, planted};
-use huiliu_sdk::{Checkpoint, Error, ErrorKind, Result, Source, WriteMode};
+use huiliu_sdk::{Checkpoint, Error, ErrorKind, ReadMode, Result, Source, WriteMode};
 use huiliu_store::{Balance, RunState, StreamState};
 use std::sync::Arc;
 
@@ -128,7 +128,9 @@ impl Mover<'_> {
             WriteMode::Append => Vec::new(),
             _ => settings.key.clone(),
         };
-        let has = |column: &String| layout.schema.field_with_name(column).is_ok();
+        // Whole reads that are appended are meant to be there once for each time they were made.
+        let goes_on = settings.write != WriteMode::Append || settings.read != ReadMode::Full;
+        let has = |column: &String| goes_on && layout.schema.field_with_name(column).is_ok();
         let today = self.hub.clock.now().with_timezone(&self.hub.project.zone).date_naive();
         let plan = MergePlan {
             mode: settings.write,
@@ -175,27 +177,34 @@ impl Mover<'_> {
             let balance = merge.balance();
             self.check_guards(balance).await?;
         }
-        let (changes, mut balance) = match self.merge.take() {
+        let (changes, balance) = match self.merge.take() {
             None => (Vec::new(), Balance::default()),
-            Some(merge) => {
+            Some(mut merge) => {
+                if self.spares_all_cases {
+                    merge.spare_cases(None)?;
+                    self.notes.push(
+                        "nothing was deleted from cases, because not even the case of a row that \
+                         was set aside is known"
+                            .into(),
+                    );
+                }
                 let finished = tokio::task::spawn_blocking(move || merge.finish());
                 let result = finished.await.map_err(broken_off)??;
                 fault_point!("mover::finished");
-                // What is missing in cases that are replaced whole is known only now.
-                self.check_guards(result.balance).await?;
                 (result.changes, result.balance)
             }
         };
-        balance.read += self.set_aside;
-        balance.quarantined += self.set_aside;
-        balance.check()?;
-        let mut total = self.committed;
-        total.add(&balance);
-        self.check_budget(&total)?;
         let commit = Commit {
             changes,
             author: format!("run {}", self.step.run_id),
             message: format!("sync {}", self.step.node),
+        };
+        let total = match self.check_commit(balance).await {
+            Ok(total) => total,
+            Err(error) => {
+                commit.discard();
+                return Err(error);
+            }
         };
         let last = self.state.as_ref().and_then(|state| state.checkpoint.as_ref());
         let moved = self.state.is_none() || last != checkpoint.as_ref();
@@ -204,6 +213,7 @@ impl Mover<'_> {
         }
         self.committed = total;
         self.set_aside = 0;
+        self.spares_all_cases = false;
         (self.staged_rows, self.staged_bytes) = (0, 0);
         self.quarantined.clear();
         Ok(())
@@ -324,6 +334,19 @@ impl Mover<'_> {
         // What was accepted covers this commit; more deletes in the same read are asked about.
         self.excused = deleted;
         Ok(())
+    }
+
+    /// Lets a commit with this balance pass, and says what the run has committed with it.
+    async fn check_commit(&mut self, mut balance: Balance) -> Result<Balance> {
+        // What is missing in cases that are replaced whole is known only now.
+        self.check_guards(balance).await?;
+        balance.read += self.set_aside;
+        balance.quarantined += self.set_aside;
+        balance.check()?;
+        let mut total = self.committed;
+        total.add(&balance);
+        self.check_budget(&total)?;
+        Ok(total)
     }
 
     fn check_budget(&self, total: &Balance) -> Result<()> {

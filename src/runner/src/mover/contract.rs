@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use huiliu_lake::storage_schema;
-use huiliu_sdk::{Contract, Error, ErrorKind, Policy, Result, StreamSettings};
+use huiliu_sdk::{Contract, Error, ErrorKind, Policy, Result, StreamSettings, type_word};
 
 /// How rows of the source become rows of the lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,7 @@ fn changed_type(
     }
     let wider = is_wider(old, new);
     if !wider || policy != Policy::Evolve {
+        let (old, new) = (type_word(old), type_word(new));
         drift.note(name, format!("{name} was {old} and is {new}"), wider);
     }
     if wider {
@@ -190,7 +191,8 @@ pub(super) fn check_columns(settings: &StreamSettings, incoming: &Schema) -> Res
                 ErrorKind::Config,
                 "E-KEY-TYPE",
                 format!(
-                    "the key column {column} is {kind}, by which rows cannot be told apart reliably"
+                    "the key column {column} is {}, by which rows cannot be told apart reliably",
+                    type_word(kind)
                 ),
             )
             .hint("choose another `key`, or declare the column as text, int or decimal"));
@@ -205,7 +207,7 @@ pub(super) fn check_columns(settings: &StreamSettings, incoming: &Schema) -> Res
             "E-DELETED-TYPE",
             format!(
                 "the column {column} is {}, which does not say whether a row is deleted",
-                field.data_type()
+                type_word(field.data_type())
             ),
         )
         .hint("declare it as bool, int, date or timestamp under `columns` in the system file"));

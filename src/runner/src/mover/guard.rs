@@ -94,6 +94,7 @@ impl PlanBuilder {
 #[derive(Debug, Default)]
 pub(crate) struct Guards {
     accepted: BTreeSet<String>,
+    used: Mutex<BTreeSet<String>>,
     stopped: Mutex<Vec<GuardPlan>>,
 }
 
@@ -101,12 +102,23 @@ impl Guards {
     /// Guards that let the plans of these hashes pass.
     pub(crate) fn new(accepted: &[String]) -> Self {
         let accepted = accepted.iter().map(|hash| hash.trim().to_lowercase()).collect();
-        Self { accepted, stopped: Mutex::default() }
+        Self { accepted, ..Self::default() }
     }
 
     /// Whether `plan` is accepted.
     pub(crate) fn accepts(&self, plan: &GuardPlan) -> bool {
-        self.accepted.contains(&plan.hash)
+        let is_accepted = self.accepted.contains(&plan.hash);
+        if is_accepted {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.insert(plan.hash.clone());
+        }
+        is_accepted
+    }
+
+    /// Hashes that were accepted and let nothing pass.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        self.accepted.difference(&used).cloned().collect()
     }
 
     /// Keeps what was stopped, for the report.
@@ -188,8 +200,10 @@ mod tests {
             assert_ne!(one.hash, other.hash);
         }
         let guards = Guards::new(&[one.hash.to_uppercase()]);
-        assert!(guards.accepts(&one));
+        assert_eq!(guards.unused(), [one.hash.clone()]);
         assert!(!guards.accepts(&plan("a.b", 8, 10)));
+        assert!(guards.accepts(&one));
+        assert!(guards.unused().is_empty());
     }
 
     #[test]

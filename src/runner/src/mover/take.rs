@@ -12,9 +12,9 @@ use huiliu_sdk::{
 use huiliu_store::QuarantinedRow;
 
 use super::Mover;
-use super::aside::original_row;
+use super::aside::{original_row, outline};
 use super::chunk::{rows_at_once, slice_ops};
-use super::conform::{conform, declared, marked, take_rows};
+use super::conform::{ROW_SIZE, conform, declared, marked, take_rows};
 
 impl Mover<'_> {
     pub(super) async fn take(&mut self, rows: Rows) -> Result<()> {
@@ -39,7 +39,11 @@ impl Mover<'_> {
             let lost: Vec<usize> = conformed.misfits.iter().map(|misfit| misfit.row).collect();
             self.keep_keys(&take_rows(&conformed.batch, &lost)?).await?;
             for misfit in conformed.misfits {
-                let raw = original_row(&batch, misfit.row, zone)?;
+                let raw = if misfit.code == ROW_SIZE {
+                    outline(&batch, misfit.row)?
+                } else {
+                    original_row(&batch, misfit.row, zone)?
+                };
                 let position = positions.get(misfit.row).copied().unwrap_or_default();
                 self.put_aside(&origin, position, misfit.code, misfit.reason, &raw)?;
             }
@@ -129,32 +133,42 @@ impl Mover<'_> {
         if !self.ensure_merge().await? {
             return Ok(());
         }
-        let keys = self.key_columns(keys)?;
+        let keys = self.columns_of(keys, &self.settings.key)?;
         self.with_merge(move |merge| merge.keys(&keys)).await
+    }
+
+    /// Whether rows are deleted because a read lacks their keys.
+    fn deletes_what_is_lacking(&self) -> bool {
+        self.scan.is_some() || !self.settings.group.is_empty()
     }
 
     /// Rows that are set aside are still at the source: their keys count as seen.
     async fn keep_keys(&mut self, rows: &RecordBatch) -> Result<()> {
-        if self.scan.is_none() || rows.num_rows() == 0 {
+        if !self.deletes_what_is_lacking() || rows.num_rows() == 0 {
             return Ok(());
         }
-        let keys = self.key_columns(rows)?;
-        let whole: Vec<usize> = (0..keys.num_rows())
-            .filter(|row| keys.columns().iter().all(|column| column.is_valid(*row)))
-            .collect();
-        if let Some(scan) = &mut self.scan {
-            scan.keyless += (keys.num_rows() - whole.len()) as u64;
+        let keys = self.columns_of(rows, &self.settings.key)?;
+        let is_whole = |row: &usize| keys.columns().iter().all(|column| column.is_valid(*row));
+        let (whole, lacking): (Vec<usize>, Vec<usize>) = (0..keys.num_rows()).partition(is_whole);
+        if !lacking.is_empty() {
+            if let Some(scan) = &mut self.scan {
+                scan.keyless += lacking.len() as u64;
+            }
+            if !self.settings.group.is_empty() {
+                let cases = take_rows(&self.columns_of(rows, &self.settings.group)?, &lacking)?;
+                self.with_merge(move |merge| merge.spare_cases(Some(&cases))).await?;
+            }
         }
         let keys = take_rows(&keys, &whole)?;
         self.with_merge(move |merge| merge.keys(&keys)).await
     }
 
-    /// The key columns of `rows`, in the types of the lake.
-    fn key_columns(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+    /// Some columns of `rows`, in the types of the lake.
+    fn columns_of(&self, rows: &RecordBatch, names: &[String]) -> Result<RecordBatch> {
         let layout = self.layout.as_ref();
         let layout = layout.ok_or_else(|| Error::internal("keys came before their columns"))?;
-        let mut fields = Vec::with_capacity(self.settings.key.len());
-        for column in &self.settings.key {
+        let mut fields = Vec::with_capacity(names.len());
+        for column in names {
             if rows.column_by_name(column).is_none() {
                 return Err(Error::new(
                     ErrorKind::Schema,
@@ -168,42 +182,60 @@ impl Mover<'_> {
         storage_batch(rows, &Arc::new(arrow::datatypes::Schema::new(fields)))
     }
 
+    /// Keys, and where a key cannot be told the case, of rows that could not be decoded.
     async fn keep_rejected_keys(&mut self, rejected: &[Rejected]) -> Result<()> {
-        if self.scan.is_none() || rejected.is_empty() {
+        if !self.deletes_what_is_lacking() || rejected.is_empty() {
             return Ok(());
         }
-        let Some(mut keys) = self.key_builder() else {
-            if let Some(scan) = &mut self.scan {
-                scan.keyless += rejected.len() as u64;
+        let (keys, keyless) = self.read_back(rejected.iter(), &self.settings.key)?;
+        if let Some(scan) = &mut self.scan {
+            scan.keyless += keyless.len() as u64;
+        }
+        if !keyless.is_empty() && !self.settings.group.is_empty() {
+            let (cases, caseless) = self.read_back(keyless.into_iter(), &self.settings.group)?;
+            self.spares_all_cases |= !caseless.is_empty();
+            if let Some(cases) = cases {
+                self.with_merge(move |merge| merge.spare_cases(Some(&cases))).await?;
             }
-            return Ok(());
+        }
+        match keys {
+            Some(keys) => self.keep_keys(&keys).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The columns `names` of rows that could not be decoded, and the rows in which one of these
+    /// cannot be read either.
+    fn read_back<'r>(
+        &self,
+        rejected: impl Iterator<Item = &'r Rejected>,
+        names: &[String],
+    ) -> Result<(Option<RecordBatch>, Vec<&'r Rejected>)> {
+        let Some(mut builder) = self.builder(names) else {
+            return Ok((None, rejected.collect()));
         };
-        let mut keyless = 0;
+        let mut unread = Vec::new();
         for row in rejected {
             let values = read_original(&row.raw).unwrap_or_default();
-            let cells: Option<Vec<_>> = self
-                .settings
-                .key
+            let cells: Option<Vec<_>> = names
                 .iter()
                 .map(|column| values.iter().find(|(name, _)| name == column))
                 .map(|found| found.map(|(_, value)| value.cell()))
                 .collect();
-            let is_known = cells.is_some_and(|cells| keys.push(row.position, &cells).is_ok());
-            keyless += u64::from(!is_known);
+            if !cells.is_some_and(|cells| builder.push(row.position, &cells).is_ok()) {
+                unread.push(row);
+            }
         }
-        if let Some(scan) = &mut self.scan {
-            scan.keyless += keyless;
-        }
-        let (keys, _) = keys.finish()?;
-        self.keep_keys(&keys).await
+        let (batch, _) = builder.finish()?;
+        Ok((Some(batch), unread))
     }
 
-    /// Reads keys of rows that could not be decoded; `None` when a key is of a kind that has no
+    /// Reads columns of rows that could not be decoded; `None` when one is of a kind that has no
     /// text form.
-    fn key_builder(&self) -> Option<RowBuilder> {
+    fn builder(&self, names: &[String]) -> Option<RowBuilder> {
         let layout = self.layout.as_ref()?;
         let mut columns: Vec<(String, ColumnType, bool)> = Vec::new();
-        for column in &self.settings.key {
+        for column in names {
             let kind = layout.schema.field_with_name(column).ok()?.data_type();
             columns.push((column.clone(), declared(kind)?, false));
         }

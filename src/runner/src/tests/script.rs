@@ -1,16 +1,19 @@
 //! A connector that plays a script, and a target that keeps what it is sent.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use huiliu_sdk::{
-    Capabilities, Cell, Checkpoint, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, Event,
-    LoadRequest, Loader, Ops, Probe, RawConfig, ReadRequest, Rejected, Result, Rows, Scope, Source,
-    Spec, StreamId, original,
+    Capabilities, Cell, Checkpoint, Clock, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind,
+    Event, LoadRequest, Loader, Ops, Outcome, Probe, RawConfig, ReadRequest, Receipt, Rejected,
+    Result, Rows, Scope, Sink, Source, Spec, StreamId, SystemClock, WriteBatch, WriteRequest,
+    original,
 };
 use serde_json::json;
 
@@ -18,6 +21,8 @@ use serde_json::json;
 #[derive(Clone)]
 pub(super) enum Play {
     Say(Event),
+    /// The hub's clock shows this from now on.
+    At(DateTime<Utc>),
     Break,
     Panic,
 }
@@ -40,6 +45,29 @@ pub(super) struct Stage {
     pub(super) finishes: Mutex<VecDeque<Finish>>,
     /// The rows of each load that became visible.
     pub(super) loaded: Mutex<Vec<RecordBatch>>,
+    /// What each write of records is answered.
+    pub(super) answers: Mutex<VecDeque<Answer>>,
+    /// What each look-up finds; without any, the target cannot be asked.
+    pub(super) known: Mutex<VecDeque<Vec<Outcome>>>,
+    /// Whether the target tells repeated records.
+    pub(super) is_repeatable: AtomicBool,
+    /// The idempotency keys of each write.
+    pub(super) written: Mutex<Vec<Vec<String>>>,
+    /// The hub's time; that of the machine while it is not set.
+    pub(super) time: Mutex<Option<DateTime<Utc>>>,
+}
+
+/// What a target says to a write of records.
+#[derive(Clone)]
+pub(super) enum Answer {
+    Outcomes(Vec<Outcome>),
+    Refused,
+}
+
+impl Clock for Stage {
+    fn now(&self) -> DateTime<Utc> {
+        self.time.lock().unwrap().unwrap_or_else(|| SystemClock.now())
+    }
 }
 
 impl Stage {
@@ -96,6 +124,10 @@ impl Endpoint for Place {
         Ok(Box::new(Reading { stage: Arc::clone(&self.0), plays: plays.into() }))
     }
 
+    async fn sink(&self, _cx: &Cx, _request: WriteRequest) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(Writing { stage: Arc::clone(&self.0) }))
+    }
+
     async fn loader(&self, _cx: &Cx, _request: LoadRequest) -> Result<Box<dyn Loader>> {
         Ok(Box::new(Loading { stage: Arc::clone(&self.0), batches: Vec::new() }))
     }
@@ -108,10 +140,14 @@ struct Reading {
 
 #[async_trait]
 impl Source for Reading {
-    async fn next(&mut self, _cx: &Cx) -> Result<Option<Event>> {
+    async fn next(&mut self, cx: &Cx) -> Result<Option<Event>> {
         match self.plays.pop_front() {
             None => Ok(None),
             Some(Play::Say(event)) => Ok(Some(event)),
+            Some(Play::At(time)) => {
+                *self.stage.time.lock().unwrap() = Some(time);
+                self.next(cx).await
+            }
             Some(Play::Break) => Err(Error::new(ErrorKind::Unreachable, "E-CONNECT", "cut off")),
             Some(Play::Panic) => panic!("as the script says"),
         }
@@ -120,6 +156,33 @@ impl Source for Reading {
     async fn acknowledge(&mut self, _cx: &Cx, checkpoint: &Checkpoint) -> Result<()> {
         self.stage.acknowledged.lock().unwrap().push(checkpoint.clone());
         Ok(())
+    }
+}
+
+struct Writing {
+    stage: Arc<Stage>,
+}
+
+#[async_trait]
+impl Sink for Writing {
+    fn is_repeatable(&self) -> bool {
+        self.stage.is_repeatable.load(Ordering::Relaxed)
+    }
+
+    async fn write(&mut self, _cx: &Cx, batch: WriteBatch) -> Result<Receipt> {
+        let count = batch.idempotency_keys.len();
+        self.stage.written.lock().unwrap().push(batch.idempotency_keys);
+        match self.stage.answers.lock().unwrap().pop_front() {
+            None => Ok(Receipt { outcomes: vec![Outcome::Accepted; count] }),
+            Some(Answer::Outcomes(outcomes)) => Ok(Receipt { outcomes }),
+            Some(Answer::Refused) => Err(Error::new(ErrorKind::Auth, "E-AUTH", "no entry")),
+        }
+    }
+
+    async fn lookup(&mut self, _cx: &Cx, _keys: &[String]) -> Result<Receipt> {
+        let known = self.stage.known.lock().unwrap().pop_front();
+        let outcomes = known.ok_or_else(|| Error::unsupported("looking up"))?;
+        Ok(Receipt { outcomes })
     }
 }
 

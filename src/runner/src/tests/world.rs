@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use huiliu_core::config::Resolver;
-use huiliu_sdk::SystemClock;
 use huiliu_store::{QuarantineRow, StepRow};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -37,11 +36,30 @@ impl World {
 
     /// Other settings for the stream.
     pub(super) fn configure(&self, settings: &str) {
+        self.configure_system("", settings);
+    }
+
+    /// Other settings for the system, which is live, and for the stream.
+    pub(super) fn configure_system(&self, system: &str, stream: &str) {
         let text = format!(
-            "version = 1\nkind = \"script\"\ntitle = \"剧本\"\nowner = \"测试科\"\n\n\
-             [[streams]]\nname = \"t\"\n{settings}\n"
+            "version = 1\nkind = \"script\"\ntitle = \"剧本\"\nowner = \"测试科\"\n{system}\n\
+             [[streams]]\nname = \"t\"\n{stream}\n"
         );
-        std::fs::write(self.folder.path().join("config/systems/s.toml"), text).unwrap();
+        self.put("config/systems/s.toml", &text);
+    }
+
+    /// A file of the project.
+    pub(super) fn put(&self, file: &str, text: &str) {
+        let path = self.folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Adds to `config/hub.toml`.
+    pub(super) fn add_to_hub(&self, text: &str) {
+        let path = self.folder.path().join("config/hub.toml");
+        let shipped = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{shipped}\n{text}\n")).unwrap();
     }
 
     pub(super) async fn hub(&self) -> Arc<Hub> {
@@ -49,7 +67,7 @@ impl World {
         let project = Project::load(self.folder.path(), &registry, &Resolver::default())
             .unwrap_or_else(|failure| panic!("{failure:?}"));
         let data = self.folder.path().join("data");
-        let options = HubOptions { data, key_file: None, clock: Arc::new(SystemClock) };
+        let options = HubOptions { data, key_file: None, clock: Arc::<Stage>::clone(&self.stage) };
         Arc::new(Hub::open(project, options).await.unwrap())
     }
 
@@ -110,6 +128,12 @@ impl World {
         let rows = hub.lake().store().quarantine().await.unwrap();
         hub.close().await;
         rows
+    }
+
+    /// Data files of the stream's table, those of no snapshot included.
+    pub(super) fn files(&self) -> usize {
+        let folder = self.folder.path().join("data/lake/current/s_t");
+        std::fs::read_dir(folder).map_or(0, Iterator::count)
     }
 
     /// The folder of the project.
