@@ -1,5 +1,6 @@
 //! The product end to end: the real binary on real files, databases and sockets.
 
+mod databases;
 mod demo;
 mod duckdb;
 mod faults;
@@ -10,6 +11,7 @@ mod maintain;
 mod mover;
 mod office;
 mod operate;
+mod postgres_store;
 mod protect;
 mod schema;
 mod serve;

@@ -8,6 +8,8 @@ mod flagged;
 mod incremental;
 #[path = "it/ranges.rs"]
 mod ranges;
+#[path = "it/replica.rs"]
+mod replica;
 #[path = "it/support.rs"]
 mod support;
 #[path = "it/values.rs"]

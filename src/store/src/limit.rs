@@ -128,7 +128,7 @@ impl Store {
         let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
         self.run(
             "end connections",
-            "delete from huiliu_slot where substr(holder, 1, ?) = ?",
+            "delete from huiliu_slot where substr(holder, 1, cast(? as integer)) = ?",
             args![length, prefix],
         )
         .await?;
