@@ -28,7 +28,8 @@ pub(crate) struct Position {
     pub(crate) place: String,
 }
 
-/// The numbers of other databases' transactions are left out: they may stay open for long and
+/// The numbers of other databases' transactions, and of the server's own processes, are left out:
+/// they may stay open for long and
 /// cannot write here. A replica does not know them one by one, but what its snapshot lacks.
 const OPEN: &str = "select \
     (select coalesce(min(a.xact_start), now())::text from pg_catalog.pg_stat_activity a \
@@ -42,7 +43,8 @@ const OPEN: &str = "select \
       select l.transactionid from pg_catalog.pg_locks l \
       left join pg_catalog.pg_stat_activity a on a.pid = l.pid \
       where l.locktype = 'transactionid' and l.granted and l.mode = 'ExclusiveLock' \
-      and coalesce(a.datname, current_database()) = current_database()) as x \
+      and coalesce(a.datname, current_database()) = current_database() \
+      and (l.pid is null or a.usename is not null)) as x \
     order by age(x.number) desc limit 1), \
     pg_is_in_recovery()";
 

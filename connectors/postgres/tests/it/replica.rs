@@ -166,7 +166,8 @@ async fn a_replica_that_lags_waits_and_one_that_takes_over_without_its_last_rows
     let error = read(&*endpoint(1), &cx, third.resume(), None).await.err().unwrap();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unreachable, "E-REPLICA-BEHIND"));
     pair.execute(1, "select pg_wal_replay_resume()").await;
-    pair.wait(1, "exists (select from t where id = 5)").await;
+    let place = third.state()["log"]["place"].as_str().unwrap().to_owned();
+    pair.wait(1, &format!("pg_last_wal_replay_lsn() >= '{place}'")).await;
     let fourth = read(&*endpoint(1), &cx, third.resume(), None).await.unwrap();
     assert_eq!(fourth.sorted("id"), ["3", "4", "5"]);
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use huiliu_sdk::{Cx, ErrorKind, ManualClock};
+use huiliu_sdk::{Clock, Cx, ErrorKind, ManualClock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::support::{Database, limited, read, request};
@@ -218,7 +218,7 @@ async fn a_row_of_the_future_does_not_carry_the_mark_away() {
     assert_eq!(second.column("case_no"), ["a", "next", "wrong"]);
     // The hub's own clock decides only what lies ahead, and neither way loses a row.
     for hours in [-1, 1] {
-        let clock = ManualClock::new(chrono::Utc::now() + chrono::Duration::hours(hours));
+        let clock = ManualClock::new(SystemClock.now() + chrono::Duration::hours(hours));
         let cx = Cx { clock: Arc::new(clock), ..limited(100) };
         let again = read(&*endpoint, &cx, first.resume(), None).await.unwrap();
         assert_eq!((again.column("case_no"), again.state()), (second.column("case_no"), second.state()));
