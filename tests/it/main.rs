@@ -1,6 +1,7 @@
 //! The product end to end: the real binary on real files, databases and sockets.
 
 mod cases;
+mod databases;
 mod demo;
 mod disk;
 mod disturb;
@@ -14,6 +15,7 @@ mod memory;
 mod mover;
 mod office;
 mod operate;
+mod postgres_store;
 mod protect;
 mod restore;
 mod schema;

@@ -86,6 +86,8 @@ struct Mover<'a> {
     notes: Vec<String>,
     /// When the stream has to end at its next commit.
     quiet: Option<QuietHours>,
+    /// Whether the read forgets where the last one ended.
+    from_start: bool,
 }
 
 /// The keys of one read, for `deletes = "key_scan"`.
@@ -157,8 +159,10 @@ pub(crate) async fn sync_stream(
         set_aside: 0,
         notes: Vec::new(),
         quiet: system.config.limits.quiet().filter(|_| !job.during_quiet_hours),
+        from_start: false,
     };
     let result = match check_state(store, mover.state.as_ref()).await {
+        Ok(()) if job.whole => mover.read_twice(job.progress).await,
         Ok(()) => mover.read(job.progress).await,
         Err(error) => Err(error),
     };
@@ -193,6 +197,38 @@ pub(crate) fn not_ready(system: &System) -> Error {
 }
 
 impl Mover<'_> {
+    /// Reads what is new, and then all of an incremental stream. What the second read brings came
+    /// too late for the first one and all before it, or was written between the two.
+    async fn read_twice(&mut self, progress: &dyn Progress) -> Result<()> {
+        let resumes = self.state.as_ref().is_some_and(|state| state.checkpoint.is_some());
+        self.read(progress).await?;
+        if self.settings.read != ReadMode::Incremental || !resumes {
+            return Ok(());
+        }
+        if self.settings.write == WriteMode::Append {
+            self.notes.push("not read whole, because appended rows would be there twice".into());
+            return Ok(());
+        }
+        let notes = std::mem::take(&mut self.notes);
+        let (written, deleted) = (self.committed.written, self.committed.deleted);
+        self.from_start = true;
+        self.read(progress).await?;
+        let late = self.committed.written - written;
+        let gone = self.committed.deleted - deleted;
+        self.notes.retain(|note| !notes.contains(note));
+        self.notes.splice(0..0, notes);
+        if late > 0 {
+            self.notes.push(format!(
+                "late: {late} rows were new or changed behind the cursor; a longer `overlap` finds \
+                 such rows sooner"
+            ));
+        }
+        if gone > 0 {
+            self.notes.push(format!("{gone} rows were gone"));
+        }
+        Ok(())
+    }
+
     /// Reads the stream, anew if its columns change in a way that needs it.
     async fn read(&mut self, progress: &dyn Progress) -> Result<()> {
         let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
@@ -201,7 +237,11 @@ impl Mover<'_> {
             let request = ReadRequest {
                 streams: vec![StreamRequest {
                     stream: StreamId::new(self.settings.name.as_str()),
-                    resume: self.state.as_ref().and_then(|state| state.checkpoint.clone()),
+                    resume: self
+                        .state
+                        .as_ref()
+                        .filter(|_| !self.from_start)
+                        .and_then(|state| state.checkpoint.clone()),
                 }],
                 row_limit: None,
             };
@@ -266,6 +306,7 @@ impl Mover<'_> {
                     progress.rows(&self.step.node, self.rows_so_far());
                 }
                 Event::Keys(_, keys) => self.take_keys(&keys).await?,
+                Event::Note(_, note) => self.notes.push(note),
                 Event::Checkpoint(next) => {
                     self.checkpoint = Some(next);
                     self.since_checkpoint = 0;

@@ -305,7 +305,31 @@ fn load_system(
     let text = read_text(file).map_err(|e| {
         Faults(vec![plain_fault(file, e.to_string(), "check who may read the file")])
     })?;
-    let document = Document::parse(file, &text)?;
+    parse_text(file, &text, root, registry, resolver, zone)
+}
+
+impl System {
+    /// Checks `text` as what the system file `file` of the project at `root` would say.
+    pub fn parse(
+        file: &Path,
+        text: &str,
+        project: &Project,
+        registry: &Registry,
+        resolver: &Resolver,
+    ) -> Result<Self, Faults> {
+        parse_text(file, text, &project.root, registry, resolver, project.zone)
+    }
+}
+
+fn parse_text(
+    file: &Path,
+    text: &str,
+    root: &Path,
+    registry: &Registry,
+    resolver: &Resolver,
+    zone: Tz,
+) -> Result<System, Faults> {
+    let document = Document::parse(file, text)?;
     let kind = document.to_json()["kind"].as_str().unwrap_or_default().to_owned();
     let Some(connector) = registry.find(&kind) else {
         let kinds: Vec<&str> = registry.0.iter().map(|c| c.spec().kind).collect();

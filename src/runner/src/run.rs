@@ -63,6 +63,9 @@ pub struct RunOptions {
     pub during_quiet_hours: bool,
     /// Hashes of plans that guards let pass.
     pub accepted: Vec<String>,
+    /// Incremental streams are read from the start once more, for rows that came later than their
+    /// overlap.
+    pub whole: bool,
 }
 
 impl Hub {
@@ -103,6 +106,7 @@ impl Hub {
             progress,
             guards: Arc::new(Guards::new(&options.accepted)),
             during_quiet_hours: options.during_quiet_hours,
+            whole: options.whole,
             failed: BTreeSet::new(),
             postponed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
@@ -186,6 +190,7 @@ struct Run {
     progress: Arc<dyn Progress>,
     guards: Arc<Guards>,
     during_quiet_hours: bool,
+    whole: bool,
     failed: BTreeSet<String>,
     /// Those of `failed` that only wait for a better hour, or need something that does.
     postponed: BTreeSet<String>,
@@ -208,6 +213,7 @@ impl Run {
             let (hub, cx) = (Arc::clone(&self.hub), self.cx.clone());
             let (progress, places) = (Arc::clone(&self.progress), Arc::clone(&places));
             let (guards, during_quiet_hours) = (Arc::clone(&self.guards), self.during_quiet_hours);
+            let whole = self.whole;
             let (name, run_id) = (node.name.clone(), self.run_id);
             let first = self.hub.new_step(run_id, &name, "stream");
             let task = tasks.spawn(async move {
@@ -218,6 +224,7 @@ impl Run {
                     hub: &hub,
                     guards: &guards,
                     during_quiet_hours,
+                    whole,
                     progress: progress.as_ref(),
                 };
                 let result = stream_step(job, &cx, &mut step).await;
