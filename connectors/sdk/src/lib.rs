@@ -27,6 +27,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Checkpoint, Event, Op, Ops, Rejected, Rows, Scope, StreamId};
 pub use original::{OriginalValue, original, original_line, read_original};
 pub use relay::Relay;
-pub use rows::{Cell, RowBuilder, RowError};
+pub use rows::{Cell, ROW_BYTES, RowBuilder, RowError};
 pub use settings::{Contract, Deletes, Policy, ReadMode, StreamSettings, WriteMode};
 pub use sink::{LoadMode, Loader, Outcome, Receipt, Sink, WriteBatch};

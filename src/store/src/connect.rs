@@ -34,6 +34,12 @@ pub(crate) async fn sqlite(path: &Path) -> Result<Pools> {
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(WAIT_FOR_WRITER)
+        // A commit that failed for want of room may have been rolled back by SQLite, of which the
+        // driver hears nothing: such a connection never begins a transaction again.
+        .before_acquire(|connection, _| {
+            let is_clean = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_clean) })
+        })
         .connect_with(options.clone())
         .await
         .map_err(failed)?;
