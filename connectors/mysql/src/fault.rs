@@ -154,6 +154,12 @@ pub(crate) fn fault(what: impl Display, cause: sqlx::Error) -> Error {
 
 fn of_driver(what: &impl Display, cause: sqlx::Error) -> Error {
     match cause {
+        // A certificate that is not believed arrives as an answer that cannot be read.
+        sqlx::Error::Io(cause)
+            if cause.kind() == std::io::ErrorKind::InvalidData && cause.get_ref().is_some() =>
+        {
+            of_driver(what, sqlx::Error::Tls(cause.into()))
+        }
         sqlx::Error::Io(cause) => {
             Error::new(ErrorKind::Unreachable, "E-MYSQL-LOST", format!("{what} failed"))
                 .hint("check host and port in `url`, and the network to the server")

@@ -119,6 +119,11 @@ pub(crate) fn fault(what: impl std::fmt::Display, cause: sqlx::Error) -> Error {
             }
             fault
         }
+        // A certificate that is not believed arrives as an answer that cannot be read.
+        sqlx::Error::Io(error) if is_of_tls(&error) => {
+            let hint = "check the server's certificate, `ca` and the sslmode in `url`";
+            broken("E-TLS", hint).cause(error)
+        }
         sqlx::Error::Io(error) => {
             let cut = !matches!(
                 error.kind(),
@@ -143,6 +148,10 @@ pub(crate) fn fault(what: impl std::fmt::Display, cause: sqlx::Error) -> Error {
             Error::new(ErrorKind::Internal, "E-POSTGRES", format!("{what} failed")).cause(other)
         }
     }
+}
+
+fn is_of_tls(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData && error.get_ref().is_some()
 }
 
 /// The SQLSTATE of an error that the server gave.

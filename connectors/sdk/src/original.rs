@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::Cell;
+use crate::{Cell, ROW_BYTES};
 
 /// The key under which bytes that are not text are kept.
 const HEX: &str = "hex";
@@ -15,9 +15,17 @@ pub fn original_line(line: &[u8]) -> Vec<u8> {
     original([(LINE, Cell::Bytes(line))])
 }
 
+/// A value that is kept even of a row that is too large to be kept.
+const SHORT: usize = 1024;
+
 /// A row as it came: a JSON object of its columns. Numbers and times are kept as text, exactly as
-/// the source wrote them; bytes that are no UTF-8 as `{"hex": "..."}`.
+/// the source wrote them; bytes that are no UTF-8 as `{"hex": "..."}`. Of a row that is too large
+/// for the lake only its short values are kept, so it cannot be tried again.
 pub fn original<'a>(values: impl IntoIterator<Item = (&'a str, Cell<'a>)>) -> Vec<u8> {
+    let values: Vec<(&str, Cell<'_>)> = values.into_iter().collect();
+    if values.iter().map(|(_, cell)| cell.bytes()).sum::<usize>() > ROW_BYTES {
+        return original_line(outline(&values).as_bytes());
+    }
     let mut row = Map::new();
     for (name, cell) in values {
         let value = match cell {
@@ -34,6 +42,25 @@ pub fn original<'a>(values: impl IntoIterator<Item = (&'a str, Cell<'a>)>) -> Ve
         row.insert(name.to_owned(), value);
     }
     Value::Object(row).to_string().into_bytes()
+}
+
+fn outline(values: &[(&str, Cell<'_>)]) -> String {
+    let mut lines = Vec::with_capacity(values.len());
+    for (name, cell) in values {
+        let value = match cell {
+            Cell::Null => String::new(),
+            Cell::Int(number) => number.to_string(),
+            Cell::Float(number) => number.to_string(),
+            Cell::Bool(value) => value.to_string(),
+            Cell::Text(text) if text.len() <= SHORT => (*text).to_owned(),
+            Cell::Bytes(bytes) if bytes.len() <= SHORT => {
+                String::from_utf8_lossy(bytes).into_owned()
+            }
+            Cell::Text(_) | Cell::Bytes(_) => format!("({} bytes, not kept)", cell.bytes()),
+        };
+        lines.push(format!("{name} = {value}"));
+    }
+    lines.join("\n")
 }
 
 /// The columns of a row that [`original`] kept; `None` when it is of another form, as rows are
@@ -96,6 +123,15 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_row_that_is_too_large_its_short_values_are_kept() {
+        let scan = vec![0x41_u8; ROW_BYTES + 1];
+        let raw = original([("id", Cell::Int(7)), ("scan", Cell::Bytes(&scan))]);
+        let text = String::from_utf8_lossy(&raw).into_owned();
+        assert!(text.contains("id = 7") && text.contains("(67108865 bytes, not kept)"), "{text}");
+        assert!(read_original(&raw).is_none());
+    }
 
     #[test]
     fn a_row_comes_back_as_it_was() {

@@ -14,6 +14,10 @@ use chrono_tz::Tz;
 
 use crate::{ColumnType, Result, type_word};
 
+/// A row of more bytes is set aside: nothing the lake is for has such rows, and a handful of them
+/// at once would not fit into memory.
+pub const ROW_BYTES: usize = 64 << 20;
+
 /// Why a row was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowError {
@@ -40,6 +44,17 @@ pub enum Cell<'a> {
     Bool(bool),
     /// Bytes.
     Bytes(&'a [u8]),
+}
+
+impl Cell<'_> {
+    /// Bytes of a text or of bytes; other values are small.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Null | Self::Int(_) | Self::Float(_) | Self::Bool(_) => 0,
+        }
+    }
 }
 
 enum Typed<'a> {
@@ -136,6 +151,16 @@ impl RowBuilder {
                 column: String::new(),
                 code: "E-RAGGED",
                 reason: format!("{} values for {} columns", cells.len(), self.columns.len()),
+            });
+        }
+        let bytes: usize = cells.iter().map(Cell::bytes).sum();
+        if bytes > ROW_BYTES {
+            let (_, column) =
+                cells.iter().zip(&self.columns).max_by_key(|(cell, _)| cell.bytes()).unzip();
+            return Err(RowError {
+                column: column.map_or_else(String::new, |column: &Column| column.name.clone()),
+                code: "E-ROW-SIZE",
+                reason: format!("the row has {} MiB", bytes >> 20),
             });
         }
         let mut typed = Vec::with_capacity(cells.len());
@@ -436,6 +461,18 @@ mod tests {
             assert!(plain.is_some());
             assert_eq!(plain, parse_timestamp(&format!("{text}.000"), CHINA, CHINA), "{text}");
         }
+    }
+
+    #[test]
+    fn a_row_that_is_too_large_is_refused_before_it_is_copied() {
+        let columns =
+            [("id".to_owned(), ColumnType::Int, false), ("x".to_owned(), ColumnType::Text, true)];
+        let mut builder = RowBuilder::new(&columns, CHINA, CHINA);
+        let text = "x".repeat(ROW_BYTES + 1);
+        let error = builder.push(1, &[Cell::Int(1), Cell::Text(&text)]).unwrap_err();
+        assert_eq!((error.code, error.column.as_str()), ("E-ROW-SIZE", "x"));
+        assert!(builder.is_empty());
+        builder.push(2, &[Cell::Int(2), Cell::Text(&text[1..])]).unwrap();
     }
 
     #[test]

@@ -10,8 +10,8 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 /// How long a read waits for a writer to let go.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Rows that SQLite may be ahead of the decoder.
-const ROW_BUFFER: usize = 256;
+/// Rows that SQLite may be ahead of the decoder. Each may be as large as a row can be.
+const ROW_BUFFER: usize = 8;
 
 /// Opens the database at `path` for reading only.
 pub(crate) async fn open(path: &Path) -> Result<SqliteConnection> {

@@ -11,6 +11,7 @@ use huiliu_sdk::{Clock, Cx, Error, ErrorKind, Result};
 use huiliu_store::SealKey;
 
 use crate::Project;
+use crate::ballast::make_room;
 use crate::heartbeat::Heartbeat;
 
 /// How a hub is opened.
@@ -62,7 +63,12 @@ impl Hub {
             )
             .hint("set env: names in the environment or in the data folder's `env`, secret: names in its `secrets`")
         })?;
-        let lake = Lake::open_with(&data, store).await?;
+        let lake = match Lake::open_with(&data, store).await {
+            Err(error) if error.code() == "E-DISK-FULL" && make_room(&data) => {
+                Lake::open_with(&data, store).await?
+            }
+            opened => opened?,
+        };
         let functions = huiliu_engine::function::DomainFunctions {
             calendar: Arc::clone(&project.calendar),
             codes: Arc::clone(&project.codes),

@@ -99,6 +99,33 @@ async fn a_flipped_byte_of_the_log_ends_it_there() {
 }
 
 #[tokio::test]
+async fn a_database_without_room_takes_the_next_transaction_that_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("huiliu.db"), folder.path()).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.run("limit its size", "pragma max_page_count = 1", Vec::new()).await.unwrap();
+    tx.commit().await.unwrap();
+    let filled = async {
+        let mut tx = store.begin().await?;
+        for seq in 0..500 {
+            let name = format!("standard.{seq}");
+            let (fingerprint, built_at) = ("f".repeat(4000), String::new());
+            let (snapshot_id, row_count, run_id) = (1, 1, 1);
+            tx.put_model(&ModelRow { name, fingerprint, snapshot_id, row_count, run_id, built_at })
+                .await?;
+        }
+        tx.commit().await
+    };
+    assert_eq!(filled.await.unwrap_err().code(), "E-DISK-FULL");
+    for seq in 1..=3 {
+        let mut tx = store.begin().await.unwrap();
+        tx.advance_state(&state(seq)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert!(store.models().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_damaged_page_is_reported_as_damage() {
     const PAGE: usize = 4096;
     let (database, _) = files().await;

@@ -6,12 +6,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
-use huiliu_sdk::{OriginalValue, Result, original, original_line};
-
-use super::conform::value_bytes;
-
-/// A value that is kept even of a row that is too large.
-const SHORT: usize = 1024;
+use huiliu_sdk::{OriginalValue, Result, original};
 
 /// The row at `row` as it came. Wall times get the offset of the hub's zone, in which they are
 /// held, so that they mean the same when they are read again.
@@ -22,22 +17,6 @@ pub(super) fn original_row(batch: &RecordBatch, row: usize, zone: Tz) -> Result<
         values.push((field.name().as_str(), value(&array.slice(row, 1), zone)?));
     }
     Ok(original(values.iter().map(|(name, value)| (*name, value.cell()))))
-}
-
-/// What is kept of a row that is too large to be kept: its short values, and of the others how
-/// large they are. It cannot be tried again.
-pub(super) fn outline(batch: &RecordBatch, row: usize) -> Result<Vec<u8>> {
-    let mut lines = Vec::with_capacity(batch.num_columns());
-    for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-        let bytes = value_bytes(array, row);
-        let value = if bytes > SHORT {
-            format!("({bytes} bytes, not kept)")
-        } else {
-            array_value_to_string(array, row)?
-        };
-        lines.push(format!("{} = {value}", field.name()));
-    }
-    Ok(original_line(lines.join("\n").as_bytes()))
 }
 
 /// The one value of `array`.
@@ -81,19 +60,6 @@ mod tests {
     use huiliu_sdk::read_original;
 
     use super::*;
-
-    #[test]
-    fn of_a_row_that_is_too_large_its_short_values_are_kept() {
-        let scan = vec![0x41_u8; SHORT + 1];
-        let columns: [(&str, ArrayRef); 2] = [
-            ("id", Arc::new(Int64Array::from(vec![7]))),
-            ("scan", Arc::new(BinaryArray::from_vec(vec![scan.as_slice()]))),
-        ];
-        let raw = outline(&RecordBatch::try_from_iter(columns).unwrap(), 0).unwrap();
-        let text = String::from_utf8(raw.clone()).unwrap();
-        assert!(text.contains("id = 7") && text.contains("(1025 bytes, not kept)"), "{text}");
-        assert!(read_original(&raw).is_none());
-    }
 
     #[test]
     fn a_row_is_kept_so_that_it_reads_back() {

@@ -10,16 +10,9 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use chrono_tz::Tz;
 use huiliu_core::identifier::id_card_rounded;
 use huiliu_lake::storage_batch;
-use huiliu_sdk::{Cell, ColumnType, Op, Ops, Result, RowBuilder, type_word};
+use huiliu_sdk::{Cell, ColumnType, Op, Ops, ROW_BYTES, Result, RowBuilder, type_word};
 
 use super::contract::Layout;
-
-/// A row of more bytes is set aside: nothing the lake is for has such rows, and a handful of them
-/// at once would not fit into memory.
-pub(super) const ROW_BYTES: usize = 64 << 20;
-
-/// The code of such a row.
-pub(super) const ROW_SIZE: &str = "E-ROW-SIZE";
 
 /// A row that does not fit.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +58,7 @@ pub(super) fn conform(
         misfits.entry(row).or_insert(Misfit { row, code, reason });
     };
     for (row, bytes) in large_rows(batch) {
-        note(row, ROW_SIZE, format!("the row has {} MiB", bytes >> 20));
+        note(row, "E-ROW-SIZE", format!("the row has {} MiB", bytes >> 20));
     }
     for name in &layout.unwanted {
         let Some(column) = batch.column_by_name(name) else { continue };
@@ -132,8 +125,7 @@ fn large_rows(batch: &RecordBatch) -> Vec<(usize, usize)> {
     sizes.into_iter().enumerate().filter(|(_, size)| *size > ROW_BYTES).collect()
 }
 
-/// Bytes of a text or binary value; other values are small.
-pub(super) fn value_bytes(column: &ArrayRef, row: usize) -> usize {
+fn value_bytes(column: &ArrayRef, row: usize) -> usize {
     if column.is_null(row) {
         return 0;
     }

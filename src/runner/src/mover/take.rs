@@ -12,9 +12,9 @@ use huiliu_sdk::{
 use huiliu_store::QuarantinedRow;
 
 use super::Mover;
-use super::aside::{original_row, outline};
+use super::aside::original_row;
 use super::chunk::{rows_at_once, slice_ops};
-use super::conform::{ROW_SIZE, conform, declared, marked, take_rows};
+use super::conform::{conform, declared, marked, take_rows};
 
 impl Mover<'_> {
     pub(super) async fn take(&mut self, rows: Rows) -> Result<()> {
@@ -44,11 +44,7 @@ impl Mover<'_> {
             let lost: Vec<usize> = conformed.misfits.iter().map(|misfit| misfit.row).collect();
             self.keep_keys(&take_rows(&conformed.batch, &lost)?).await?;
             for misfit in conformed.misfits {
-                let raw = if misfit.code == ROW_SIZE {
-                    outline(&batch, misfit.row)?
-                } else {
-                    original_row(&batch, misfit.row, zone)?
-                };
+                let raw = original_row(&batch, misfit.row, zone)?;
                 let position = positions.get(misfit.row).copied().unwrap_or_default();
                 self.put_aside(&origin, position, misfit.code, misfit.reason, &raw)?;
             }
