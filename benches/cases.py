@@ -17,8 +17,9 @@ REMARKS = """材料齐全，符合法定形式，予以受理|申请人补正材
 |容缺受理：缺身份证复印件一份|跨省通办|已评价|经核查申请信息与部门库不一致，已电话告知，请于5个工作日内补正""".replace("\n", "").split("|")
 
 
-def rows(first, last, version=0, extra=""):
-    """A query for the rows `first` to `last`; `version` changes what is not the key."""
+def rows(first, last, version=0, extra="", timed=False):
+    """A query for the rows `first` to `last`; `version` changes what is not the key. Keys are in no
+    order, or rise with time."""
 
     def pick(salt, below):
         return f"(abs(hashint8(n * 31 + {salt})::bigint) % {below})"
@@ -30,8 +31,11 @@ def rows(first, last, version=0, extra=""):
     start = f"{pick(18, 126144000)} * interval '1 second'"
     done = f"{pick(21, 100)} >= 12"
     division = "lpad(((n * 7919) % 504)::text, 4, '0')"
+    key = f"'CASE' || {division} || lpad(((n * 2654435761) % 100000000)::text, 8, '0') || lpad(n::text, 12, '0')"
+    if timed:
+        key = "to_char(timestamp '2020-01-01' + n * interval '25 seconds', 'YYYYMMDDHH24MISS') || lpad(n::text, 14, '0')"
     return f"""select
-      'CASE' || {division} || lpad(((n * 2654435761) % 100000000)::text, 8, '0') || lpad(n::text, 12, '0'),
+      {key},
       '3405' || lpad((7919::bigint * {pick(1, 240)} * 104729)::text, 27, '0'),
       {one_of(2, ACTS)} || {one_of(3, OBJECTS)}, '0' || {pick(4, 3)},
       '3405' || lpad({pick(5, 100)}::text, 2, '0') || (1950 + {pick(6, 55)})

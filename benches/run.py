@@ -4,9 +4,10 @@
   cargo build --release && python3 benches/run.py            all workloads, 5 rounds, 5 M rows
   python3 benches/run.py --rows 200000 --rounds 1 w1         a try-out
 
-W1  a PostgreSQL table of 22 columns into the lake
-W2  50,000 upserts and 5,000 deletes into that table
-W5  a fifth of it from the lake into a PostgreSQL table
+W1      a PostgreSQL table of 22 columns into the lake
+W2      50 times 50,000 upserts and 5,000 deletes into that table
+probes  10,000 changed rows in tables of two sizes: what finding them costs
+W5      a fifth of the table from the lake into a PostgreSQL table
 
 Each round runs every tool once, one after the other; what is printed are medians and the ratios
 of each round's times. A private PostgreSQL without fsync is made in the work folder, as are the
@@ -31,7 +32,7 @@ PEERS = ["duckdb==1.5.5", "duckdb-extension-postgres-scanner==1.5.5", "deltalake
 UPSERTS, DELETES = 0.01, 0.001
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("workloads", nargs="*", default=[], help="w1, w2, w5 (default: all)")
+parser.add_argument("workloads", nargs="*", default=[], help="prepare, w1, w2, probes, w5 (default: all that are measured)")
 parser.add_argument("--rows", type=int, default=5_000_000)
 parser.add_argument("--rounds", type=int, default=5)
 # Root's home is closed to the user the server runs as.
@@ -111,11 +112,14 @@ def prepare():
     have = psql("select coalesce((select reltuples::bigint from pg_class where relname = 'cases'), 0)")
     if abs(int(have) - args.rows) > args.rows // 50:
         say(f"making {args.rows} rows")
-        psql(f"""drop table if exists cases, batch, small cascade;
+        psql(f"""drop table if exists cases, batch, small, timed, timed_small cascade;
           create unlogged table cases ({cases.COLUMNS});
           insert into cases {cases.rows(1, args.rows)};
           create unlogged table small as select * from cases order by ctid limit {args.rows // 5};
-          vacuum analyze cases; vacuum analyze small;""")
+          create unlogged table timed ({cases.COLUMNS});
+          insert into timed {cases.rows(1, args.rows, timed=True)};
+          create unlogged table timed_small as select * from timed order by ctid limit {args.rows // 5};
+          vacuum analyze cases; vacuum analyze small; vacuum analyze timed; vacuum analyze timed_small;""")
         make_batches()
 
 
@@ -198,12 +202,15 @@ def lake_query(root, sql):
     return json.loads(done.stdout)
 
 
-def report(title, rounds, base):
-    print(f"\n### {title}\n\n| tool | wall s | CPU s | MiB | wall / {base} |\n|---|--:|--:|--:|--:|")
+def report(title, rounds, *bases):
+    """Medians, and medians of the ratios within each round."""
+    print(f"\n### {title}\n\n| tool | wall s | CPU s | MiB |" + "".join(f" / {base} |" for base in bases))
+    print("|---|--:|--:|--:|" + "--:|" * len(bases))
     for tool in rounds[0]:
         median = lambda key: statistics.median(r[tool][key] for r in rounds)
-        ratio = statistics.median(r[tool]["wall"] / r[base]["wall"] for r in rounds)
-        print(f"| {tool} | {median('wall'):.2f} | {median('cpu'):.2f} | {median('mib'):.0f} | {ratio:.2f} |")
+        ratios = [statistics.median(r[tool]["wall"] / r[base]["wall"] for r in rounds) for base in bases]
+        print(f"| {tool} | {median('wall'):.2f} | {median('cpu'):.2f} | {median('mib'):.0f} |"
+              + "".join(f" {ratio:.2f} |" for ratio in ratios))
     sys.stdout.flush()
 
 
@@ -233,7 +240,7 @@ c.execute("copy (select * from p.{table}) to '{WORK}/w1.parquet' (format parquet
             got = [str(value) for value in (row.values() if isinstance(row, dict) else row)]
             if [float(x) for x in got] != [float(x) for x in expected]:
                 sys.exit(f"the lake holds {got}, the source {expected}")
-        report(f"W1, {rows:,} rows", rounds, "psql COPY binary to /dev/null")
+        report(f"W1, {rows:,} rows", rounds, "psql COPY binary to /dev/null", "DuckDB scanner to Parquet")
 
 
 def w2():
@@ -248,32 +255,64 @@ def w2():
     fresh = [huiliu(root, "query", scan)["wall"] for _ in range(args.rounds)]
     project("w2", batch)
     prepare_w2_peers()
-    rounds = []
+    rounds, runs = [], []
     for number in range(50):
         psql(f"create or replace view batch_now as select * from batch where batch = {number}")
+        # A run does the maintenance that is due, so it is in its time.
         took = {"huiliu run": huiliu(root, "run", "bench.cases")}
-        took["huiliu maintain"] = huiliu(root, "maintain")
+        runs.append(took["huiliu run"]["wall"])
         if number < args.rounds:
             took["deltalake MERGE"] = python(DELTA, WORK, DSN, number)
             took["DuckDB DELETE + INSERT"] = python(DUCK + DUCK_MERGE, WORK, DSN, number)
-            rounds.append({k: v for k, v in took.items() if k != "huiliu maintain"})
-        say(f"w2 batch {number}: " + ", ".join(f"{k} {v['wall']:.2f} s" for k, v in took.items()))
-        everything = took["huiliu run"]["wall"] + took["huiliu maintain"]["wall"]
-        totals.append(everything)
+            rounds.append(took)
+        say(f"w2 batch {number}: " + ", ".join(f"{k} {v['wall']:.2f} s {v['mib']:.0f} MiB" for k, v in took.items()))
     expected = psql(f"""select count(*), sum(fee), count(finish_time) from (
       select distinct on (case_no) * from (
         select *, -1 as batch, false as gone from cases union all select * from batch
       ) as versions order by case_no, batch desc) as newest where not gone""").split("|")
+    after = [huiliu(root, "query", scan)["wall"] for _ in range(args.rounds)]
     row = lake_query(root, "select count(*), sum(fee), count(finish_time) from current.bench_cases")[0]
     if [float(value) for value in row.values()] != [float(value) for value in expected]:
         sys.exit(f"after all batches the lake holds {list(row.values())}, not {expected}")
-    report("W2, one batch", rounds, "deltalake MERGE")
-    after = [huiliu(root, "query", scan)["wall"] for _ in range(args.rounds)]
-    print(f"\nMean of 50 batches with maintenance: {statistics.mean(totals):.2f} s. A query over the table: "
-          f"{statistics.median(fresh):.2f} s fresh, {statistics.median(after):.2f} s after them.")
+    report("W2, one batch", rounds, "deltalake MERGE", "DuckDB DELETE + INSERT")
+    upkeep = huiliu(root, "maintain")["wall"]
+    fresh, after = statistics.median(fresh), statistics.median(after)
+    mean = (sum(runs) + upkeep) / len(runs)
+    merge, duck = (statistics.median(r[k]["wall"] for r in rounds) for k in ("deltalake MERGE", "DuckDB DELETE + INSERT"))
+    print(f"\nMean of 50 batches, maintenance included: {mean:.2f} s = {mean / merge:.2f} of MERGE, {mean / duck:.2f} of "
+          f"DuckDB (median {statistics.median(runs):.2f} s, longest {max(runs):.2f} s; the last `huiliu maintain` "
+          f"{upkeep:.2f} s). A query over the table: {fresh:.2f} s fresh, {after:.2f} s after them, ratio {after / fresh:.2f}.")
 
 
-totals = []
+def probes():
+    """The same number of changed rows in two sizes of table: keys in no order, and recent keys of
+    a table whose keys rise with time."""
+    count = args.rows // 500
+    print("\n### W2, how an upsert grows with the table\n\n| keys | table rows | changed rows | wall s | CPU s |\n|---|--:|--:|--:|--:|")
+    for keys, tables in (("in no order", ("small", "cases")), ("rising, recent ones", ("timed_small", "timed"))):
+        for table, rows in zip(tables, (args.rows // 5, args.rows)):
+            root = project("probe", STREAM.format(table=table, more=""))
+            shutil.rmtree(root / "data", ignore_errors=True)
+            huiliu(root, "run", "bench.cases")
+            project("probe", STREAM.format(table="probe_now", more=""))
+            took = []
+            for number in range(args.rounds):
+                if keys == "in no order":
+                    step = args.rows // 5 // count
+                    changed = cases.rows(1, count, number + 1).replace(
+                        "as s(n)", f"as i(i), lateral (select i * {step} as n) as s")
+                else:
+                    changed = cases.rows(rows - count + 1, rows, number + 1, timed=True)
+                psql(f"drop table if exists probe_now; create unlogged table probe_now ({cases.COLUMNS}); "
+                     f"insert into probe_now {changed}; analyze probe_now")
+                took.append(huiliu(root, "run", "bench.cases"))
+            said = lake_query(root, "select count(*) as n from current.bench_cases")[0]
+            if list(said.values()) != [rows]:
+                sys.exit(f"the lake holds {said}, not {rows} rows: a key was not found")
+            median = lambda key: statistics.median(t[key] for t in took)
+            print(f"| {keys} | {rows:,} | {count:,} | {median('wall'):.2f} | {median('cpu'):.2f} |")
+            sys.stdout.flush()
+
 
 DELTA = """
 import sys, duckdb, importlib.util, pathlib, pyarrow as pa
@@ -352,18 +391,18 @@ c.execute("insert into p.w5_duck select * from '{WORK}/small.parquet'")"""),
     for name in ("hub", "duck"):
         if psql(f"select count(*) from (select * from small except select * from w5_{name}) as d") != "0":
             sys.exit(f"w5_{name} differs from its source")
-    report(f"W5, {args.rows // 5:,} rows", rounds, "psql \\copy binary")
+    report(f"W5, {args.rows // 5:,} rows", rounds, "psql \\copy binary", "DuckDB")
 
 
 def main():
-    if not program().exists():
+    if args.workloads != ["prepare"] and not program().exists():
         sys.exit(f"{program()} is missing: cargo build --release")
     WORK.mkdir(parents=True, exist_ok=True)
     start_server()
     try:
         prepare()
-        for name in args.workloads or ["w1", "w2", "w5"]:
-            {"w1": w1, "w2": w2, "w5": w5}[name]()
+        for name in args.workloads or ["w1", "w2", "probes", "w5"]:
+            {"prepare": lambda: None, "w1": w1, "w2": w2, "probes": probes, "w5": w5}[name]()
     finally:
         stop_server()
 

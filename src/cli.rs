@@ -63,11 +63,8 @@ pub(crate) enum Command {
     },
     /// Check all configuration, models and metrics, without contacting anything.
     Check,
-    /// List what a system offers, as lines ready for its file.
-    Discover {
-        /// The system's id.
-        system: String,
-    },
+    /// List what a system offers as lines for its file, or write that file.
+    Discover(DiscoverArgs),
     /// Show the first rows of a stream, personal data masked; nothing is stored.
     Preview {
         /// The stream, as `system.stream`.
@@ -87,6 +84,10 @@ pub(crate) enum Command {
         /// Read systems in their quiet hours too.
         #[arg(long)]
         during_quiet_hours: bool,
+        /// Read incremental streams from the start once more, for rows that came later than their
+        /// `overlap`; the step says how many were late.
+        #[arg(long)]
+        whole: bool,
     },
     /// Run one read-only SQL statement.
     Query {
@@ -136,6 +137,36 @@ pub(crate) enum Command {
     /// Run the whole city in simulation and compare its figures with the 2018 report.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiscoverArgs {
+    /// The system's id.
+    pub(crate) system: String,
+    /// For a system without a file: what kind it is.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Where the new system is, without a password.
+    #[arg(long, value_name = "URL", requires = "kind")]
+    pub(crate) url: Option<String>,
+    /// Which reference holds the address of the new system, such as `secret:plan_url`.
+    #[arg(long, value_name = "REFERENCE", requires = "kind", conflicts_with = "url")]
+    pub(crate) url_from: Option<String>,
+    /// File or folder of the new system, for `sqlite` and `files`.
+    #[arg(long, value_name = "PATH", requires = "kind", conflicts_with_all = ["url", "url_from"])]
+    pub(crate) path: Option<String>,
+    /// Name of the new system, for people. [default: its id]
+    #[arg(long, value_name = "TEXT", requires = "kind")]
+    pub(crate) title: Option<String>,
+    /// Who answers for the new system. [default: to be filled in]
+    #[arg(long, value_name = "TEXT", requires = "kind")]
+    pub(crate) owner: Option<String>,
+    /// Only tables of these names, in which * stands for any text. Can be given often.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) table: Vec<String>,
+    /// Write the new file, or add the tables that the file does not have yet to its end.
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 #[derive(Debug, Args)]

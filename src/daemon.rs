@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use huiliu_core::policy::exit;
-use huiliu_runner::{Hub, Silent, Ticker};
+use huiliu_runner::{Hub, RunOptions, Silent, Ticker};
 use huiliu_sdk::{Error, ErrorKind};
 use huiliu_serve::PgOptions;
 
@@ -70,7 +70,9 @@ async fn run_due(setup: &Setup, hub: &Arc<Hub>, ticker: &Ticker) {
         tracing::info!(job = job.name, scheduled_at = %job.scheduled_at, "job starts");
         let report = loop {
             let cancel = setup.cancel.clone();
-            match hub.run(&job.selector, Some(&job.name), cancel, Arc::new(Silent)).await {
+            let options = RunOptions { whole: job.whole, ..RunOptions::default() };
+            let (name, silent) = (Some(job.name.as_str()), Arc::new(Silent));
+            match Box::pin(hub.run_with(&job.selector, name, options, cancel, silent)).await {
                 // Its time is claimed, so it waits for the run that somebody started by hand.
                 Err(error) if error.code() == "E-LEASE-BUSY" && !setup.cancel.is_cancelled() => {
                     tokio::time::sleep(BUSY_PAUSE).await;

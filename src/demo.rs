@@ -105,17 +105,41 @@ fn city_folder(data: &Path) -> Result<PathBuf, Error> {
 fn write_connections(data: &Path, folder: &Path, city: &RunningCity) -> Result<(), Error> {
     let Credentials { province_app_key, province_app_secret, investment_api_key, .. } =
         huiliu_city::credentials(folder)?;
-    let env = format!(
-        "# the simulated city; written by `huiliu demo`\nCITY_FOLDER={}\nPROVINCE_URL={}\nINVESTMENT_URL={}\n",
-        folder.display(),
-        city.province_url,
-        city.investment_url
-    );
-    let secrets = format!(
-        "# the simulated city; written by `huiliu demo`\nprovince_app_key={province_app_key}\nprovince_app_secret={province_app_secret}\ninvestment_api_key={investment_api_key}\n"
-    );
-    write_private(&data.join("env"), &env)?;
-    write_private(&data.join("secrets"), &secrets)
+    let env = [
+        ("CITY_FOLDER", folder.display().to_string()),
+        ("PROVINCE_URL", city.province_url.clone()),
+        ("INVESTMENT_URL", city.investment_url.clone()),
+    ];
+    let secrets = [
+        ("province_app_key", province_app_key),
+        ("province_app_secret", province_app_secret),
+        ("investment_api_key", investment_api_key),
+    ];
+    put_pairs(&data.join("env"), &env)?;
+    put_pairs(&data.join("secrets"), &secrets)
+}
+
+/// Sets values in a file of `NAME=value` lines, which may hold others: those of the hub's own
+/// database, or of systems that are real.
+fn put_pairs(path: &Path, pairs: &[(&str, String)]) -> Result<(), Error> {
+    const HEAD: &str = "# the simulated city; written by `huiliu demo`";
+    let before = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            let message = format!("{} cannot be read", path.display());
+            return Err(Error::new(ErrorKind::Permission, "E-DATA", message).cause(error));
+        }
+    };
+    let is_ours = |line: &str| {
+        let name = line.split_once('=').map(|(name, _)| name.trim());
+        line == HEAD || name.is_some_and(|name| pairs.iter().any(|(ours, _)| *ours == name))
+    };
+    let mut lines: Vec<String> =
+        before.lines().filter(|line| !is_ours(line)).map(str::to_owned).collect();
+    lines.push(HEAD.to_owned());
+    lines.extend(pairs.iter().map(|(name, value)| format!("{name}={value}")));
+    write_private(path, &(lines.join("\n") + "\n"))
 }
 
 fn write_private(path: &Path, text: &str) -> Result<(), Error> {

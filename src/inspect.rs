@@ -1,4 +1,4 @@
-//! Commands that look without changing anything: check, discover, preview, schema; and init.
+//! Commands that look without changing anything: check, preview, schema; and init.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use huiliu_core::config::{hub_schema, jobs_schema, system_schema};
 use huiliu_core::identifier::{mask_address, mask_id, mask_mobile, mask_name};
 use huiliu_engine::record_text;
 use huiliu_runner::{Project, System};
-use huiliu_sdk::{Cx, Error, ErrorKind, Event, ReadRequest, StreamId, StreamRequest, StreamSpec};
+use huiliu_sdk::{Cx, Error, ErrorKind, Event, ReadRequest, StreamId, StreamRequest};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -107,15 +107,18 @@ pub(crate) fn check(setup: &Setup) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn find_system<'a>(project: &'a Project, id: &str) -> Result<&'a System, Error> {
+pub(crate) fn find_system<'a>(project: &'a Project, id: &str) -> Result<&'a System, Error> {
     project.systems.get(id).ok_or_else(|| {
         let known: Vec<&str> = project.systems.keys().map(String::as_str).collect();
         Error::new(ErrorKind::Config, "E-SYSTEM", format!("no system is called `{id}`"))
-            .hint(format!("there are: {}", known.join(", ")))
+            .hint(format!(
+                "there are: {}; `huiliu discover {id} --kind KIND --url URL --write` makes a new one",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ))
     })
 }
 
-fn endpoint(system: &System) -> Result<&Arc<dyn huiliu_sdk::Endpoint>, Error> {
+pub(crate) fn endpoint(system: &System) -> Result<&Arc<dyn huiliu_sdk::Endpoint>, Error> {
     system.endpoint.as_ref().ok_or_else(|| {
         let names: Vec<&str> =
             system.config.missing.iter().map(|missing| missing.reference.as_str()).collect();
@@ -131,15 +134,16 @@ fn context(setup: &Setup) -> Cx {
 
 /// Does `work` with a system within the limits it shares with all who use it. They are kept in
 /// the data folder; where there is none, nobody else is at work.
-async fn within_limits<T>(
+pub(crate) async fn within_limits<T>(
     setup: &Setup,
+    project: &Project,
     system: &System,
     purpose: &str,
     work: impl AsyncFnOnce(Cx) -> Result<T, Error>,
 ) -> Result<T, Failure> {
     let limits = &system.config.limits;
     let is_limited = limits.connections.is_some() || limits.requests_per_minute.is_some();
-    if !is_limited || !setup.data.join("huiliu.db").exists() {
+    if !is_limited || !setup.has_data(project) {
         return Ok(work(context(setup)).await?);
     }
     let hub = setup.open_existing().await?;
@@ -148,74 +152,6 @@ async fn within_limits<T>(
     protected.end(&hub).await?;
     hub.close().await;
     Ok(done?)
-}
-
-/// Lists what a system offers.
-pub(crate) async fn discover(setup: &Setup, id: &str) -> Result<u8, Failure> {
-    let project = setup.load()?;
-    let system = find_system(&project, id)?;
-    let endpoint = endpoint(system)?;
-    let (probe, streams) = within_limits(setup, system, "discover", async |cx| {
-        Ok((endpoint.probe(&cx).await?, endpoint.discover(&cx).await?))
-    })
-    .await?;
-    if setup.printer.is_json() {
-        setup.printer.json(&json!({ "probe": probe, "streams": streams }));
-        return Ok(0);
-    }
-    setup.printer.line(&format!("# {}: {}", system.config.title, probe.summary));
-    for stream in &streams {
-        setup.printer.line(&stream_toml(stream));
-    }
-    Ok(0)
-}
-
-/// A discovered stream as lines for a system file.
-fn stream_toml(stream: &StreamSpec) -> String {
-    let quote = |text: &str| Value::String(text.to_owned()).to_string();
-    let mut lines = vec![String::new(), "[[streams]]".to_owned()];
-    lines.push(format!("name = {}", quote(&stream.name)));
-    for (key, value) in stream.options.as_object().into_iter().flatten() {
-        if !value.is_null() {
-            lines.push(format!("{key} = {}", toml_value(value)));
-        }
-    }
-    let key: Vec<String> = stream.key.iter().map(|column| quote(column)).collect();
-    lines.push(format!("key = [{}]", key.join(", ")));
-    if let Some(cursor) = stream.cursors.first() {
-        lines.push("read = \"incremental\"".into());
-        lines.push(format!("cursor = {}", quote(cursor)));
-    }
-    if let Some(rows) = stream.row_estimate {
-        lines.push(format!("# about {rows} rows"));
-    }
-    for (name, column) in &stream.columns {
-        if let Some(data_type) = column.data_type.as_deref().filter(|kind| *kind != "text") {
-            lines.push(format!("columns.{} = {{ type = {} }}", quote(name), quote(data_type)));
-        }
-    }
-    lines.join("\n")
-}
-
-/// A JSON value as TOML on one line.
-fn toml_value(value: &Value) -> String {
-    match value {
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(toml_value).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(entries) => {
-            let entries: Vec<String> = entries
-                .iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| {
-                    format!("{} = {}", Value::String(key.clone()), toml_value(value))
-                })
-                .collect();
-            format!("{{ {} }}", entries.join(", "))
-        }
-        plain => plain.to_string(),
-    }
 }
 
 /// Shows the first rows of a stream, with tagged columns masked.
@@ -240,7 +176,7 @@ pub(crate) async fn preview(setup: &Setup, stream: &str, limit: u64) -> Result<u
         row_limit: Some(limit),
     };
     let endpoint = endpoint(system)?;
-    let (batches, rejected) = within_limits(setup, system, "preview", async |cx| {
+    let (batches, rejected) = within_limits(setup, &project, system, "preview", async |cx| {
         let mut source = endpoint.source(&cx, request).await?;
         let mut batches = Vec::new();
         let mut rejected = (0, String::new());

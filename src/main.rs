@@ -5,6 +5,7 @@ mod cli;
 mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
+mod discover;
 mod inspect;
 mod language;
 mod maintain;
@@ -27,6 +28,7 @@ use crate::output::Printer;
 use crate::setup::{Failure, Setup};
 
 fn main() -> ExitCode {
+    let _faults = huiliu_lake::fault::Faults::of_environment();
     let cli = Cli::parse();
     let environment = Environment::of_process();
     let printer = Printer::new(cli.global.output, environment.language(cli.global.lang));
@@ -69,10 +71,10 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
     match command {
         Command::Init { folder } => inspect::init(&setup, &folder),
         Command::Check => inspect::check(&setup),
-        Command::Discover { system } => inspect::discover(&setup, &system).await,
+        Command::Discover(args) => discover::discover(&setup, args).await,
         Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
-        Command::Run { selector, accept, during_quiet_hours } => {
-            let options = huiliu_runner::RunOptions { during_quiet_hours, accepted: accept };
+        Command::Run { selector, accept, during_quiet_hours, whole } => {
+            let options = huiliu_runner::RunOptions { during_quiet_hours, accepted: accept, whole };
             work::run(&setup, &selector.join(" "), options).await
         }
         Command::Query { sql, snapshot, limit } => {

@@ -103,15 +103,20 @@ impl Setup {
         Ok(Arc::new(Hub::open(project, options).await?))
     }
 
-    /// Opens data that must already be there, for commands that only read.
-    pub(crate) async fn open_existing(&self) -> Result<Arc<Hub>, Failure> {
-        let project = self.load()?;
+    /// Whether a hub was at work here before.
+    pub(crate) fn has_data(&self, project: &Project) -> bool {
         // A hub on Postgres keeps only the lake's files in its folder.
         let first = match project.store {
             Ok(StoreAddress::Postgres(_)) => "lake",
             _ => "huiliu.db",
         };
-        if !self.data.join(first).exists() {
+        self.data.join(first).exists()
+    }
+
+    /// Opens data that must already be there, for commands that only read.
+    pub(crate) async fn open_existing(&self) -> Result<Arc<Hub>, Failure> {
+        let project = self.load()?;
+        if !self.has_data(&project) {
             let message = format!("there is no data in {}", self.data.display());
             return Err(Error::new(ErrorKind::Config, "E-NO-DATA", message)
                 .hint("run `huiliu run` or `huiliu demo` first, or name the folder with --data")

@@ -1,8 +1,10 @@
 //! The product end to end: the real binary on real files, databases and sockets.
 
 mod cases;
+mod databases;
 mod demo;
 mod disk;
+mod disturb;
 mod duckdb;
 mod faults;
 mod hub;
@@ -13,6 +15,7 @@ mod memory;
 mod mover;
 mod office;
 mod operate;
+mod postgres_store;
 mod protect;
 mod restore;
 mod schema;

@@ -120,6 +120,11 @@ impl Service {
         self.asked.recv_timeout(SOON).expect("nobody asked")
     }
 
+    /// The next request, if it comes so soon.
+    pub(crate) fn next_within(&self, time: Duration) -> Option<Asked> {
+        self.asked.recv_timeout(time).ok()
+    }
+
     /// Whether somebody asks who was not waited for.
     pub(crate) fn is_quiet(&self) -> bool {
         self.asked.try_recv().is_err()

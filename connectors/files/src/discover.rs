@@ -109,6 +109,7 @@ fn describe(folder: &Folder, pattern: &str, names: &[String]) -> Result<Option<S
         columns,
         key: Vec::new(),
         cursors: Vec::new(),
+        changed: None,
         row_estimate,
     }))
 }

@@ -59,6 +59,7 @@ impl HttpEndpoint {
             name: plan.id.as_str().to_owned(),
             options: plan.options.clone(),
             cursors: columns.iter().filter_map(timed).collect(),
+            changed: None,
             columns,
             key: plan.key.clone(),
             row_estimate: pages.total,

@@ -139,6 +139,7 @@ async fn read_from(
                 read.rows.push(rows);
             }
             Event::Keys(..) => panic!("nobody asked for keys"),
+            Event::Note(..) => panic!("there is nothing to note"),
             Event::Checkpoint(checkpoint) => read.checkpoint = Some(checkpoint),
             Event::End { complete, .. } => {
                 assert!(read.checkpoint.is_some(), "an end before its checkpoint");

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use chrono_tz::Tz;
 use huiliu_sdk::{
-    ConfigErrors, DeclaredColumn, Deletes, Error, ErrorKind, RawConfig, RawPush, RawStream,
-    ReadMode, Result, StreamId, StreamSettings,
+    ConfigErrors, DeclaredColumn, Deletes, Error, ErrorKind, Overlap, RawConfig, RawPush,
+    RawStream, ReadMode, Result, StreamId, StreamSettings,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -130,7 +130,7 @@ pub(crate) struct Stream {
 #[derive(Debug, Clone)]
 pub(crate) enum Mode {
     Full { chunk_rows: u64, parallel: u32 },
-    Incremental { cursor: String, overlap: chrono::Duration, key_scan: bool },
+    Incremental { cursor: String, overlap: Overlap, key_scan: bool },
     Flagged(Flags),
 }
 
@@ -307,7 +307,7 @@ fn read_mode(raw: &RawStream, at: &str, faults: &mut ConfigErrors) -> Option<Mod
             if key_scan && settings.key.is_empty() {
                 faults.push(join(at, "key"), "deletes = \"key_scan\" needs a key");
             }
-            let overlap = read_overlap(settings, at, faults);
+            let overlap = settings.overlap(at, faults);
             Some(Mode::Incremental { cursor: cursor?, overlap, key_scan })
         }
         ReadMode::Flagged => read_flags(raw, at, faults).map(Mode::Flagged),
@@ -406,34 +406,6 @@ fn check_select(
                 "add it to `select`",
             );
         }
-    }
-}
-
-fn read_overlap(
-    settings: &StreamSettings,
-    at: &str,
-    faults: &mut ConfigErrors,
-) -> chrono::Duration {
-    let Some(text) = &settings.overlap else { return chrono::Duration::zero() };
-    parse_duration(text).unwrap_or_else(|| {
-        faults.push_with_hint(
-            join(at, "overlap"),
-            format!("`{text}` is not a duration"),
-            "write a whole number and a unit: 30s, 10m, 2h or 1d",
-        );
-        chrono::Duration::zero()
-    })
-}
-
-fn parse_duration(text: &str) -> Option<chrono::Duration> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: i64 = digits.trim().parse().ok().filter(|number| *number >= 0)?;
-    match &text[digits.len()..] {
-        "s" => chrono::Duration::try_seconds(number),
-        "m" => chrono::Duration::try_minutes(number),
-        "h" => chrono::Duration::try_hours(number),
-        "d" => chrono::Duration::try_days(number),
-        _ => None,
     }
 }
 

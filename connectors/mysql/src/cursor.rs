@@ -1,14 +1,12 @@
 //! How far a stream was read: the value of its cursor as the server's own text.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
-use chrono_tz::Tz;
-use huiliu_sdk::{Checkpoint, Error, ErrorKind, Result, Scope, StreamId};
+use huiliu_sdk::{Checkpoint, Error, ErrorKind, Overlap, Result, Scope, StreamId, wall_text_back};
 use serde_json::{Value, json};
 
-const VERSION: u16 = 1;
+use crate::keyset::Comparable;
+use crate::wire::Wire;
 
-/// How far the source's clock a cursor may run ahead before it is taken for a mistake.
-pub(crate) const AHEAD: chrono::Duration = chrono::Duration::minutes(5);
+const VERSION: u16 = 1;
 
 /// A checkpoint of `stream`.
 pub(crate) fn checkpoint(stream: &StreamId, state: Value) -> Checkpoint {
@@ -71,57 +69,41 @@ pub(crate) fn rewound(cursor: &str) -> Error {
     )
 }
 
-/// How a wall time is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Form {
-    separator: Option<char>,
-    digits: usize,
-}
-
-fn parse(text: &str) -> Option<(NaiveDateTime, Form)> {
-    let date = NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok()?;
-    let Some(separator) = text[10..].chars().next() else {
-        return Some((date.and_time(NaiveTime::MIN), Form { separator: None, digits: 0 }));
+/// The mark moved back by the overlap, as the source writes it.
+pub(crate) fn back_by(mark: &str, overlap: Overlap, cursor: &Comparable) -> Result<String> {
+    let moved = match (overlap, cursor.wire) {
+        (Overlap::None, _) => Some(mark.to_owned()),
+        (
+            Overlap::Time(by),
+            Wire::Date | Wire::Datetime { .. } | Wire::Timestamp { .. } | Wire::Text,
+        ) => match wall_text_back(mark, by) {
+            // Before a zero date there is nothing.
+            None if !matches!(cursor.wire, Wire::Text) => Some(mark.to_owned()),
+            moved => moved,
+        },
+        (Overlap::Count(by), Wire::Int { unsigned: false, .. }) => {
+            number_back(mark, by, i64::MIN.into())
+        }
+        (Overlap::Count(by), Wire::Int { .. }) => number_back(mark, by, 0),
+        (Overlap::Count(by), Wire::Decimal { .. }) => number_back(mark, by, i128::MIN),
+        _ => None,
     };
-    let (clock, digits) = match text.len() {
-        19 => ("%H:%M:%S", 0),
-        21..=29 if text.as_bytes()[19] == b'.' => ("%H:%M:%S%.f", text.len() - 20),
-        _ => return None,
+    moved.ok_or_else(|| {
+        let message = format!("the overlap does not fit the cursor `{}`", cursor.name);
+        Error::new(ErrorKind::Config, "E-CURSOR", message)
+            .hint("write a length of time such as 10m for times, and a whole number for numbers")
+    })
+}
+
+/// A number in decimal digits moved back, but not below `least`.
+fn number_back(mark: &str, by: u64, least: i128) -> Option<String> {
+    let (whole, fraction) = mark.split_once('.').map_or((mark, None), |(a, b)| (a, Some(b)));
+    let moved = match fraction {
+        None => whole.parse::<i128>().ok()?.checked_sub(by.into())?.max(least).to_string(),
+        // Below zero the fraction would have to move too; one more does no harm.
+        Some(_) => whole.parse::<i128>().ok()?.checked_sub(i128::from(by) + 1)?.to_string(),
     };
-    let time = NaiveTime::parse_from_str(text.get(11..)?, clock).ok()?;
-    let form = Form { separator: matches!(separator, ' ' | 'T').then_some(separator), digits };
-    form.separator.map(|_| (date.and_time(time), form))
-}
-
-fn write(time: NaiveDateTime, form: Form) -> String {
-    let date = time.format("%Y-%m-%d").to_string();
-    let Some(separator) = form.separator else { return date };
-    let seconds = format!("{date}{separator}{}", time.format("%H:%M:%S"));
-    if form.digits == 0 {
-        return seconds;
-    }
-    let nanos = time.format("%9f").to_string();
-    format!("{seconds}.{}", nanos.get(..form.digits).unwrap_or_default())
-}
-
-/// A wall time moved back, in the same form: text compares as time only as long as it stays.
-/// What is no wall time stays where it is.
-pub(crate) fn back_by(mark: &str, overlap: chrono::Duration) -> String {
-    if overlap.is_zero() {
-        return mark.to_owned();
-    }
-    parse(mark)
-        .and_then(|(time, form)| Some(write(time.checked_sub_signed(overlap)?, form)))
-        .unwrap_or_else(|| mark.to_owned())
-}
-
-/// The latest cursor that is believed when the source's clock shows `now`, in the form of
-/// `greatest`; nothing if `greatest` is believed itself. Times of the source are in `zone`.
-pub(crate) fn believed(greatest: &str, now: DateTime<Utc>, zone: Tz) -> Option<String> {
-    let (time, form) = parse(greatest)?;
-    let latest =
-        zone.from_utc_datetime(&now.naive_utc()).naive_local().checked_add_signed(AHEAD)?;
-    (time > latest).then(|| write(latest, form))
+    Some(moved)
 }
 
 #[cfg(test)]
@@ -129,26 +111,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn overlap_keeps_the_sources_form() {
-        let ten = chrono::Duration::minutes(10);
-        assert_eq!(back_by("2018-06-12 00:05:00", ten), "2018-06-11 23:55:00");
-        assert_eq!(back_by("2018-06-12 09:05:00.120", ten), "2018-06-12 08:55:00.120");
-        assert_eq!(back_by("2018-06-12T09:05:00", ten), "2018-06-12T08:55:00");
-        assert_eq!(back_by("2018-06-12", ten), "2018-06-11");
-        for kept in
-            ["12/06/2018 09:05:00", "v17", "", "600", "0000-00-00 00:00:00", "二〇一八年六月"]
-        {
-            assert_eq!(back_by(kept, ten), kept);
-        }
-    }
-
-    #[test]
-    fn only_a_cursor_of_the_future_is_not_believed() {
-        let now = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap();
-        let zone = chrono_tz::Asia::Shanghai;
-        assert_eq!(believed("2026-01-01 08:04:59", now, zone), None);
-        assert_eq!(believed("2099-01-01 00:00:00", now, zone).unwrap(), "2026-01-01 08:05:00");
-        assert_eq!(believed("v17", now, zone), None);
+    fn an_overlap_moves_what_it_fits_and_is_refused_elsewhere() {
+        let cursor = |wire| Comparable {
+            name: "c".into(),
+            wire,
+            side: String::new(),
+            shown: String::new(),
+            bound: String::new(),
+        };
+        let ten = Overlap::Time(chrono::Duration::minutes(10));
+        let text = cursor(Wire::Text);
+        assert_eq!(back_by("2018-06-12T09:05:00", ten, &text).unwrap(), "2018-06-12T08:55:00");
+        assert_eq!(back_by("v17", ten, &text).unwrap_err().code(), "E-CURSOR");
+        assert_eq!(back_by("v17", Overlap::None, &text).unwrap(), "v17");
+        let zero = "0000-00-00 00:00:00";
+        assert_eq!(back_by(zero, ten, &cursor(Wire::Datetime { digits: 0 })).unwrap(), zero);
+        let number = cursor(Wire::Int { width: 8, unsigned: true });
+        assert_eq!(back_by("12", Overlap::Count(5), &number).unwrap(), "7");
+        assert_eq!(back_by("12", Overlap::Count(50), &number).unwrap(), "0");
+        assert!(back_by("12", ten, &number).is_err());
+        let signed = cursor(Wire::Int { width: 8, unsigned: false });
+        assert_eq!(back_by("12", Overlap::Count(50), &signed).unwrap(), "-38");
+        let decimal = cursor(Wire::Decimal { precision: 20, scale: 2 });
+        assert_eq!(back_by("12.50", Overlap::Count(5), &decimal).unwrap(), "6");
     }
 
     #[test]

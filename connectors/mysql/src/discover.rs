@@ -1,6 +1,6 @@
 //! Looking at a database without reading its data.
 
-use huiliu_sdk::{ColumnSpec, Cx, Probe, Result, StreamSpec};
+use huiliu_sdk::{ColumnSpec, Cx, Probe, Result, StreamSpec, says_when_changed};
 use sqlx::Row;
 
 use crate::config::Settings;
@@ -70,10 +70,11 @@ fn describe(table: Table) -> StreamSpec {
     let mut cursors: Vec<&Column> =
         table.columns.iter().filter(|column| can_be_cursor(column)).collect();
     // The likeliest first: a column the server itself moves, then a name that says so.
-    cursors.sort_by_key(|column| {
-        (!column.extra.contains("on update"), !says_when_changed(&column.name))
-    });
+    cursors.sort_by_key(|column| (!is_moved(column), !says_when_changed(&column.name)));
+    let changed =
+        cursors.first().filter(|column| is_moved(column) || says_when_changed(&column.name));
     StreamSpec {
+        changed: changed.map(|column| column.name.clone()),
         options: serde_json::json!({ "table": table.name }),
         columns,
         key: table.primary_key().to_vec(),
@@ -101,18 +102,15 @@ fn type_name(wire: Wire) -> String {
     }
 }
 
+/// Whether the server itself moves it with every change of its row.
+fn is_moved(column: &Column) -> bool {
+    column.extra.to_ascii_lowercase().contains("on update")
+}
+
 fn can_be_cursor(column: &Column) -> bool {
     match column.wire {
         Some(Wire::Datetime { .. } | Wire::Timestamp { .. }) => true,
         Some(Wire::Text | Wire::Date) => says_when_changed(&column.name),
         _ => false,
     }
-}
-
-fn says_when_changed(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["cd_time", "modified", "updated", "update_at"].contains(&name.as_str())
-        || ["update_time", "update_date", "modify_time", "updated_at", "modified_at", "sync_time"]
-            .iter()
-            .any(|ending| name.ends_with(ending))
 }

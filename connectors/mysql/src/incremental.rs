@@ -1,12 +1,14 @@
 //! Reading rows by a cursor column: from the last one seen, inclusive, in one snapshot.
 
 use chrono::{NaiveDateTime, TimeZone, Utc};
-use huiliu_sdk::{Error, ErrorKind, Event, Result};
+use huiliu_sdk::{
+    Error, ErrorKind, Event, Result, future_cursors, missing_cursors, wall_text_believed,
+};
 use sqlx::mysql::MySqlConnection;
 
-use crate::batch::{Batch, is_true, text_of};
+use crate::batch::{Batch, bytes_of, is_true, text_of};
 use crate::config::Mode;
-use crate::cursor::{at, back_by, believed, mark_of, rewound};
+use crate::cursor::{at, back_by, mark_of, rewound};
 use crate::database::{Purpose, column, execute, open, quote};
 use crate::full::{SNAPSHOT, select};
 use crate::keyset::Comparable;
@@ -24,17 +26,11 @@ pub(crate) async fn read(outlet: &Outlet, plan: &Plan) -> Result<()> {
         return Err(Error::internal("the stream has no cursor"));
     };
     let mark = plan.resume.as_ref().map(mark_of).transpose()?.flatten();
-    let low = mark.as_deref().map(|mark| back_by(mark, *overlap));
     let mut db = open(&outlet.settings, Purpose::Read).await?;
     let layout = layout(&mut db, stream, &[cursor]).await?;
-    let reading = Reading {
-        outlet,
-        plan,
-        cursor: Comparable::required(&layout.table, cursor)?,
-        layout: &layout,
-        mark,
-        low,
-    };
+    let cursor = Comparable::required(&layout.table, cursor)?;
+    let low = mark.as_deref().map(|mark| back_by(mark, *overlap, &cursor)).transpose()?;
+    let reading = Reading { outlet, plan, cursor, layout: &layout, mark, low };
     execute(&mut db, SNAPSHOT).await?;
     let newest = reading.newest(&mut db).await?;
     let slots = layout.slots(stream, outlet.settings.hub_zone, None);
@@ -99,13 +95,17 @@ impl Reading<'_> {
             self.cursor.wire,
             Wire::Date | Wire::Datetime { .. } | Wire::Timestamp { .. } | Wire::Text
         );
-        let cap = believed(&greatest, Utc.from_utc_datetime(&now), zone).filter(|_| timed);
+        let now = Utc.from_utc_datetime(&now);
+        let cap = wall_text_believed(&greatest, now, zone).filter(|_| timed);
         let (greatest, gone_back) = match cap {
             None => (greatest, gone_back),
-            Some(cap) => match self.greatest(db, Some(cap)).await? {
-                Some(found) => found,
-                None => return Ok(None),
-            },
+            Some(cap) => {
+                self.note(future_cursors(&self.cursor.name)).await?;
+                match self.greatest(db, Some(cap)).await? {
+                    Some(found) => found,
+                    None => return Ok(None),
+                }
+            }
         };
         if gone_back.before_low {
             return Err(rewound(&self.cursor.name));
@@ -115,6 +115,10 @@ impl Reading<'_> {
             _ => greatest.clone(),
         };
         Ok(Some(Newest { believed: greatest, reached }))
+    }
+
+    async fn note(&self, note: String) -> Result<()> {
+        self.outlet.send(Event::Note(self.plan.stream.id.clone(), note)).await
     }
 
     /// The greatest cursor up to `cap`, and how it lies to the last read's.
@@ -155,7 +159,7 @@ impl Reading<'_> {
         let (sql, binds) = self.statement(newest);
         let width = batch.width();
         let mut rows = self.outlet.rows(db, sql, binds).await?;
-        let (mut read, mut batches) = (0_u64, 0_u64);
+        let (mut read, mut batches, mut loose) = (0_u64, 0_u64, 0_u64);
         let mut passed = self.mark.clone();
         while let Some(row) = rows.next().await? {
             if self.outlet.row_limit.is_some_and(|limit| read >= limit) {
@@ -163,6 +167,7 @@ impl Reading<'_> {
                 return Ok(Whole::UpTo(passed));
             }
             read += 1;
+            loose += u64::from(bytes_of(&row, width)?.is_none());
             let sent = self.outlet.push(&mut batch, &row, read).await?;
             batches += u64::from(sent);
             let due = sent && batches >= BATCHES_PER_CHECKPOINT;
@@ -180,6 +185,9 @@ impl Reading<'_> {
             passed = Some(mark);
         }
         self.outlet.flush(&mut batch).await?;
+        if loose > 0 {
+            self.note(missing_cursors(&self.cursor.name, loose)).await?;
+        }
         Ok(Whole::Yes)
     }
 

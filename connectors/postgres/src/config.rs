@@ -16,7 +16,7 @@ use sqlx::postgres::PgConnectOptions;
 use field::{optional, required};
 pub(crate) use name::TableName;
 pub use stream::StreamOptions;
-pub(crate) use stream::{Flag, Mode, Oddities, Overlap, Stream};
+pub(crate) use stream::{Flag, Mode, Oddities, Stream};
 
 /// Keys of a system file with `kind = "postgres"`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! Looking at a database without reading its data.
 
-use huiliu_sdk::{ColumnSpec, Cx, Probe, Result, StreamSpec};
+use huiliu_sdk::{ColumnSpec, Cx, Probe, Result, StreamSpec, says_when_changed};
 use sqlx::PgConnection;
 
 use crate::catalog::{self, Declared};
@@ -62,6 +62,7 @@ pub(crate) async fn streams(settings: &Settings, cx: &Cx) -> Result<Vec<StreamSp
         let columns = catalog::columns(db, cx, &table, oid).await?;
         let key = names(db, cx, KEY, oid).await?;
         let indexed = names(db, cx, INDEXED, oid).await?;
+        let cursors = cursors(&columns, &indexed);
         streams.push(StreamSpec {
             name: if table.schema == default_schema {
                 table.name.clone()
@@ -71,7 +72,8 @@ pub(crate) async fn streams(settings: &Settings, cx: &Cx) -> Result<Vec<StreamSp
             options: serde_json::json!({ "table": shown(&table, default_schema) }),
             columns: columns.iter().map(describe).collect(),
             key,
-            cursors: cursors(&columns, &indexed),
+            changed: cursors.first().filter(|name| says_when_changed(name)).cloned(),
+            cursors,
             row_estimate,
         });
     }
@@ -130,12 +132,4 @@ fn cursors(columns: &[Declared], indexed: &[String]) -> Vec<String> {
         .collect();
     found.sort_by_key(|column| (!says_when_changed(&column.name), !indexed.contains(&column.name)));
     found.into_iter().map(|column| column.name.clone()).collect()
-}
-
-fn says_when_changed(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["cd_time", "modified", "updated", "update_at", "gxsj", "更新时间"].contains(&name.as_str())
-        || ["update_time", "update_date", "modify_time", "updated_at", "modified_at", "sync_time"]
-            .iter()
-            .any(|ending| name.ends_with(ending))
 }

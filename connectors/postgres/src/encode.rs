@@ -1,11 +1,12 @@
 //! From batches to the bytes of a binary `copy`, exactly, or not at all.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
+    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
 use chrono_tz::Tz;
 use huiliu_sdk::{Error, ErrorKind, Result};
 
@@ -128,19 +129,20 @@ pub(crate) fn encode(batch: &RecordBatch, columns: &[Writing], out: &mut Vec<u8>
     let arrays = (batch.columns().iter().zip(columns))
         .map(|(array, column)| normalized(array, column))
         .collect::<Result<Vec<ArrayRef>>>()?;
+    let cells = arrays.iter().map(Cells::of).collect::<Result<Vec<Cells<'_>>>>()?;
     let count = i16::try_from(columns.len())
         .map_err(|_| Error::internal("a table has more columns than a row can have"))?
         .to_be_bytes();
     for row in 0..batch.num_rows() {
         out.extend_from_slice(&count);
-        for (array, column) in arrays.iter().zip(columns) {
+        for ((array, cells), column) in arrays.iter().zip(&cells).zip(columns) {
             if array.is_null(row) || column.pack == Pack::Null {
                 out.extend_from_slice(&[0xff; 4]);
                 continue;
             }
             let at = out.len();
             out.extend_from_slice(&[0; 4]);
-            value(array, row, column, out)?;
+            value(cells, row, column, out)?;
             let length = i32::try_from(out.len() - at - 4)
                 .map_err(|_| unfit(column, "a value that is too large"))?;
             out[at..at + 4].copy_from_slice(&length.to_be_bytes());
@@ -169,45 +171,91 @@ fn unfit(column: &Writing, what: &str) -> Error {
         .hint("nothing was written; correct the value, or change the target's column")
 }
 
-/// The whole number in a row of any of the integer types.
-fn int(array: &dyn Array, row: usize) -> i64 {
-    if let Some(array) = array.as_primitive_opt::<Int64Type>() {
-        array.value(row)
-    } else if let Some(array) = array.as_primitive_opt::<Int32Type>() {
-        array.value(row).into()
-    } else {
-        array.as_primitive::<Int16Type>().value(row).into()
+/// The values of one column, whose kind is found once for a batch.
+enum Cells<'a> {
+    None,
+    Bool(&'a BooleanArray),
+    Int16(&'a Int16Array),
+    Int32(&'a Int32Array),
+    Int64(&'a Int64Array),
+    Float32(&'a Float32Array),
+    Float64(&'a Float64Array),
+    Decimal(&'a Decimal128Array),
+    Text(&'a StringArray),
+    Bytes(&'a BinaryArray),
+    Date(&'a Date32Array),
+    Micros(&'a TimestampMicrosecondArray),
+}
+
+impl<'a> Cells<'a> {
+    fn of(array: &'a ArrayRef) -> Result<Self> {
+        Ok(match array.data_type() {
+            DataType::Null => Self::None,
+            DataType::Boolean => Self::Bool(array.as_boolean()),
+            DataType::Int16 => Self::Int16(array.as_primitive()),
+            DataType::Int32 => Self::Int32(array.as_primitive()),
+            DataType::Int64 => Self::Int64(array.as_primitive()),
+            DataType::Float32 => Self::Float32(array.as_primitive()),
+            DataType::Float64 => Self::Float64(array.as_primitive()),
+            DataType::Decimal128(..) => Self::Decimal(array.as_primitive()),
+            DataType::Utf8 => Self::Text(array.as_string()),
+            DataType::Binary => Self::Bytes(array.as_binary()),
+            DataType::Date32 => Self::Date(array.as_primitive()),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Self::Micros(array.as_primitive()),
+            other => {
+                return Err(Error::internal(format!("values of type {other} are not written")));
+            }
+        })
+    }
+
+    /// The whole number in a row of any of the integer types.
+    fn int(&self, row: usize) -> Result<i64> {
+        match self {
+            Self::Int16(values) => Ok(values.value(row).into()),
+            Self::Int32(values) => Ok(values.value(row).into()),
+            Self::Int64(values) => Ok(values.value(row)),
+            _ => Err(other_kind()),
+        }
     }
 }
 
-fn value(array: &ArrayRef, row: usize, column: &Writing, out: &mut Vec<u8>) -> Result<()> {
+fn other_kind() -> Error {
+    Error::internal("a column is not of the type that was agreed")
+}
+
+fn value(cells: &Cells<'_>, row: usize, column: &Writing, out: &mut Vec<u8>) -> Result<()> {
     let range = || unfit(column, "a number that is too large for the target's column");
-    match column.pack {
-        Pack::Null => {}
-        Pack::Bool => out.push(u8::from(array.as_boolean().value(row))),
-        Pack::Int2 => {
-            let value = i16::try_from(int(array, row)).map_err(|_| range())?;
+    match (column.pack, cells) {
+        (Pack::Text, Cells::Text(values)) => {
+            out.extend_from_slice(without_nul(values.value(row).as_bytes(), column)?);
+        }
+        (Pack::Jsonb, Cells::Text(values)) => {
+            out.push(1);
+            out.extend_from_slice(without_nul(values.value(row).as_bytes(), column)?);
+        }
+        (Pack::Bool, Cells::Bool(values)) => out.push(u8::from(values.value(row))),
+        (Pack::Int2, cells) => {
+            let value = i16::try_from(cells.int(row)?).map_err(|_| range())?;
             out.extend_from_slice(&value.to_be_bytes());
         }
-        Pack::Int4 => {
-            let value = i32::try_from(int(array, row)).map_err(|_| range())?;
+        (Pack::Int4, cells) => {
+            let value = i32::try_from(cells.int(row)?).map_err(|_| range())?;
             out.extend_from_slice(&value.to_be_bytes());
         }
-        Pack::Int8 => out.extend_from_slice(&int(array, row).to_be_bytes()),
-        Pack::Float4 => {
-            out.extend_from_slice(&array.as_primitive::<Float32Type>().value(row).to_be_bytes());
+        (Pack::Int8, cells) => out.extend_from_slice(&cells.int(row)?.to_be_bytes()),
+        (Pack::Float4, Cells::Float32(values)) => {
+            out.extend_from_slice(&values.value(row).to_be_bytes());
         }
-        Pack::Float8 => {
-            let value = match array.as_primitive_opt::<Float64Type>() {
-                Some(array) => array.value(row),
-                None => array.as_primitive::<Float32Type>().value(row).into(),
-            };
-            out.extend_from_slice(&value.to_be_bytes());
+        (Pack::Float8, Cells::Float64(values)) => {
+            out.extend_from_slice(&values.value(row).to_be_bytes());
         }
-        Pack::Numeric(limits) => {
-            let (value, scale) = match array.as_primitive_opt::<Decimal128Type>() {
-                Some(array) => (array.value(row), array.scale()),
-                None => (int(array, row).into(), 0),
+        (Pack::Float8, Cells::Float32(values)) => {
+            out.extend_from_slice(&f64::from(values.value(row)).to_be_bytes());
+        }
+        (Pack::Numeric(limits), cells) => {
+            let (value, scale) = match cells {
+                Cells::Decimal(values) => (values.value(row), values.scale()),
+                other => (other.int(row)?.into(), 0),
             };
             if let Some((precision, target)) = limits
                 && !fits(value, scale, precision, target)
@@ -216,28 +264,13 @@ fn value(array: &ArrayRef, row: usize, column: &Writing, out: &mut Vec<u8>) -> R
             }
             numeric::encode(value, scale.unsigned_abs().into(), out);
         }
-        Pack::Text | Pack::Jsonb => {
-            let text = array.as_string::<i32>().value(row).as_bytes();
-            if text.contains(&0) {
-                return Err(Error::new(
-                    ErrorKind::Data,
-                    "E-NUL",
-                    format!("column `{}` holds text with a NUL character", column.name),
-                )
-                .hint("PostgreSQL keeps no such text; remove the character"));
-            }
-            if column.pack == Pack::Jsonb {
-                out.push(1);
-            }
-            out.extend_from_slice(text);
-        }
-        Pack::Bytes => out.extend_from_slice(array.as_binary::<i32>().value(row)),
-        Pack::Date => {
-            let day = moment::server_day(array.as_primitive::<Date32Type>().value(row));
+        (Pack::Bytes, Cells::Bytes(values)) => out.extend_from_slice(values.value(row)),
+        (Pack::Date, Cells::Date(values)) => {
+            let day = moment::server_day(values.value(row));
             out.extend_from_slice(&day.ok_or_else(range)?.to_be_bytes());
         }
-        Pack::Micros | Pack::ToWall(_) | Pack::ToInstant(_) => {
-            let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+        (Pack::Micros | Pack::ToWall(_) | Pack::ToInstant(_), Cells::Micros(values)) => {
+            let micros = values.value(row);
             let moved = match column.pack {
                 Pack::ToWall(zone) => moment::wall(micros, zone),
                 Pack::ToInstant(zone) => moment::moved(micros, zone, chrono_tz::UTC),
@@ -246,8 +279,21 @@ fn value(array: &ArrayRef, row: usize, column: &Writing, out: &mut Vec<u8>) -> R
             let moved = moved.and_then(moment::server_micros).ok_or_else(range)?;
             out.extend_from_slice(&moved.to_be_bytes());
         }
+        _ => return Err(other_kind()),
     }
     Ok(())
+}
+
+fn without_nul<'a>(text: &'a [u8], column: &Writing) -> Result<&'a [u8]> {
+    if text.contains(&0) {
+        return Err(Error::new(
+            ErrorKind::Data,
+            "E-NUL",
+            format!("column `{}` holds text with a NUL character", column.name),
+        )
+        .hint("PostgreSQL keeps no such text; remove the character"));
+    }
+    Ok(text)
 }
 
 /// Whether a number keeps all its digits in a column of `precision` and `target` scale.

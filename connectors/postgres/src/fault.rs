@@ -107,8 +107,8 @@ pub(crate) fn fault(what: impl std::fmt::Display, cause: sqlx::Error) -> Error {
             let meaning = meaning(&state);
             let (kind, code) = (meaning.kind, meaning.code);
             let mut fault = if meaning.speaks_of_objects {
-                let cause = sqlx::Error::Database(error);
-                Error::new(kind, code, format!("{what} failed")).cause(cause)
+                // Only the server's words: the driver adds the line of the server's own source.
+                Error::new(kind, code, format!("{what} failed: {}", error.message()))
             } else {
                 let place = error.try_downcast_ref::<PgDatabaseError>().and_then(place);
                 let place = place.unwrap_or_default();

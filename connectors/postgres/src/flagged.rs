@@ -109,6 +109,9 @@ impl Flagged {
         }
         let layout = layout::layout(&self.stream, &table, self.settings.hub_zone)?;
         let statements = Statements::new(&self.flag, &self.stream.key, &table)?;
+        if self.row_limit.is_none() {
+            statements.check_right(&mut session.db, cx, &self.flag).await?;
+        }
         let layout = Arc::new(layout.with_notes(statements.notes.clone()));
         let schema: SchemaRef = Arc::clone(&layout.schema);
         self.events.push_back(Event::Schema(self.stream.id.clone(), schema));

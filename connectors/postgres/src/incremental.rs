@@ -3,25 +3,32 @@
 //! The lower bound is inclusive and lies `overlap` before the last mark. The new mark is found in
 //! the same snapshot as the rows. Every value is compared by the source, in the column's own type.
 //!
-//! A transaction that is still open may commit rows below the mark later. Where the cursor is a
-//! time, the mark therefore stays at the start of the oldest transaction that is open when the
-//! read begins, and never goes beyond the source's own present: rows get the time at which their
-//! transaction began, or a later one. Transactions of other servers (a replica is read), ones the
-//! user may not see, clocks of clients that run behind, and numbers out of sequences are covered
-//! by `overlap` alone, so it should be longer than the longest transaction.
+//! A transaction that is still open may commit rows below the mark later. The mark therefore is a
+//! value of a row whose transaction is older than all that were open when the read began; rows of
+//! younger ones are read and read once more the next time. Where the cursor is a time, the mark
+//! also stays at the start of the oldest open transaction and never goes beyond the source's own
+//! present: rows get the time at which their transaction began, or a later one. Clocks of clients
+//! that run behind, and numbers that a session took from a sequence long before it used them, are
+//! covered by `overlap` alone.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use huiliu_sdk::{Cx, Error, ErrorKind, Event, Result};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono_tz::Tz;
+use huiliu_sdk::{
+    Cx, Error, ErrorKind, Event, Overlap, Result, StreamId, future_cursors, missing_cursors,
+    wall_text_back, wall_text_believed,
+};
 use sqlx::PgConnection;
 
 use crate::catalog::{self, Declared, Table};
-use crate::config::{Overlap, Stream};
+use crate::config::Stream;
 use crate::database::{Session, column, get, quote_table, rows};
 use crate::decode::Decoder;
+use crate::horizon::{self, Horizon};
 use crate::layout;
-use crate::progress::{CursorProgress, checkpoint, cursor_state, resume_cursor};
+use crate::progress::{CursorProgress, checkpoint, cursor_state, resume_cursor, resume_position};
 use crate::ranges::{self, Range};
 use crate::reader::{Outlet, Plan, Target};
 
@@ -74,19 +81,30 @@ pub(crate) async fn read(
     let (stream, cx) = (&plan.stream, &outlet.cx);
     let resume = resume_cursor(plan.resume.as_ref(), cursor)?;
     let mut session = outlet.open().await?;
-    // Before the snapshot: a transaction that ends in between is in neither of the two.
-    let settled = settled_until(&mut session.db, cx).await?;
+    let horizon = horizon::look(&mut session, cx).await?;
+    if resume.is_some() {
+        horizon.check(resume_position(plan.resume.as_ref()).as_ref())?;
+    }
+    let log = horizon.position.as_ref();
     outlet.begin(&mut session.db).await?;
     let table = catalog::table(&mut session.db, cx, &stream.table).await?;
     let layout = Arc::new(layout::layout(stream, &table, outlet.settings.hub_zone)?);
     let by = table.column(cursor)?;
     let class = class(by)?;
-    let newest =
-        newest(&mut session, cx, stream, &table, by, class, resume.as_ref(), &settled).await?;
     let low = match &resume {
         Some(resume) => Some(lower(&mut session.db, cx, by, class, &resume.mark, overlap).await?),
         None => None,
     };
+    let search = Search {
+        table: &table,
+        by,
+        class,
+        zone: stream.zone,
+        resume: resume.as_ref(),
+        low: low.as_deref(),
+        horizon: &horizon,
+    };
+    let newest = search.newest(outlet, &mut session, &stream.id).await?;
     let ranges = cut(outlet, &mut session, plan, &table, by, low, newest.as_ref()).await?;
     outlet.send(Event::Schema(stream.id.clone(), Arc::clone(&layout.schema))).await?;
 
@@ -109,97 +127,170 @@ pub(crate) async fn read(
         outlet.copy(&mut session.db, &sql, &mut decoder, &target, &mut count).await?;
         if let Some(mark) = range.high.clone() {
             let progress = CursorProgress { mark, is_capped: false };
-            let state = cursor_state(cursor, Some(&progress), 0);
+            let state = cursor_state(cursor, Some(&progress), log, 0);
             outlet.send(Event::Checkpoint(checkpoint(&stream.id, state))).await?;
         }
     }
     if stream.key_scan && plan.row_limit.is_none() {
         keys(outlet, &mut session, stream, &table).await?;
     }
+    if without_cursor > 0 {
+        let note = missing_cursors(cursor, without_cursor);
+        outlet.send(Event::Note(stream.id.clone(), note)).await?;
+    }
     // A preview says nothing about how far the stream was read.
     let progress = if plan.row_limit.is_some() { resume.as_ref() } else { newest.as_ref() };
-    let state = cursor_state(cursor, progress, without_cursor);
+    let state = cursor_state(cursor, progress, log, without_cursor);
     outlet.send(Event::Checkpoint(checkpoint(&stream.id, state))).await?;
     let complete = resume.is_none() && plan.row_limit.is_none() && !stream.key_scan;
     outlet.send(Event::End { stream: stream.id.clone(), complete }).await
 }
 
-/// The instant before which everything the source ever held was committed or given up, as far as
-/// this user can see.
-async fn settled_until(db: &mut PgConnection, cx: &Cx) -> Result<String> {
-    let sql = "select coalesce(min(a.xact_start), now())::text \
-               from pg_catalog.pg_stat_activity a \
-               where a.datname = current_database() and a.pid <> pg_backend_pid() \
-               and a.usename is not null and a.xact_start is not null";
-    let found = rows(db, cx, "looking for open transactions", sql, &[]).await?;
-    match found.first() {
-        Some(row) => get(row, 0),
-        None => Err(Error::internal("the database did not say what time it is")),
-    }
+/// What it takes to find the mark up to which a read comes.
+struct Search<'a> {
+    table: &'a Table,
+    by: &'a Declared,
+    class: Class,
+    zone: Tz,
+    resume: Option<&'a CursorProgress>,
+    /// Where the read starts.
+    low: Option<&'a str>,
+    horizon: &'a Horizon,
 }
 
-/// The mark up to which this read comes; refused if the source has gone back behind `resume`.
-#[allow(clippy::too_many_arguments)] // one statement needs to know all of them
-async fn newest(
-    session: &mut Session,
-    cx: &Cx,
-    stream: &Stream,
-    table: &Table,
-    by: &Declared,
-    class: Class,
-    resume: Option<&CursorProgress>,
-    settled: &str,
-) -> Result<Option<CursorProgress>> {
-    let (name, cast) = (column(&by.name), &by.cast);
-    let cap = match class {
-        Class::Instant => Some(format!("$2::text::timestamptz::{cast}")),
-        Class::WallTime => Some(format!("($2::text::timestamptz at time zone $3::text)::{cast}")),
-        Class::Date => {
-            Some(format!("(($2::text::timestamptz at time zone $3::text)::date)::{cast}"))
+/// What the source answers.
+struct Found {
+    /// The mark, unless there is no settled row and there was none before.
+    progress: Option<CursorProgress>,
+    greatest: String,
+    is_before_low: bool,
+    is_future: bool,
+    now: DateTime<Utc>,
+}
+
+impl Search<'_> {
+    /// The mark up to which this read comes; refused if the source has gone back behind where it
+    /// starts.
+    async fn newest(
+        &self,
+        outlet: &Outlet,
+        session: &mut Session,
+        stream: &StreamId,
+    ) -> Result<Option<CursorProgress>> {
+        let Some(found) = self.look(outlet, session, None).await? else {
+            // A front database whose rows were all taken away says nothing about how far it was
+            // read before.
+            return Ok(self.resume.cloned());
+        };
+        // A mark that was capped never was a value of the source, which may well hold less.
+        if found.is_before_low && !self.resume.is_some_and(|resume| resume.is_capped) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "E-SOURCE-REWOUND",
+                format!(
+                    "the greatest `{}` lies before the one that was already read",
+                    self.by.name
+                ),
+            )
+            .hint(
+                "the source was restored or its rows were deleted; ask its owner, then read it \
+                 from the start: `huiliu state reset SYSTEM.STREAM --from-start --reason TEXT`",
+            ));
         }
-        Class::Int(_) | Class::Numeric | Class::Text => None,
-    };
-    // What is no number would be the greatest for ever.
-    let numbers = match (class, session.version >= 140_000) {
-        (Class::Numeric, true) => format!(" and {name} < 'Infinity'"),
-        (Class::Numeric, false) => format!(" and {name} < 'NaN'"),
-        _ => String::new(),
-    };
-    let (mark, capped) = match &cap {
-        Some(cap) => (format!("least(m.c, {cap})"), format!("m.c > {cap}")),
-        None => ("m.c".to_owned(), "false".to_owned()),
-    };
-    let sql = format!(
-        "select ({mark})::text, {capped}, coalesce(m.c < $1::text::{cast}, false) \
-         from (select {name} as c from {} as t where {name} is not null{numbers} \
-         order by {name} desc limit 1) as m",
-        quote_table(&table.name)
-    );
-    let mark = resume.map(|resume| resume.mark.as_str());
-    let values = [mark, Some(settled), Some(stream.zone.name())];
-    cx.request().await?;
-    let what = format!("finding the greatest `{}`", by.name);
-    let found = rows(&mut session.db, cx, &what, &sql, &values).await?;
-    let (newest, is_behind) = match found.first() {
-        Some(row) => {
-            let progress = CursorProgress { mark: get(row, 0)?, is_capped: get(row, 1)? };
-            (Some(progress), get::<bool>(row, 2)?)
+        let believed = match self.class {
+            Class::Text => wall_text_believed(&found.greatest, found.now, self.zone),
+            _ => None,
+        };
+        if believed.is_some() || found.is_future {
+            outlet.send(Event::Note(stream.clone(), future_cursors(&self.by.name))).await?;
         }
-        None => (None, resume.is_some()),
-    };
-    // A mark that was capped never was a value of the source, which may well hold less.
-    if is_behind && !resume.is_some_and(|resume| resume.is_capped) {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "E-SOURCE-REWOUND",
-            format!("the greatest `{}` lies before the one that was already read", by.name),
-        )
-        .hint(
-            "the source was restored or its rows were deleted; ask its owner, then run \
-             `huiliu state reset SYSTEM.STREAM --from-start --reason TEXT` to read it from the start",
-        ));
+        let Some(believed) = believed else { return Ok(found.progress) };
+        let found = self.look(outlet, session, Some(&believed)).await?;
+        let progress = found.map_or_else(|| self.resume.cloned(), |found| found.progress);
+        Ok(progress.map(|progress| CursorProgress { is_capped: true, ..progress }))
     }
-    Ok(newest.or_else(|| resume.cloned()))
+
+    /// Asks the source, about values up to `cap` only if there is one. Nothing if it has none.
+    async fn look(
+        &self,
+        outlet: &Outlet,
+        session: &mut Session,
+        cap: Option<&str>,
+    ) -> Result<Option<Found>> {
+        let (name, cast) = (column(&self.by.name), &self.by.cast);
+        let present = |moment: &str| match self.class {
+            Class::Instant => Some(format!("({moment})::{cast}")),
+            Class::WallTime => Some(format!("(({moment}) at time zone $3::text)::{cast}")),
+            Class::Date => Some(format!("((({moment}) at time zone $3::text)::date)::{cast}")),
+            Class::Int(_) | Class::Numeric | Class::Text => None,
+        };
+        let mut values = vec![
+            self.resume.map(|resume| resume.mark.as_str()),
+            Some(self.horizon.instant.as_str()),
+            Some(self.zone.name()),
+            self.low,
+            Some(self.horizon.transaction.as_str()),
+        ];
+        // What is no number would be the greatest for ever.
+        let mut among = format!("{name} is not null");
+        match (self.class, session.version >= 140_000) {
+            (Class::Numeric, true) => among += &format!(" and {name} < 'Infinity'"),
+            (Class::Numeric, false) => among += &format!(" and {name} < 'NaN'"),
+            _ => {}
+        }
+        if cap.is_some() {
+            among += &format!(" and {name} <= $6::text::{cast}");
+            values.push(cap);
+        }
+        let table = quote_table(&self.table.name);
+        let first = |more: &str| {
+            format!(
+                "select {name} as c from {table} as t where {among}{more} \
+                 order by {name} desc limit 1"
+            )
+        };
+        // Only rows of tables say which transaction wrote them.
+        let settled = match self.table.is_table {
+            true => format!(" and {}", Horizon::settled("$5")),
+            false => String::new(),
+        };
+        let reached = format!("greatest(s.c, $1::text::{cast})");
+        let (mark, capped, future) = match (
+            present("$2::text::timestamptz"),
+            present("statement_timestamp() + interval '5 minutes'"),
+        ) {
+            (Some(open), Some(soon)) => {
+                let capped = format!("coalesce({reached} > {open}, false)");
+                (format!("least({reached}, {open})"), capped, format!("m.c > {soon}"))
+            }
+            _ => (reached.clone(), "false".to_owned(), "false".to_owned()),
+        };
+        let sql = format!(
+            "select case when {reached} is not null then ({mark})::text end, {capped}, \
+             coalesce(m.c < $4::text::{cast}, false), {future}, m.c::text, \
+             to_char(statement_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') \
+             from ({}) as m left join ({}) as s on true",
+            first(""),
+            first(&settled),
+        );
+        let cx = &outlet.cx;
+        cx.request().await?;
+        let what = format!("finding the greatest `{}`", self.by.name);
+        let found = rows(&mut session.db, cx, &what, &sql, &values).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let mark: Option<String> = get(row, 0)?;
+        let is_capped = get(row, 1)?;
+        let now: String = get(row, 5)?;
+        let now = NaiveDateTime::parse_from_str(&now, "%Y-%m-%d %H:%M:%S")
+            .map_err(|cause| Error::internal("the server's clock cannot be read").cause(cause))?;
+        Ok(Some(Found {
+            progress: mark.map(|mark| CursorProgress { mark, is_capped }),
+            greatest: get(row, 4)?,
+            is_before_low: get(row, 2)?,
+            is_future: get(row, 3)?,
+            now: now.and_utc(),
+        }))
+    }
 }
 
 /// The mark moved back by the overlap, as the source writes it.
@@ -212,24 +303,30 @@ async fn lower(
     overlap: Overlap,
 ) -> Result<String> {
     let cast = &by.cast;
+    let unfit = || {
+        Error::new(
+            ErrorKind::Config,
+            "E-CURSOR",
+            format!("the overlap does not fit the cursor `{}` of type {}", by.name, by.shown),
+        )
+        .hint(
+            "write a length of time such as 10m for times, also for text like 2018-06-12 09:00:00, \
+             and a whole number for numbers",
+        )
+    };
     let moved = match (class, overlap) {
         (_, Overlap::None) => return Ok(mark.to_owned()),
         (Class::Instant | Class::WallTime | Class::Date, Overlap::Time(by)) => {
             // A day moved back by minutes is the day before, which is read once more.
-            format!("$1::text::{cast} - make_interval(secs => {})", by.num_seconds())
+            let seconds = by.as_seconds_f64();
+            format!("$1::text::{cast} - make_interval(secs => {seconds})")
         }
         (Class::Int(least), Overlap::Count(count)) => {
             format!("greatest($1::text::numeric - {count}, {least})")
         }
         (Class::Numeric, Overlap::Count(count)) => format!("$1::text::numeric - {count}"),
-        _ => {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "E-CURSOR",
-                format!("the overlap does not fit the cursor `{}` of type {}", by.name, by.shown),
-            )
-            .hint("write a duration such as 10m for times and a whole number for numbers; text takes none"));
-        }
+        (Class::Text, Overlap::Time(by)) => return wall_text_back(mark, by).ok_or_else(unfit),
+        _ => return Err(unfit()),
     };
     let sql = format!("select (({moved})::{cast})::text");
     let found = rows(db, cx, "moving the mark back", &sql, &[Some(mark)]).await?;

@@ -12,6 +12,7 @@ mod encode;
 mod fault;
 mod flagged;
 mod full;
+mod horizon;
 mod incremental;
 mod layout;
 mod loader;

@@ -3,6 +3,8 @@
 use huiliu_sdk::{Checkpoint, Error, ErrorKind, Result, Scope, StreamId};
 use serde_json::{Value, json};
 
+use crate::horizon::Position;
+
 const VERSION: u16 = 1;
 
 /// How far a full read by ranges of the key came.
@@ -44,6 +46,7 @@ pub(crate) fn full_state(key: Option<&str>, progress: Option<&RangeProgress>) ->
 pub(crate) fn cursor_state(
     column: &str,
     progress: Option<&CursorProgress>,
+    position: Option<&Position>,
     without_cursor: u64,
 ) -> Value {
     let mut state = json!({
@@ -53,6 +56,9 @@ pub(crate) fn cursor_state(
     });
     if progress.is_some_and(|progress| progress.is_capped) {
         state["capped"] = true.into();
+    }
+    if let Some(position) = position {
+        state["log"] = json!({ "cluster": position.cluster, "place": position.place });
     }
     if without_cursor > 0 {
         state["rows_without_cursor"] = without_cursor.into();
@@ -89,6 +95,13 @@ pub(crate) fn resume_cursor(
     Ok(Some(CursorProgress { mark: mark.to_owned(), is_capped }))
 }
 
+/// Where the source's log stood at the last incremental read.
+pub(crate) fn resume_position(checkpoint: Option<&Checkpoint>) -> Option<Position> {
+    let log = checkpoint?.state.get("log")?;
+    let text = |name: &str| log.get(name)?.as_str().map(str::to_owned);
+    Some(Position { cluster: text("cluster")?, place: text("place")? })
+}
+
 fn state<'a>(checkpoint: Option<&'a Checkpoint>, mode: &str) -> Result<Option<&'a Value>> {
     let Some(checkpoint) = checkpoint else { return Ok(None) };
     if checkpoint.version != VERSION {
@@ -123,7 +136,9 @@ mod tests {
         assert_eq!(resume_full(Some(&end), Some("id")).unwrap(), None);
 
         let cursor = CursorProgress { mark: "2018-06-12 09:00:00.1234".into(), is_capped: true };
-        let at = checkpoint(&stream, cursor_state("c", Some(&cursor), 2));
+        let place = Position { cluster: "7".into(), place: "0/1".into() };
+        let at = checkpoint(&stream, cursor_state("c", Some(&cursor), Some(&place), 2));
+        assert_eq!(resume_position(Some(&at)), Some(place));
         assert_eq!(resume_cursor(Some(&at), "c").unwrap(), Some(cursor));
         assert_eq!(resume_cursor(Some(&at), "d").unwrap_err().code(), "E-STATE");
         let mut foreign = at.clone();

@@ -8,6 +8,8 @@ mod flagged;
 mod incremental;
 #[path = "it/ranges.rs"]
 mod ranges;
+#[path = "it/replica.rs"]
+mod replica;
 #[path = "../../../tests/private/server.rs"]
 mod server;
 #[path = "it/support.rs"]

@@ -155,10 +155,21 @@ pub struct StreamSpec {
     pub columns: Vec<(String, ColumnSpec)>,
     /// Columns that identify a row, if the system says.
     pub key: Vec<String>,
-    /// Columns that can serve as cursor.
+    /// Columns that can serve as cursor, the likeliest first.
     pub cursors: Vec<String>,
+    /// The first of them, if its name or its declaration says that every change moves it.
+    pub changed: Option<String>,
     /// About how many rows, if that is cheap to know.
     pub row_estimate: Option<u64>,
+}
+
+/// Whether a column's name says that it holds when a row changed.
+pub fn says_when_changed(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["cd_time", "modified", "updated", "update_at", "gxsj", "更新时间"].contains(&name.as_str())
+        || ["update_time", "update_date", "modify_time", "updated_at", "modified_at", "sync_time"]
+            .iter()
+            .any(|ending| name.ends_with(ending))
 }
 
 /// Which stream to read, and from where.

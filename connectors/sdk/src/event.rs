@@ -121,6 +121,20 @@ pub struct Checkpoint {
     pub state: serde_json::Value,
 }
 
+/// The note on rows whose cursor lies ahead of the source's own clock.
+pub fn future_cursors(cursor: &str) -> String {
+    format!(
+        "`{cursor}` lies in the future in some rows; they were read, do not move the mark, and are \
+         read again each time until they are corrected or their time has come"
+    )
+}
+
+/// The note on rows without a cursor.
+pub fn missing_cursors(cursor: &str, rows: u64) -> String {
+    let (noun, verb) = if rows == 1 { ("row", "has") } else { ("rows", "have") };
+    format!("{rows} {noun} {verb} no `{cursor}`; such rows are read again each time")
+}
+
 /// One step of a source.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -134,6 +148,8 @@ pub enum Event {
     Keys(StreamId, RecordBatch),
     /// Everything before this may be committed.
     Checkpoint(Checkpoint),
+    /// Something a person should know about this read, although it goes on. No values of rows.
+    Note(StreamId, String),
     /// The stream has no more rows now.
     End {
         /// The stream.

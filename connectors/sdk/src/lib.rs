@@ -11,22 +11,29 @@ mod cx;
 mod error;
 mod event;
 mod original;
+mod overlap;
 mod relay;
 mod rows;
 mod settings;
 mod sink;
+mod wall;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use column::{ColumnSpec, ColumnType, DeclaredColumn, parse_type, type_word};
 pub use connector::{
     Capabilities, ConfigError, ConfigErrors, Connector, Endpoint, LoadRequest, Probe, RawConfig,
     RawPush, RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, WriteRequest,
+    says_when_changed,
 };
 pub use cx::{BatchLimits, Cx, Gate, OpenGate};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Checkpoint, Event, Op, Ops, Rejected, Rows, Scope, StreamId};
+pub use event::{
+    Checkpoint, Event, Op, Ops, Rejected, Rows, Scope, StreamId, future_cursors, missing_cursors,
+};
 pub use original::{OriginalValue, original, original_line, read_original};
+pub use overlap::Overlap;
 pub use relay::Relay;
 pub use rows::{Cell, ROW_BYTES, RowBuilder, RowError};
 pub use settings::{Contract, Deletes, Policy, ReadMode, StreamSettings, WriteMode};
 pub use sink::{LoadMode, Loader, Outcome, Receipt, Sink, WriteBatch};
+pub use wall::{wall_text_back, wall_text_believed};

@@ -113,7 +113,8 @@ pub struct StreamSettings {
     /// The column that only grows, for `read = "incremental"`.
     #[serde(default)]
     pub cursor: Option<String>,
-    /// How far before the last cursor the next read starts, such as `10m`.
+    /// How far before the last cursor the next read starts: a time such as `10m`, or, where the
+    /// cursor is a number, a whole number such as `500`.
     #[serde(default)]
     pub overlap: Option<String>,
     /// How the stream is written.

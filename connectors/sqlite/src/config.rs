@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use huiliu_sdk::{
-    ConfigErrors, DeclaredColumn, Deletes, RawConfig, RawStream, ReadMode, StreamId, StreamSettings,
+    ConfigErrors, DeclaredColumn, Deletes, Overlap, RawConfig, RawStream, ReadMode, StreamId,
+    StreamSettings,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -44,7 +45,7 @@ pub(crate) struct Stream {
     pub(crate) key: Vec<String>,
     /// The cursor column of an incremental stream; none means that all is read every time.
     pub(crate) cursor: Option<String>,
-    pub(crate) overlap: chrono::Duration,
+    pub(crate) overlap: Overlap,
     pub(crate) zone: Tz,
     pub(crate) columns: BTreeMap<String, DeclaredColumn>,
 }
@@ -89,7 +90,7 @@ fn read_stream(
     let select: Option<Vec<String>> = optional(&raw.options, at, "select", faults);
     check_select(select.as_deref(), settings, at, faults);
     let cursor = read_cursor(settings, at, faults);
-    let overlap = read_overlap(settings, at, faults);
+    let overlap = settings.overlap(at, faults);
     let zone = settings.source_zone(at, hub_zone, faults);
     let columns = settings.declared_columns(at, faults);
     match settings.deletes {
@@ -174,34 +175,6 @@ fn check_select(
     }
 }
 
-fn read_overlap(
-    settings: &StreamSettings,
-    at: &str,
-    faults: &mut ConfigErrors,
-) -> chrono::Duration {
-    let Some(text) = &settings.overlap else { return chrono::Duration::zero() };
-    parse_duration(text).unwrap_or_else(|| {
-        faults.push_with_hint(
-            format!("{at}.overlap"),
-            format!("`{text}` is not a duration"),
-            "write a whole number and a unit: 30s, 10m, 2h or 1d",
-        );
-        chrono::Duration::zero()
-    })
-}
-
-fn parse_duration(text: &str) -> Option<chrono::Duration> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: i64 = digits.trim().parse().ok().filter(|number| *number >= 0)?;
-    match &text[digits.len()..] {
-        "s" => chrono::Duration::try_seconds(number),
-        "m" => chrono::Duration::try_minutes(number),
-        "h" => chrono::Duration::try_hours(number),
-        "d" => chrono::Duration::try_days(number),
-        _ => None,
-    }
-}
-
 fn check_name(path: &str, name: &str, faults: &mut ConfigErrors) {
     if name.is_empty() {
         faults.push(path, "must not be empty");
@@ -243,19 +216,4 @@ fn optional<T: DeserializeOwned>(
 
 fn join(at: &str, key: &str) -> String {
     if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_whole_numbers_with_a_unit() {
-        assert_eq!(parse_duration("10m"), Some(chrono::Duration::minutes(10)));
-        assert_eq!(parse_duration("2h"), Some(chrono::Duration::hours(2)));
-        assert_eq!(parse_duration("0s"), Some(chrono::Duration::zero()));
-        for wrong in ["", "m", "10", "-1m", "1.5h", "10 minutes", "十m", "99999999999999999d"] {
-            assert_eq!(parse_duration(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -2,8 +2,14 @@
 //!
 //! Marks are compared by SQLite, never here, so that they order as the source orders them.
 
-use chrono::NaiveDateTime;
-use huiliu_sdk::{Checkpoint, Error, ErrorKind, Result, Scope, StreamId};
+use std::cmp::Ordering;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use huiliu_sdk::{
+    Checkpoint, Error, ErrorKind, Overlap, Result, Scope, StreamId, wall_text_back,
+    wall_text_believed,
+};
 use serde_json::json;
 use sqlx::sqlite::{SqliteArguments, SqliteRow, SqliteValueRef};
 use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef, query::Query};
@@ -75,28 +81,51 @@ impl Mark {
         Ok(Some(mark))
     }
 
-    /// Whether a read may be resumed here instead of at `passed`: it lies further on, and among
-    /// values of the class the `newest` has. Text and numbers do not compare by their meaning.
+    /// Whether a read may be resumed here instead of at `passed`: it lies further on, but not beyond
+    /// the `newest`, and among values of its class. Text and numbers do not compare by their
+    /// meaning.
     pub(crate) fn advances(&self, passed: Option<&Self>, newest: Option<&Self>) -> bool {
-        let kin = |other: &Self| std::mem::discriminant(self) == std::mem::discriminant(other);
-        let Some(passed) = passed else { return newest.is_some_and(kin) };
-        newest.is_some_and(kin)
-            && match (passed, self) {
-                (Self::Int(passed), Self::Int(here)) => here > passed,
-                (Self::Real(passed), Self::Real(here)) => here > passed,
-                (Self::Text(passed), Self::Text(here)) => here > passed,
-                // The class changed since, and rows of another class are read again anyway.
-                _ => true,
-            }
+        // Values of two classes do not compare at all.
+        let reaches = |low: &Self, high: &Self| match (low, high) {
+            (Self::Int(low), Self::Int(high)) => Some(low.cmp(high)),
+            (Self::Real(low), Self::Real(high)) => low.partial_cmp(high),
+            (Self::Text(low), Self::Text(high)) => Some(low.cmp(high)),
+            _ => None,
+        };
+        let believed = newest.and_then(|newest| reaches(self, newest)).is_some_and(Ordering::is_le);
+        // Where the class has changed since, rows of another class are read again anyway.
+        let is_new = passed.and_then(|passed| reaches(passed, self)).is_none_or(Ordering::is_lt);
+        believed && is_new
     }
 
-    /// The mark moved back by `overlap`, if it is a wall time.
-    pub(crate) fn back_by(&self, overlap: chrono::Duration) -> Self {
-        let Self::Text(text) = self else { return self.clone() };
-        if overlap.is_zero() {
-            return self.clone();
+    /// The mark moved back by `overlap`, which has to fit it.
+    pub(crate) fn back_by(&self, overlap: Overlap) -> Result<Self> {
+        let moved = match (self, overlap) {
+            (_, Overlap::None) => Some(self.clone()),
+            (Self::Text(text), Overlap::Time(by)) => wall_text_back(text, by).map(Self::Text),
+            (Self::Int(value), Overlap::Count(by)) => {
+                let by = i64::try_from(by).unwrap_or(i64::MAX);
+                Some(Self::Int(value.saturating_sub(by)))
+            }
+            #[allow(clippy::cast_precision_loss)] // such a cursor is no exact number itself
+            (Self::Real(value), Overlap::Count(by)) => Some(Self::Real(value - by as f64)),
+            _ => None,
+        };
+        moved.ok_or_else(|| {
+            let message = "the overlap does not fit the values of the cursor column";
+            Error::new(ErrorKind::Config, "E-CURSOR", message).hint(
+                "write a length of time such as 10m for times like 2018-06-12 09:00:00, and a \
+                 whole number for numbers",
+            )
+        })
+    }
+
+    /// The latest mark that is believed when the clock shows `now`; nothing if this one is.
+    pub(crate) fn believed(&self, now: DateTime<Utc>, zone: Tz) -> Option<Self> {
+        match self {
+            Self::Text(text) => wall_text_believed(text, now, zone).map(Self::Text),
+            Self::Int(_) | Self::Real(_) => None,
         }
-        Self::Text(earlier(text, overlap).unwrap_or_else(|| text.clone()))
     }
 
     /// Binds the mark as the value it is.
@@ -142,42 +171,23 @@ pub(crate) fn class(value: &SqliteValueRef<'_>) -> Class {
     }
 }
 
-/// `YYYY-MM-DD HH:MM:SS[.fff]` moved back, in the same layout; text compares as time does only
-/// as long as the layout stays.
-fn earlier(text: &str, overlap: chrono::Duration) -> Option<String> {
-    let separator = char::from(*text.as_bytes().get(10)?);
-    let parse = match separator {
-        ' ' => "%Y-%m-%d %H:%M:%S%.f",
-        'T' => "%Y-%m-%dT%H:%M:%S%.f",
-        _ => return None,
-    };
-    let time = NaiveDateTime::parse_from_str(text, parse).ok()?.checked_sub_signed(overlap)?;
-    let seconds = time.format(&format!("%Y-%m-%d{separator}%H:%M:%S")).to_string();
-    let digits = match text.len() {
-        19 => return Some(seconds),
-        21..=29 if text.as_bytes()[19] == b'.' => text.len() - 20,
-        _ => return None,
-    };
-    let nanos = time.format("%9f").to_string();
-    Some(format!("{seconds}.{}", nanos.get(..digits)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn overlap_keeps_the_sources_layout() {
-        let ten = chrono::Duration::minutes(10);
-        let back = |text: &str| Mark::Text(text.into()).back_by(ten);
-        assert_eq!(back("2018-06-12 00:05:00"), Mark::Text("2018-06-11 23:55:00".into()));
-        assert_eq!(back("2018-06-12 09:05:00.120"), Mark::Text("2018-06-12 08:55:00.120".into()));
-        assert_eq!(back("2018-06-12T09:05:00"), Mark::Text("2018-06-12T08:55:00".into()));
-        for kept in ["2018-06-12", "12/06/2018 09:05:00", "v17", "", "二〇一八年六月十二日 九时"]
+    fn an_overlap_moves_what_it_fits_and_is_refused_elsewhere() {
+        let ten = Overlap::Time(chrono::Duration::minutes(10));
+        let text = |text: &str| Mark::Text(text.into());
+        let moved = text("2018-06-12T09:05:00").back_by(ten).unwrap();
+        assert_eq!(moved, text("2018-06-12T08:55:00"));
+        assert_eq!(text("v17").back_by(Overlap::None).unwrap(), text("v17"));
+        assert_eq!(Mark::Int(12).back_by(Overlap::Count(50)).unwrap(), Mark::Int(-38));
+        for (mark, overlap) in
+            [(text("v17"), ten), (Mark::Int(600), ten), (text("2018-06-12"), Overlap::Count(1))]
         {
-            assert_eq!(back(kept), Mark::Text(kept.into()));
+            assert_eq!(mark.back_by(overlap).unwrap_err().code(), "E-CURSOR");
         }
-        assert_eq!(Mark::Int(600).back_by(ten), Mark::Int(600));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Looking at a database without reading its data.
 
-use huiliu_sdk::{ColumnSpec, ColumnType, Cx, Probe, Result, StreamSpec};
+use huiliu_sdk::{ColumnSpec, ColumnType, Cx, Probe, Result, StreamSpec, says_when_changed};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use crate::config::Settings;
@@ -74,12 +74,13 @@ fn describe(name: String, table: &Table, row_estimate: Option<u64>) -> StreamSpe
         table.columns.iter().filter(|column| can_be_cursor(column)).collect();
     // The likeliest first: a name that says when the row changed.
     cursors.sort_by_key(|column| !says_when_changed(&column.name));
-    let cursors = cursors.into_iter().map(|column| column.name.clone()).collect();
+    let cursors: Vec<String> = cursors.into_iter().map(|column| column.name.clone()).collect();
     StreamSpec {
         options: serde_json::json!({ "table": name }),
         name,
         columns,
         key,
+        changed: cursors.first().filter(|name| says_when_changed(name)).cloned(),
         cursors,
         row_estimate,
     }
@@ -91,12 +92,4 @@ fn can_be_cursor(column: &Column) -> bool {
         ColumnType::Text | ColumnType::Date => says_when_changed(&column.name),
         _ => false,
     }
-}
-
-fn says_when_changed(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["cd_time", "modified", "updated", "update_at"].contains(&name.as_str())
-        || ["update_time", "update_date", "modify_time", "updated_at", "modified_at", "sync_time"]
-            .iter()
-            .any(|ending| name.ends_with(ending))
 }

@@ -6,10 +6,11 @@ use chrono_tz::Tz;
 use futures::StreamExt;
 use huiliu_sdk::{
     Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Relay, Result, RowBuilder, Rows,
+    future_cursors, missing_cursors,
 };
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection, ValueRef};
 use tokio::sync::mpsc;
 
 use crate::config::{Settings, Stream};
@@ -26,6 +27,13 @@ const BATCHES_PER_CHECKPOINT: u64 = 8;
 struct Plan {
     stream: Stream,
     resume: Option<Mark>,
+}
+
+impl Plan {
+    /// Where the read starts.
+    fn low(&self) -> Result<Option<Mark>> {
+        self.resume.as_ref().map(|mark| mark.back_by(self.stream.overlap)).transpose()
+    }
 }
 
 /// Opens the database and starts to read the streams, one after the other.
@@ -89,7 +97,7 @@ impl Outlet {
         let stream = &plan.stream;
         let layout = schema::layout(db, stream).await?;
         let newest = match &stream.cursor {
-            Some(cursor) => newest(db, &stream.table, cursor, plan.resume.as_ref()).await?,
+            Some(cursor) => self.newest(db, plan, cursor).await?,
             None => None,
         };
         let builder = RowBuilder::new(&layout.columns, stream.zone, self.hub_zone);
@@ -124,7 +132,7 @@ impl Outlet {
     ) -> Result<Whole> {
         let statements =
             statement::read(&plan.stream, layout, plan.resume.as_ref(), self.row_limit);
-        let low = plan.resume.as_ref().map(|mark| mark.back_by(plan.stream.overlap));
+        let low = plan.low()?;
         let (sql, low) = match statements.sort {
             Some(sort) => {
                 let sort = bind(sqlx::query(AssertSqlSafe(sort)).persistent(false), low);
@@ -137,8 +145,7 @@ impl Outlet {
         };
         let query = bind(sqlx::query(AssertSqlSafe(sql)).persistent(false), low);
         let mut rows = query.fetch(db);
-        let mut read = 0_u64;
-        let mut batches = 0_u64;
+        let (mut read, mut batches, mut loose) = (0_u64, 0_u64, 0_u64);
         let mut passed = plan.resume.clone();
         while let Some(next) = self.unless_stopped(rows.next()).await? {
             let next = next.map_err(|cause| fault("reading rows", cause))?;
@@ -147,6 +154,9 @@ impl Outlet {
                 return Ok(Whole::UpTo(passed));
             }
             read += 1;
+            if let Some(cursor) = layout.cursor {
+                loose += u64::from(is_null(&next, cursor)?);
+            }
             batch.push(&next, layout, read)?;
             let full = batch.is_full(&self.cx);
             if full {
@@ -169,7 +179,49 @@ impl Outlet {
             passed = Some(mark);
         }
         self.flush(&mut batch).await?;
+        if let Some(cursor) = plan.stream.cursor.as_ref().filter(|_| loose > 0) {
+            let note = missing_cursors(cursor, loose);
+            self.send(Event::Note(plan.stream.id.clone(), note)).await?;
+        }
         Ok(Whole::Yes)
+    }
+
+    /// The greatest cursor in the table, refused if the source has gone back behind the last read.
+    /// A cursor of the future is read like all rows and moves no mark.
+    async fn newest(
+        &self,
+        db: &mut SqliteConnection,
+        plan: &Plan,
+        cursor: &str,
+    ) -> Result<Option<Mark>> {
+        let stream = &plan.stream;
+        let marks = plan.low()?.zip(plan.resume.clone());
+        let (newest, [gone_back, is_before]) =
+            greatest(db, &stream.table, cursor, marks.clone(), None).await?;
+        if gone_back {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "E-SOURCE-REWOUND",
+                format!("the greatest `{cursor}` lies before the one that was already read"),
+            )
+            .hint(
+                "the source was restored or its rows were deleted; ask its owner, then read it \
+                 from the start: `huiliu state reset SYSTEM.STREAM --from-start --reason TEXT`",
+            ));
+        }
+        // The file's writers are asked for no clock; they are on this machine or share its disk.
+        let now = self.cx.clock.now();
+        let cap = newest.as_ref().and_then(|mark| mark.believed(now, stream.zone));
+        let (reached, is_before) = match cap {
+            None => (newest, is_before),
+            Some(cap) => {
+                self.send(Event::Note(stream.id.clone(), future_cursors(cursor))).await?;
+                let found = greatest(db, &stream.table, cursor, marks, Some(cap)).await?;
+                (found.0, found.1[1])
+            }
+        };
+        // The mark never moves back: rows between the two may be gone.
+        Ok(if is_before { plan.resume.clone() } else { reached })
     }
 
     async fn flush(&self, batch: &mut Batch<'_>) -> Result<()> {
@@ -270,39 +322,36 @@ fn bind(
     }
 }
 
+fn is_null(row: &SqliteRow, index: usize) -> Result<bool> {
+    let value = row.try_get_raw(index).map_err(|cause| fault("reading a value", cause))?;
+    Ok(value.is_null())
+}
+
 async fn execute(db: &mut SqliteConnection, sql: &'static str) -> Result<()> {
     sqlx::query(sql).execute(db).await.map(|_| ()).map_err(|cause| fault(sql, cause))
 }
 
-/// The greatest cursor in the table, refused if the source has gone back behind `resume`.
-async fn newest(
+/// The greatest cursor in the table, at most `cap`, and whether it lies before each of `marks`.
+async fn greatest(
     db: &mut SqliteConnection,
     table: &str,
     cursor: &str,
-    resume: Option<&Mark>,
-) -> Result<Option<Mark>> {
+    marks: Option<(Mark, Mark)>,
+    cap: Option<Mark>,
+) -> Result<(Option<Mark>, [bool; 2])> {
     let (table, column) = (quote(table), column(cursor));
     let failed = |cause| fault(format!("finding the greatest `{cursor}`"), cause);
-    let sql = match resume {
-        Some(_) => format!("select max({column}), max({column}) < ? from main.{table} as t"),
-        None => format!("select max({column}), null from main.{table} as t"),
-    };
+    let before = if marks.is_some() { format!("max({column}) < ?") } else { "null".into() };
+    let mut sql = format!("select max({column}), {before}, {before} from main.{table} as t");
+    if cap.is_some() {
+        sql += &format!(" where {column} <= ?");
+    }
     let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
-    if let Some(resume) = resume {
-        query = resume.clone().bind(query);
+    for mark in marks.into_iter().flat_map(|(low, mark)| [low, mark]).chain(cap) {
+        query = mark.bind(query);
     }
     let row = query.fetch_one(db).await.map_err(failed)?;
-    let gone_back: Option<bool> = row.try_get(1).map_err(failed)?;
-    if gone_back == Some(true) {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "E-SOURCE-REWOUND",
-            format!("the greatest `{cursor}` lies before the one that was already read"),
-        )
-        .hint(
-            "the source was restored or its rows were deleted; ask its owner, then read it from \
-             the start: `huiliu state reset SYSTEM.STREAM --from-start --reason TEXT`",
-        ));
-    }
-    Mark::of_row(&row, 0)
+    let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is == Some(true));
+    let before = [is(1).map_err(failed)?, is(2).map_err(failed)?];
+    Ok((Mark::of_row(&row, 0)?, before))
 }

@@ -69,5 +69,12 @@ fn from_mark(cursor: &str, mark: &Mark) -> String {
         Mark::Text(_) => format!(" or {cursor} < ''"),
         Mark::Int(_) | Mark::Real(_) => String::new(),
     };
-    format!(" where ({cursor} >= ? or {cursor} is null{numbers})")
+    let bound = if has_exclusive_bound() { ">" } else { ">=" };
+    format!(" where ({cursor} {bound} ? or {cursor} is null{numbers})")
+}
+
+/// A defect that tests plant to see that they would notice it; no release has it.
+fn has_exclusive_bound() -> bool {
+    fail::fail_point!("defect::exclusive_cursor", |_: Option<String>| true);
+    false
 }

@@ -34,10 +34,27 @@ pub fn id_card_valid(text: &str) -> bool {
     if bytes.len() != 18 || !bytes[..17].iter().all(u8::is_ascii_digit) {
         return false;
     }
-    let sum: u32 =
-        bytes.iter().zip(ID_WEIGHTS).map(|(byte, weight)| u32::from(byte - b'0') * weight).sum();
-    ID_CHECK[(sum % 11) as usize] == bytes[17].to_ascii_uppercase()
+    id_check(bytes) == bytes[17].to_ascii_uppercase()
         && birth_date(number(&bytes[6..10]), &bytes[10..14])
+}
+
+/// The check character that belongs to the first 17 digits.
+fn id_check(digits: &[u8]) -> u8 {
+    let sum: u32 =
+        digits.iter().zip(ID_WEIGHTS).map(|(byte, weight)| u32::from(byte - b'0') * weight).sum();
+    ID_CHECK[(sum % 11) as usize]
+}
+
+/// Whether `text` is an identity number whose end a spreadsheet has rounded away: it keeps 15
+/// digits of a number, so that 18 of them end in 000. Numbers with the right check digit, and credit
+/// codes, which share columns with them, are none.
+pub fn id_card_rounded(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() == 18
+        && bytes.ends_with(b"000")
+        && bytes.iter().all(u8::is_ascii_digit)
+        && id_check(bytes) != b'0'
+        && !uscc_valid(text)
 }
 
 /// Whether `text` is an identity number in the form of 15 digits used before 1999: it has no

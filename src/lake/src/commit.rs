@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
 use datafusion_ducklake::types::arrow_to_ducklake_type;
-use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Tx, args};
 
-use crate::file::{BOUND_BYTES, sync_folder};
+use crate::file::{BOUND_BYTES, sync_with_parents};
 use crate::retire::retire;
-use crate::{LakeTable, NewDataFile, NewDeleteFile};
+use crate::{LakeTable, NewDataFile, NewDeleteFile, fault_point};
 
 /// Bytes from which on a bound may have been shortened to `BOUND_BYTES`, at the end of a character.
 const SHORTENED: usize = BOUND_BYTES - 3;
@@ -90,9 +89,9 @@ impl Commit {
     /// their folders are synced here. The caller commits `tx`.
     pub async fn write(&self, tx: &mut Tx) -> Result<i64> {
         for change in self.changes.iter().filter(|change| !change.is_empty()) {
-            sync_folder(&change.table.folder)?;
+            sync_with_parents(&change.table.folder)?;
         }
-        fail_point!("lake::synced");
+        fault_point!("lake::synced");
         let mut ids = Ids::load(tx).await?;
         let snapshot = ids.snapshot + 1;
         let mut done = Vec::new();
@@ -101,7 +100,7 @@ impl Commit {
             let table = change.table.table_id;
             if !change.retired.is_empty() {
                 done.push(format!("compacted_table:{table}"));
-                fail_point!("lake::table");
+                fault_point!("lake::table");
                 continue;
             }
             if change.replace || !change.deleted.is_empty() {
@@ -110,10 +109,10 @@ impl Commit {
             if !change.added.is_empty() {
                 done.push(format!("inserted_into_table:{table}"));
             }
-            fail_point!("lake::table");
+            fault_point!("lake::table");
         }
         insert_snapshot(tx, snapshot, &ids, &done.join(","), &self.author, &self.message).await?;
-        fail_point!("lake::snapshot");
+        fault_point!("lake::snapshot");
         Ok(snapshot)
     }
 }
@@ -221,7 +220,7 @@ async fn write_change(
             insert_delete_file(tx, delete_id, table, id, deletes, snapshot).await?;
         }
     }
-    fail_point!("lake::files");
+    fault_point!("lake::files");
     tx.run(
         "store table statistics",
         "insert into ducklake_table_stats

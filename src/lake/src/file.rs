@@ -15,17 +15,13 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
-use parquet::arrow::arrow_writer::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::{LakeTable, io_error, parquet_error, storage_batch};
+use crate::row_groups::RowGroupWriter;
+use crate::{LakeTable, io_error, parquet_error, planted, storage_batch};
 
-/// Rows of one row group; DuckDB's own vector-friendly size.
-const ROW_GROUP_ROWS: usize = 122_880;
-/// Bytes of one row group, which is in memory until it is complete.
-const ROW_GROUP_BYTES: usize = 64 << 20;
 /// Longest bound of a text or binary column. A document of many megabytes would be in the footer
 /// otherwise.
 pub(crate) const BOUND_BYTES: usize = 256;
@@ -86,13 +82,16 @@ struct Writeback {
 
 impl Writeback {
     /// Starts to write a row group back when one was added since.
-    fn advance(&mut self, writer: &ArrowWriter<File>, path: &Path) -> Result<()> {
-        let groups = writer.flushed_row_groups().len();
+    fn advance(&mut self, writer: &RowGroupWriter, path: &Path) -> Result<()> {
+        let groups = writer.flushed();
         if groups == self.groups {
             return Ok(());
         }
         self.groups = groups;
         self.wait(path)?;
+        if planted!("defect::no_fsync") {
+            return Ok(());
+        }
         let file = writer.inner().try_clone().map_err(|e| io_error("sync the file", path, e))?;
         self.running = Some(std::thread::spawn(move || file.sync_data()));
         Ok(())
@@ -111,7 +110,7 @@ impl Writeback {
 /// Writes one data file of a table. Dropped before [`FileWriter::finish`], it removes the file.
 pub struct FileWriter {
     path: PathBuf,
-    writer: Option<ArrowWriter<File>>,
+    writer: Option<RowGroupWriter>,
     writeback: Writeback,
     schema: SchemaRef,
     column_ids: Vec<i64>,
@@ -233,13 +232,11 @@ impl DeleteFileWriter {
     }
 }
 
-fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<ArrowWriter<File>> {
+fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<RowGroupWriter> {
     let level = ZstdLevel::try_new(1).map_err(|e| parquet_error("write", path, e))?;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         // Bounds in the catalog must be exact, because readers answer min and max from them, so
         // those that may have been shortened are left out there.
         .set_statistics_truncate_length(Some(BOUND_BYTES))
@@ -253,14 +250,16 @@ fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<ArrowWr
         properties = properties.set_column_dictionary_enabled(column, false);
     }
     let file = File::create_new(path).map_err(|e| io_error("make the file", path, e))?;
-    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties.build()))
+    RowGroupWriter::new(file, schema, properties.build())
         .map_err(|e| parquet_error("write", path, e))
 }
 
 /// Ends a file, syncs it, and returns its size and that of its footer.
-fn close(writer: ArrowWriter<File>, path: &Path) -> Result<(i64, i64)> {
+fn close(writer: RowGroupWriter, path: &Path) -> Result<(i64, i64)> {
     let file = writer.into_inner().map_err(|e| parquet_error("write", path, e))?;
-    file.sync_all().map_err(|e| io_error("sync the file", path, e))?;
+    if !planted!("defect::no_fsync") {
+        file.sync_all().map_err(|e| io_error("sync the file", path, e))?;
+    }
     let size = file.metadata().map_err(|e| io_error("read the size of", path, e))?.len();
     let footer = footer_length(path, size)?;
     let size = i64::try_from(size).map_err(|_| Error::internal("a file is too large"))?;
@@ -278,8 +277,19 @@ fn footer_length(path: &Path, size: u64) -> Result<u32> {
     Ok(u32::from_le_bytes(tail))
 }
 
-/// Syncs a folder, so that the names of new files in it survive a power loss.
-pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+/// Folders from that of a table to the data folder: table, schema, lake, data.
+const LEVELS: usize = 4;
+
+/// Syncs the folder of a table, so that the names of new files in it survive a power loss, and
+/// the folders above it up to the data folder, which may be as new.
+pub(crate) fn sync_with_parents(folder: &Path) -> Result<()> {
+    if planted!("defect::no_fsync") {
+        return Ok(());
+    }
+    folder.ancestors().take(LEVELS).try_for_each(sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|opened| opened.sync_all())
         .map_err(|e| io_error("sync the folder", folder, e))

@@ -90,10 +90,10 @@ impl FilterCache {
     }
 
     /// Keeps the filter of a file; the oldest give way.
-    pub(crate) fn put(&self, file: PathBuf, filter: KeyFilter) {
+    pub(crate) fn put(&self, file: PathBuf, filter: Arc<KeyFilter>) {
         let mut cached = self.lock();
         cached.keys += filter.len();
-        if let Some(earlier) = cached.filters.insert(file.clone(), Arc::new(filter)) {
+        if let Some(earlier) = cached.filters.insert(file.clone(), filter) {
             cached.keys -= earlier.len();
         } else {
             cached.order.push_back(file);
@@ -134,7 +134,8 @@ mod tests {
     fn old_filters_give_way() {
         let cache = FilterCache { limit: 250, ..FilterCache::default() };
         for name in ["a", "b", "c"] {
-            cache.put(PathBuf::from(name), KeyFilter::new((0..100).map(key), 100));
+            let filter = KeyFilter::new((0..100).map(key), 100);
+            cache.put(PathBuf::from(name), Arc::new(filter));
         }
         assert!(cache.get(Path::new("a")).is_none());
         assert!(cache.get(Path::new("c")).is_some());

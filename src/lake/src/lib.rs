@@ -6,6 +6,7 @@
 //! This crate must never import the engine, the runner or a connector.
 
 mod commit;
+pub mod fault;
 mod file;
 mod filter;
 mod hash;
@@ -13,10 +14,12 @@ mod history;
 mod lookup;
 mod maintain;
 mod merge;
+mod parallel;
 mod provider;
 mod reader;
 mod retire;
 mod row;
+mod row_groups;
 mod table;
 mod widen;
 
@@ -36,8 +39,8 @@ pub(crate) use file::DeleteFileWriter;
 pub use file::{FileWriter, NewDataFile, NewDeleteFile};
 pub use lookup::StoredRow;
 pub use maintain::{
-    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, Expiry, ExpiryRules, FileFacts,
-    LiveFile, Reason, TableFiles, TornFile, Verification,
+    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, CompactionTables, Expiry,
+    ExpiryRules, FileFacts, LiveFile, Reason, TableFiles, TornFile, Verification,
 };
 pub use merge::{KeySet, Merge, MergePlan, MergeResult, Positions, SharedKeys, UnkeyedRow};
 pub use provider::SnapshotCatalog;

@@ -141,17 +141,13 @@ async fn a_compaction_told_to_stop_leaves_no_file(backend: Backend) {
     let table = live(&lake, "current.b").await;
     let policy = CompactionPolicy::everything();
     let plan = policy.plan(&table.facts()).unwrap();
-    let (target, history) =
-        (lake.table("current", "b").await.unwrap(), lake.table("history", "b").await.unwrap());
+    let tables = huiliu_lake::CompactionTables {
+        table: lake.table("current", "b").await.unwrap().unwrap(),
+        history: lake.table("history", "b").await.unwrap(),
+        key: vec!["id".to_owned()],
+    };
     let stop = || Err(huiliu_sdk::Error::cancelled());
-    let ended = huiliu_lake::Compaction::write(
-        &target.unwrap(),
-        history.as_ref(),
-        &table.files,
-        &plan,
-        &policy,
-        &stop,
-    );
+    let ended = huiliu_lake::Compaction::write(&lake, &tables, &table.files, &plan, &policy, &stop);
     assert_eq!(ended.unwrap_err().kind(), huiliu_sdk::ErrorKind::Cancelled);
     assert_eq!(files_on_disk(&lake), files);
 }

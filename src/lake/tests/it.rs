@@ -8,6 +8,7 @@ mod backend;
 mod commit_survives_kill;
 mod compaction;
 mod expiry;
+mod long_read;
 mod maintenance_survives_kill;
 mod merge_modes;
 mod oracle;

@@ -1,7 +1,7 @@
 //! What the tests of maintenance share.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use huiliu_lake::{Compaction, CompactionPolicy, Expiry, ExpiryRules, Lake};
+use huiliu_lake::{Compaction, CompactionPolicy, CompactionTables, Expiry, ExpiryRules, Lake};
 use huiliu_sdk::Result;
 
 use crate::backend::Backend;
@@ -23,8 +23,10 @@ pub(crate) async fn stage_compaction(
         "current" => lake.table("history", table).await?,
         _ => None,
     };
+    let key = if schema == "current" { vec!["id".to_owned()] } else { Vec::new() };
+    let tables = CompactionTables { table: target, history, key };
     let go_on = || Ok(());
-    Compaction::write(&target, history.as_ref(), &files.files, &plan, &policy, &go_on).map(Some)
+    Compaction::write(lake, &tables, &files.files, &plan, &policy, &go_on).map(Some)
 }
 
 /// Commits a compaction.

@@ -91,6 +91,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     ("E-SCHEMA-WRITE", "配置文件的 JSON Schema 无法写出", "检查目标目录的写入权限和磁盘空间"),
     (
+        "E-SECRET-INLINE",
+        "地址中含有密码，不能写入配置文件",
+        "将地址写入数据目录的 `secrets` 文件，命令中改用 `--url-from secret:名称`",
+    ),
+    (
         "E-SECRET-MISSING",
         "系统配置引用的账号、密钥等没有取到值，该系统暂不可用",
         "`env:` 引用在环境变量或数据目录的 `env` 文件中设置，`secret:` 引用在 `secrets` 文件中设置",
@@ -111,6 +116,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "从 `huiliu state show` 复制后修改",
     ),
     ("E-SYSTEM", "没有配置这个系统", "核对系统名称，即 config/systems 下的文件名"),
+    (
+        "E-SYSTEM-FILE",
+        "该系统已有配置文件，或配置文件无法写入",
+        "补充已有系统的表时不要带 `--kind`；检查目录权限",
+    ),
     (
         "E-TOKEN",
         "Postgres 查询服务的令牌文件无法使用",

@@ -18,6 +18,8 @@ pub(crate) struct Job<'a> {
     pub(crate) hub: &'a Hub,
     pub(crate) guards: &'a Guards,
     pub(crate) during_quiet_hours: bool,
+    /// Whether incremental streams are read from the start once more.
+    pub(crate) whole: bool,
     pub(crate) progress: &'a dyn Progress,
 }
 

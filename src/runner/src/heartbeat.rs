@@ -9,9 +9,6 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Lease, Slot, Store};
 use tokio_util::sync::CancellationToken;
 
-/// How long a lease or a connection holds without a beat.
-pub(crate) const HOLD: Duration = Duration::from_secs(60);
-
 /// What is kept.
 #[derive(Debug, Clone)]
 enum Kept {
@@ -49,7 +46,8 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// A beat over `store`; its thread starts with the first thing to keep.
+    /// A beat over `store`; its thread starts with the first thing to keep. A lease or a connection
+    /// holds for `hold` without a beat.
     pub(crate) fn new(store: Store, hold: Duration) -> Self {
         let shared = Arc::default();
         Self { store, hold, shared, started: AtomicBool::new(false), end: CancellationToken::new() }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::SecondsFormat;
-use huiliu_core::duration::parse_size;
+use huiliu_core::duration::{parse_duration, parse_size};
 use huiliu_engine::{Engine, EngineOptions};
 use huiliu_lake::Lake;
 use huiliu_sdk::{Clock, Cx, Error, ErrorKind, Result};
@@ -12,7 +12,7 @@ use huiliu_store::SealKey;
 
 use crate::Project;
 use crate::ballast::make_room;
-use crate::heartbeat::{HOLD, Heartbeat};
+use crate::heartbeat::Heartbeat;
 
 /// How a hub is opened.
 pub struct HubOptions {
@@ -42,7 +42,10 @@ impl Hub {
     pub async fn open(project: Project, options: HubOptions) -> Result<Self> {
         let data = options.data;
         let spill = data.join("spill");
-        std::fs::create_dir_all(&spill).map_err(|e| {
+        let is_new = !data.exists();
+        let made = std::fs::create_dir_all(&spill);
+        let made = made.and_then(|()| if is_new { sync_folder(data.parent()) } else { Ok(()) });
+        made.map_err(|e| {
             Error::new(
                 ErrorKind::Permission,
                 "E-DATA",
@@ -79,7 +82,8 @@ impl Hub {
             project.salt.clone(),
         );
         let holder = format!("process {}", std::process::id());
-        let heartbeat = Heartbeat::new(engine.lake().store().clone(), HOLD);
+        let hold = parse_duration(&project.hub.lease)?;
+        let heartbeat = Heartbeat::new(engine.lake().store().clone(), hold);
         Ok(Self { project, engine, data, key, clock: options.clock, holder, heartbeat })
     }
 
@@ -144,5 +148,13 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file =
         std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    // What is sealed with a key whose name was lost with the power is lost as well.
+    sync_folder(path.parent())
+}
+
+/// Syncs a folder, so that the names in it survive a power loss.
+fn sync_folder(folder: Option<&Path>) -> std::io::Result<()> {
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

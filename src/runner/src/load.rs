@@ -7,6 +7,7 @@ use huiliu_store::{LoadRow, StepRow};
 use crate::hub::Hub;
 use crate::mover::{GuardPlan, Guards, not_ready};
 use crate::project::System;
+use crate::stop::in_time;
 
 /// One load on its way.
 struct Load<'a> {
@@ -101,12 +102,13 @@ impl Load<'_> {
             schema: scan.schema(),
             mode: self.mode,
         };
-        let mut loader = endpoint.loader(self.cx, request).await?;
+        let silence = self.system.config.limits.silence();
+        let mut loader = in_time(self.cx, silence, endpoint.loader(self.cx, request)).await?;
         while let Some(batch) = scan.next().await? {
             self.cx.check()?;
             let rows = batch.num_rows() as u64;
             if rows > 0 {
-                loader.write(self.cx, batch).await?;
+                in_time(self.cx, silence, loader.write(self.cx, batch)).await?;
                 step.balance.read += rows;
             }
         }
@@ -126,7 +128,7 @@ impl Load<'_> {
             tx.put_open_load(&load).await?;
             tx.commit().await?;
         }
-        match loader.finish(self.cx).await {
+        match in_time(self.cx, silence, loader.finish(self.cx)).await {
             Ok(written) => step.balance.written = written,
             Err(error) => return Err(self.finish_failed(error, &load).await?),
         }

@@ -9,9 +9,10 @@ use chrono::TimeDelta;
 use huiliu_core::duration::parse_duration;
 use huiliu_core::policy::exit;
 use huiliu_lake::{
-    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, ExpiryRules, TableFiles,
+    Compaction, CompactionPlan, CompactionPolicy, CompactionReport, CompactionTables, ExpiryRules,
+    TableFiles, fault_point,
 };
-use huiliu_sdk::{Cx, Error, ErrorKind, Result};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result, WriteMode};
 use huiliu_store::{Balance, Lease, RunState, StepRow};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::hub::Hub;
 use crate::lock::FolderLock;
 use crate::run::RunReport;
+use crate::stop::{broken_off, unbroken};
 
 /// The word that names maintenance where a selector stands.
 pub(crate) const SELECTOR: &str = "maintain";
@@ -315,7 +317,7 @@ impl<'a> Upkeep<'a> {
         let name = full_name(table);
         let mut step = self.hub.new_step(self.run_id, &node(&name), SELECTOR);
         let mut upkeep = described(table);
-        let mut result = self.compact(&name, lease, &mut step, &mut upkeep).await;
+        let mut result = unbroken(self.compact(&name, lease, &mut step, &mut upkeep)).await;
         if result.is_ok() && !self.in_passing {
             result = self.remove_orphans(&table.folder, lease, &mut upkeep).await;
         }
@@ -370,16 +372,29 @@ impl<'a> Upkeep<'a> {
         let lake = self.hub.lake();
         let gone = || Error::internal("a table that is maintained is not there");
         let table = lake.table(&files.schema_name, &files.name).await?.ok_or_else(gone)?;
-        let history = match files.schema_name.as_str() {
-            "current" => lake.table("history", &files.name).await?,
-            _ => None,
+        let (history, key) = match files.schema_name.as_str() {
+            "current" => (lake.table("history", &files.name).await?, self.key(&files.name)),
+            _ => (None, Vec::new()),
         };
-        let (policy, cx) = (self.policy, self.cx.clone());
+        let tables = CompactionTables { table, history, key };
+        let (lake, policy, cx) = (lake.clone(), self.policy, self.cx.clone());
         let written = tokio::task::spawn_blocking(move || {
             let stop = || cx.check();
-            Compaction::write(&table, history.as_ref(), &files.files, &plan, &policy, &stop)
+            Compaction::write(&lake, &tables, &files.files, &plan, &policy, &stop)
         });
-        written.await.map_err(|e| Error::internal("compacting ended early").cause(e))?
+        written.await.map_err(broken_off)?
+    }
+
+    /// The key of the stream whose table of `current` is called `name`.
+    fn key(&self, name: &str) -> Vec<String> {
+        let systems = self.hub.project.systems.values();
+        let mut streams = systems.flat_map(|system| {
+            system.config.streams.iter().map(move |(stream, _)| (system, stream))
+        });
+        let found = streams
+            .find(|(system, stream)| format!("{}_{}", system.config.id, stream.name) == name)
+            .filter(|(_, stream)| stream.write != WriteMode::Append);
+        found.map(|(_, stream)| stream.key.clone()).unwrap_or_default()
     }
 
     async fn commit(
@@ -406,7 +421,9 @@ impl<'a> Upkeep<'a> {
         next.balance = balance;
         next.snapshot_id = Some(snapshot);
         tx.put_step(&next).await?;
+        fault_point!("maintain::balanced");
         tx.commit().await?;
+        fault_point!("maintain::durable");
         *step = next;
         Ok(snapshot)
     }
@@ -465,19 +482,37 @@ impl<'a> Upkeep<'a> {
             return Ok(());
         }
         let Some(lease) = self.lease("lake.snapshots", "snapshots").await? else { return Ok(()) };
-        let step = self.hub.new_step(self.run_id, &node("snapshots"), SELECTOR);
-        if !due.is_empty() && !few {
+        let mut step = self.hub.new_step(self.run_id, &node("snapshots"), SELECTOR);
+        let due = if few { Vec::new() } else { due };
+        let ended = unbroken(self.forget(&lease, &due, &step)).await;
+        self.hub.lake().store().release_lease(&lease).await?;
+        let state = match ended {
+            Ok(()) => RunState::Succeeded,
+            Err(error) => {
+                step.code = Some(error.code().to_owned());
+                step.message = Some(error.to_string());
+                step.hint = error.hint_text().map(str::to_owned);
+                RunState::Failed
+            }
+        };
+        self.record(step, state).await
+    }
+
+    /// Forgets the snapshots that are due, and removes the files whose time has come.
+    async fn forget(&mut self, lease: &Lease, due: &[i64], step: &StepRow) -> Result<()> {
+        let lake = self.hub.lake();
+        if !due.is_empty() {
             let mut tx = lake.store().begin().await?;
-            tx.check_lease(&lease).await?;
-            let expiry = lake.expire(&mut tx, &due, self.hub.clock().now()).await?;
-            tx.put_step(&step).await?;
+            tx.check_lease(lease).await?;
+            let expiry = lake.expire(&mut tx, due, self.hub.clock().now()).await?;
+            tx.put_step(step).await?;
             tx.commit().await?;
             self.report.snapshots_expired = expiry.snapshots.len() as u64;
             self.report.files_forgotten = expiry.files;
+            fault_point!("maintain::expired");
         }
-        self.report.files_removed = lake.remove_forgotten(before).await?;
-        lake.store().release_lease(&lease).await?;
-        self.record(step, RunState::Succeeded).await
+        self.report.files_removed = lake.remove_forgotten(self.before_grace()).await?;
+        Ok(())
     }
 
     fn rules(&self) -> ExpiryRules {

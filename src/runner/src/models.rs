@@ -3,6 +3,7 @@
 use huiliu_core::config::Stage;
 use huiliu_core::model::{Model, ModelKind};
 use huiliu_engine::{BuiltModel, record_text};
+use huiliu_lake::fault_point;
 use huiliu_sdk::{Error, Result};
 use huiliu_store::{Lease, ModelRow, OutboxRow, StepRow, Tx};
 use serde_json::{Map, Value};
@@ -73,7 +74,9 @@ impl Hub {
         })
         .await?;
         tx.put_step(&step).await?;
+        fault_point!("model::queued");
         tx.commit().await?;
+        fault_point!("model::durable");
         Ok(Some(step))
     }
 

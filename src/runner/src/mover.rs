@@ -14,15 +14,17 @@ mod guard;
 mod take;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use huiliu_core::config::{QuietHours, StreamLimits};
-use huiliu_lake::{KeySet, LakeTable, Merge, SharedKeys, held_schema};
+use huiliu_lake::{KeySet, LakeTable, Merge, SharedKeys, UnkeyedRow, held_schema};
 use huiliu_sdk::{
     Checkpoint, Cx, Deletes, Error, ErrorKind, Event, ReadMode, ReadRequest, Result, Source,
     StreamId, StreamRequest, StreamSettings, WriteMode,
 };
 use huiliu_store::{Balance, Lease, QuarantinedRow, StepRow, StreamState};
+use tokio::task::JoinHandle;
 
 use self::chunk::Chunk;
 use self::contract::Layout;
@@ -60,6 +62,8 @@ struct Mover<'a> {
     announced: Option<SchemaRef>,
     layout: Option<Arc<Layout>>,
     merge: Option<Merge>,
+    /// The merge while it is at work on a chunk.
+    merging: Option<JoinHandle<(Merge, Result<Vec<UnkeyedRow>>)>>,
     chunk: Chunk,
     staged_rows: u64,
     staged_bytes: u64,
@@ -82,6 +86,8 @@ struct Mover<'a> {
     notes: Vec<String>,
     /// When the stream has to end at its next commit.
     quiet: Option<QuietHours>,
+    /// Whether the read forgets where the last one ended.
+    from_start: bool,
 }
 
 /// The keys of one read, for `deletes = "key_scan"`.
@@ -137,6 +143,7 @@ pub(crate) async fn sync_stream(
         announced: None,
         layout: None,
         merge: None,
+        merging: None,
         chunk: Chunk::new(),
         staged_rows: 0,
         staged_bytes: 0,
@@ -152,8 +159,10 @@ pub(crate) async fn sync_stream(
         set_aside: 0,
         notes: Vec::new(),
         quiet: system.config.limits.quiet().filter(|_| !job.during_quiet_hours),
+        from_start: false,
     };
     let result = match check_state(store, mover.state.as_ref()).await {
+        Ok(()) if job.whole => mover.read_twice(job.progress).await,
         Ok(()) => mover.read(job.progress).await,
         Err(error) => Err(error),
     };
@@ -187,17 +196,39 @@ pub(crate) fn not_ready(system: &System) -> Error {
     .hint("set env: names in the environment or in the data folder's `env`, secret: names in its `secrets`")
 }
 
-/// The error for a task that did not come to its end.
-pub(crate) fn broken_off(error: tokio::task::JoinError) -> Error {
-    if error.is_cancelled() {
-        return Error::cancelled();
-    }
-    tracing::error!(%error, "a task broke off");
-    Error::new(ErrorKind::Internal, "E-PANIC", "the work failed in an unforeseen way")
-        .hint("please report it with the log of this run")
-}
-
 impl Mover<'_> {
+    /// Reads what is new, and then all of an incremental stream. What the second read brings came
+    /// too late for the first one and all before it, or was written between the two.
+    async fn read_twice(&mut self, progress: &dyn Progress) -> Result<()> {
+        let resumes = self.state.as_ref().is_some_and(|state| state.checkpoint.is_some());
+        self.read(progress).await?;
+        if self.settings.read != ReadMode::Incremental || !resumes {
+            return Ok(());
+        }
+        if self.settings.write == WriteMode::Append {
+            self.notes.push("not read whole, because appended rows would be there twice".into());
+            return Ok(());
+        }
+        let notes = std::mem::take(&mut self.notes);
+        let (written, deleted) = (self.committed.written, self.committed.deleted);
+        self.from_start = true;
+        self.read(progress).await?;
+        let late = self.committed.written - written;
+        let gone = self.committed.deleted - deleted;
+        self.notes.retain(|note| !notes.contains(note));
+        self.notes.splice(0..0, notes);
+        if late > 0 {
+            self.notes.push(format!(
+                "late: {late} rows were new or changed behind the cursor; a longer `overlap` finds \
+                 such rows sooner"
+            ));
+        }
+        if gone > 0 {
+            self.notes.push(format!("{gone} rows were gone"));
+        }
+        Ok(())
+    }
+
     /// Reads the stream, anew if its columns change in a way that needs it.
     async fn read(&mut self, progress: &dyn Progress) -> Result<()> {
         let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
@@ -206,11 +237,16 @@ impl Mover<'_> {
             let request = ReadRequest {
                 streams: vec![StreamRequest {
                     stream: StreamId::new(self.settings.name.as_str()),
-                    resume: self.state.as_ref().and_then(|state| state.checkpoint.clone()),
+                    resume: self
+                        .state
+                        .as_ref()
+                        .filter(|_| !self.from_start)
+                        .and_then(|state| state.checkpoint.clone()),
                 }],
                 row_limit: None,
             };
-            let mut source = in_time(self.cx, endpoint.source(self.cx, request)).await?;
+            let mut source =
+                in_time(self.cx, self.silence(), endpoint.source(self.cx, request)).await?;
             if let Ended::Done = self.drain(source.as_mut(), progress).await? {
                 return Ok(());
             }
@@ -223,11 +259,17 @@ impl Mover<'_> {
         .hint("declare the columns in the system file"))
     }
 
+    /// How long the system may say nothing.
+    fn silence(&self) -> Duration {
+        self.system.config.limits.silence()
+    }
+
     /// Forgets what an earlier read left uncommitted.
     fn begin(&mut self) {
         self.announced = None;
         self.layout = None;
         self.merge = None;
+        self.merging = None;
         self.chunk = Chunk::new();
         (self.staged_rows, self.staged_bytes) = (0, 0);
         (self.since_checkpoint, self.set_aside) = (0, 0);
@@ -251,7 +293,8 @@ impl Mover<'_> {
 
     async fn drain(&mut self, source: &mut dyn Source, progress: &dyn Progress) -> Result<Ended> {
         let mut has_ended = false;
-        while let Some(event) = in_time(self.cx, source.next(self.cx)).await? {
+        let silence = self.silence();
+        while let Some(event) = in_time(self.cx, silence, source.next(self.cx)).await? {
             match event {
                 Event::Schema(_, schema) => {
                     if let Ended::Again = self.set_schema(source, schema).await? {
@@ -263,6 +306,7 @@ impl Mover<'_> {
                     progress.rows(&self.step.node, self.rows_so_far());
                 }
                 Event::Keys(_, keys) => self.take_keys(&keys).await?,
+                Event::Note(_, note) => self.notes.push(note),
                 Event::Checkpoint(next) => {
                     self.checkpoint = Some(next);
                     self.since_checkpoint = 0;
@@ -291,10 +335,7 @@ impl Mover<'_> {
     }
 
     fn rows_so_far(&self) -> u64 {
-        self.committed.read
-            + self.set_aside
-            + self.merge.as_ref().map_or(0, |merge| merge.balance().read)
-            + self.chunk.rows() as u64
+        self.committed.read + self.set_aside + self.staged_rows + self.chunk.rows() as u64
     }
 
     /// The columns of the rows that follow. The contract says what they do to the table's.
@@ -302,7 +343,7 @@ impl Mover<'_> {
         if self.announced.as_ref() == Some(&schema) {
             return Ok(Ended::Done);
         }
-        self.flush().await?;
+        self.settle().await?;
         let incoming = held_schema(&schema);
         contract::check_columns(self.settings, &incoming)?;
         let table = self.table_columns().await?;
@@ -354,7 +395,7 @@ impl Mover<'_> {
 
     /// The end of the read: what a complete one means for the rows that it did not have.
     async fn end(&mut self, complete: bool) -> Result<()> {
-        self.flush().await?;
+        self.settle().await?;
         if let Some(layout) = self.layout.as_ref().filter(|layout| !layout.missing.is_empty()) {
             self.notes.push(format!(
                 "the source no longer has {}; new rows have no value there",

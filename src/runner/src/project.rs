@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use huiliu_core::calendar::Calendar;
@@ -18,6 +19,9 @@ use huiliu_engine::Pipelines;
 use huiliu_sdk::{Connector, Endpoint, Error};
 use huiliu_store::{PostgresAddress, StoreAddress};
 use sha2::{Digest, Sha256};
+
+/// A lease is renewed three times while it holds, which takes a moment of its own.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// The connectors the program was built with.
 pub struct Registry(pub Vec<Box<dyn Connector>>);
@@ -132,6 +136,13 @@ impl Project {
         };
         if let Err(error) = huiliu_core::duration::parse_size(&hub.memory) {
             faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1GiB"));
+        }
+        match huiliu_core::duration::parse_duration(&hub.lease) {
+            Ok(lease) if lease >= SHORTEST_LEASE => {}
+            _ => {
+                let message = format!("`{}` is not the length of a lease", hub.lease);
+                faults.0.push(plain_fault(&hub_file, message, "write it such as 60s; at least 1s"));
+            }
         }
         if let Err(error) = huiliu_core::duration::parse_duration(&hub.maintenance.grace) {
             faults.0.push(plain_fault(&hub_file, error.to_string(), "write it such as 1h"));
@@ -294,7 +305,31 @@ fn load_system(
     let text = read_text(file).map_err(|e| {
         Faults(vec![plain_fault(file, e.to_string(), "check who may read the file")])
     })?;
-    let document = Document::parse(file, &text)?;
+    parse_text(file, &text, root, registry, resolver, zone)
+}
+
+impl System {
+    /// Checks `text` as what the system file `file` of the project at `root` would say.
+    pub fn parse(
+        file: &Path,
+        text: &str,
+        project: &Project,
+        registry: &Registry,
+        resolver: &Resolver,
+    ) -> Result<Self, Faults> {
+        parse_text(file, text, &project.root, registry, resolver, project.zone)
+    }
+}
+
+fn parse_text(
+    file: &Path,
+    text: &str,
+    root: &Path,
+    registry: &Registry,
+    resolver: &Resolver,
+    zone: Tz,
+) -> Result<System, Faults> {
+    let document = Document::parse(file, text)?;
     let kind = document.to_json()["kind"].as_str().unwrap_or_default().to_owned();
     let Some(connector) = registry.find(&kind) else {
         let kinds: Vec<&str> = registry.0.iter().map(|c| c.spec().kind).collect();

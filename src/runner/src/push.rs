@@ -1,11 +1,13 @@
 //! Sending the outbox: every record is answered for, and none is sent under two keys.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use huiliu_core::config::Stage;
+use huiliu_lake::fault_point;
 use huiliu_sdk::{Cx, Error, ErrorKind, Outcome, Result, Sink, StreamId, WriteBatch, WriteRequest};
 use huiliu_store::{OutboxRow, OutboxState, StepRow};
 use serde_json::{Map, Value};
@@ -13,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::hub::Hub;
 use crate::mover::{GuardPlan, Guards, not_ready};
 use crate::project::System;
+use crate::stop::in_time;
 
 /// Records handed to a sink at once.
 const BATCH: u32 = 1000;
@@ -83,6 +86,11 @@ impl Hub {
 }
 
 impl Push<'_> {
+    /// For how long the target may say nothing.
+    fn silence(&self) -> Duration {
+        self.system.config.limits.silence()
+    }
+
     async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<OutboxRow>> {
         let store = self.hub.lake().store();
         store.waiting(&self.system.config.id, self.name, after, limit).await
@@ -91,7 +99,7 @@ impl Push<'_> {
     async fn send(&self, step: &mut StepRow) -> Result<()> {
         let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
         let request = WriteRequest { push: StreamId::new(self.name) };
-        let mut sink = endpoint.sink(self.cx, request).await?;
+        let mut sink = in_time(self.cx, self.silence(), endpoint.sink(self.cx, request)).await?;
         for pass in 0..PASSES {
             let mut after = 0;
             let mut open = 0;
@@ -149,16 +157,21 @@ impl Push<'_> {
         let mut tx = store.begin().await?;
         tx.count_attempts(&ids).await?;
         tx.commit().await?;
+        fault_point!("push::counted");
         let batch = WriteBatch {
             stream: StreamId::new(self.name),
             batch: self.hub.records(rows)?,
             idempotency_keys: rows.iter().map(|row| row.idempotency_key.clone()).collect(),
         };
         let is_repeatable = sink.is_repeatable();
-        let outcomes = match sink.write(self.cx, batch).await {
+        let written = in_time(self.cx, self.silence(), sink.write(self.cx, batch)).await;
+        fault_point!("push::sent");
+        let outcomes = match written {
             Ok(receipt) => receipt.outcomes,
             Err(error) => {
-                if !is_repeatable && error.kind() != ErrorKind::Cancelled {
+                // Where nothing was said at all, the records may have arrived; they stay counted.
+                let is_unsent = error.kind() != ErrorKind::Cancelled && error.code() != "E-SILENT";
+                if !is_repeatable && is_unsent {
                     self.settle(rows, &vec![Outcome::Unsent; rows.len()], false, step).await?;
                 }
                 return Err(error);
@@ -183,7 +196,7 @@ impl Push<'_> {
             return outcomes;
         }
         let keys: Vec<String> = open.iter().map(|row| rows[*row].idempotency_key.clone()).collect();
-        match sink.lookup(self.cx, &keys).await {
+        match in_time(self.cx, self.silence(), sink.lookup(self.cx, &keys)).await {
             Ok(receipt) => {
                 for (row, outcome) in open.into_iter().zip(receipt.outcomes) {
                     outcomes[row] = outcome;
@@ -234,7 +247,9 @@ impl Push<'_> {
         let mut kept = step.clone();
         kept.balance = balance;
         tx.put_step(&kept).await?;
+        fault_point!("push::settled");
         tx.commit().await?;
+        fault_point!("push::durable");
         *step = kept;
         Ok(open)
     }

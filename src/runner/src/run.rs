@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Job, stream_step};
 use crate::hub::Hub;
 use crate::lock::FolderLock;
-use crate::mover::{GuardPlan, Guards, broken_off};
+use crate::mover::{GuardPlan, Guards};
+use crate::stop::{broken_off, unbroken};
 
 /// Hears how a run goes.
 pub trait Progress: Send + Sync {
@@ -62,6 +63,9 @@ pub struct RunOptions {
     pub during_quiet_hours: bool,
     /// Hashes of plans that guards let pass.
     pub accepted: Vec<String>,
+    /// Incremental streams are read from the start once more, for rows that came later than their
+    /// overlap.
+    pub whole: bool,
 }
 
 impl Hub {
@@ -102,6 +106,7 @@ impl Hub {
             progress,
             guards: Arc::new(Guards::new(&options.accepted)),
             during_quiet_hours: options.during_quiet_hours,
+            whole: options.whole,
             failed: BTreeSet::new(),
             postponed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
@@ -185,6 +190,7 @@ struct Run {
     progress: Arc<dyn Progress>,
     guards: Arc<Guards>,
     during_quiet_hours: bool,
+    whole: bool,
     failed: BTreeSet<String>,
     /// Those of `failed` that only wait for a better hour, or need something that does.
     postponed: BTreeSet<String>,
@@ -207,6 +213,7 @@ impl Run {
             let (hub, cx) = (Arc::clone(&self.hub), self.cx.clone());
             let (progress, places) = (Arc::clone(&self.progress), Arc::clone(&places));
             let (guards, during_quiet_hours) = (Arc::clone(&self.guards), self.during_quiet_hours);
+            let whole = self.whole;
             let (name, run_id) = (node.name.clone(), self.run_id);
             let first = self.hub.new_step(run_id, &name, "stream");
             let task = tasks.spawn(async move {
@@ -217,6 +224,7 @@ impl Run {
                     hub: &hub,
                     guards: &guards,
                     during_quiet_hours,
+                    whole,
                     progress: progress.as_ref(),
                 };
                 let result = stream_step(job, &cx, &mut step).await;
@@ -284,7 +292,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "model");
         self.progress.started(&node.name);
-        match self.hub.build_model(&node.name, step.clone()).await {
+        match unbroken(self.hub.build_model(&node.name, step.clone())).await {
             Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
             Ok(None) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -301,7 +309,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, "metrics.figures", "metric");
         self.progress.started(&step.node);
-        match self.hub.compute_figures(step.clone()).await {
+        match unbroken(self.hub.compute_figures(step.clone())).await {
             Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
             Ok(None) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -314,7 +322,8 @@ impl Run {
         }
         let mut step = self.hub.new_step(self.run_id, &node.name, "push");
         self.progress.started(&node.name);
-        match self.hub.send_push(&self.cx, &self.guards, &node.name, &mut step).await {
+        let sent = self.hub.send_push(&self.cx, &self.guards, &node.name, &mut step);
+        match unbroken(sent).await {
             Ok(true) => self.finish(step, RunState::Succeeded).await,
             Ok(false) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -330,6 +339,11 @@ impl Run {
         } else {
             RunState::Failed
         };
+        // However it ended, what it committed before is there.
+        let steps = self.hub.lake().store().steps(Some(self.run_id)).await?;
+        if let Some(stored) = steps.into_iter().find(|stored| stored.node == step.node) {
+            (step.balance, step.snapshot_id) = (stored.balance, stored.snapshot_id);
+        }
         step.code = Some(error.code().to_owned());
         step.message = Some(error.to_string());
         step.hint = error.hint_text().map(str::to_owned);

@@ -15,6 +15,8 @@ pub struct DueJob {
     pub name: String,
     /// What it runs.
     pub selector: String,
+    /// Whether incremental streams are read whole.
+    pub whole: bool,
     /// When it was due.
     pub scheduled_at: DateTime<Utc>,
 }
@@ -73,6 +75,7 @@ impl Ticker {
                     due.push(DueJob {
                         name: job.name.clone(),
                         selector: job.run.clone(),
+                        whole: job.whole,
                         scheduled_at,
                     });
                 }

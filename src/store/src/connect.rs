@@ -31,18 +31,7 @@ pub(crate) async fn sqlite(path: &Path) -> Result<Pools> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(30));
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(WAIT_FOR_WRITER)
-        // A commit that failed for want of room may have been rolled back by SQLite, of which the
-        // driver hears nothing: such a connection never begins a transaction again.
-        .before_acquire(|connection, _| {
-            let is_clean = !connection.is_in_transaction();
-            Box::pin(async move { Ok(is_clean) })
-        })
-        .connect_with(options.clone())
-        .await
-        .map_err(failed)?;
+    let writer = sqlite_writer(options.clone()).await.map_err(failed)?;
     let reader = SqlitePoolOptions::new()
         .max_connections(READERS)
         .connect_with(options.create_if_missing(false))
@@ -50,6 +39,21 @@ pub(crate) async fn sqlite(path: &Path) -> Result<Pools> {
         .map_err(failed)?;
     check_pages(&reader).await?;
     Ok(Pools::Sqlite { writer, reader })
+}
+
+/// The pool of the one writing connection. A transaction that SQLite itself took back, such as on a
+/// full disk, leaves a connection whose driver thinks that it goes on and refuses every next one;
+/// such a connection is made anew.
+pub(crate) async fn sqlite_writer(options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(WAIT_FOR_WRITER)
+        .before_acquire(|connection, _| {
+            let is_clean = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_clean) })
+        })
+        .connect_with(options)
+        .await
 }
 
 /// Looks at every page, so that a damaged file is refused before something is built on it.
@@ -75,6 +79,9 @@ pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {
             // A commit that was reported must survive the server's crash, whatever its default.
             ("synchronous_commit", "on"),
             ("lock_timeout", "60s"),
+            // Nor must one that stopped in a transaction, whose connection stays: no transaction
+            // of the hub waits for anything but the database.
+            ("idle_in_transaction_session_timeout", "20s"),
             ("timezone", "UTC"),
             // A hub that vanishes in a transaction must not hold up the others for hours.
             ("tcp_keepalives_idle", "30"),

@@ -95,7 +95,7 @@ fn postgres(code: &str) -> Fault {
             "E-STORE-OPEN",
             "give the hub's user the right to make and write tables in its schema",
         ),
-        "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "58030" => (
+        "25P03" | "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "58030" => (
             ErrorKind::Unreachable,
             "E-STORE-IO",
             "check the disk that holds the data folder, or the way to the database server",

@@ -4,6 +4,7 @@ use huiliu_sdk::Result;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 
+use crate::connect::sqlite_writer;
 use crate::database::{Pools, Store, database_error};
 
 impl Store {
@@ -17,7 +18,7 @@ impl Store {
                 let connect =
                     |options| SqlitePoolOptions::new().max_connections(1).connect_with(options);
                 Pools::Sqlite {
-                    writer: connect(options.clone()).await.map_err(failed)?,
+                    writer: sqlite_writer(options.clone()).await.map_err(failed)?,
                     reader: connect(options).await.map_err(failed)?,
                 }
             }

@@ -6,6 +6,7 @@
 mod backend;
 mod damage;
 mod lease;
+mod limit;
 mod record;
 mod shared;
 mod writer;

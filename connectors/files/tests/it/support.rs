@@ -161,6 +161,7 @@ pub(crate) async fn read(
                 outcome.batches.push(rows.batch);
             }
             Event::Keys(..) => panic!("nobody asked for keys"),
+            Event::Note(..) => panic!("there is nothing to note"),
             Event::Checkpoint(checkpoint) => {
                 let rows = outcome.len() + outcome.rejected.len();
                 outcome.checkpoints.push((rows, checkpoint));

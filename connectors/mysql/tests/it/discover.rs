@@ -23,6 +23,7 @@ async fn tables_are_listed_with_types_keys_and_cursors() {
     assert_eq!(pairs.options, json!({ "table": "pairs" }));
     assert_eq!(pairs.key, ["b", "a"]);
     assert_eq!(pairs.cursors, ["at", "cd_time", "made"]);
+    assert_eq!(pairs.changed.as_deref(), Some("at"));
     let kinds: Vec<&str> =
         pairs.columns.iter().map(|(_, spec)| spec.data_type.as_deref().unwrap()).collect();
     assert_eq!(

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use huiliu_sdk::ErrorKind;
 use serde_json::{Value, json};
+use sqlx::{Connection, MySqlConnection};
 
-use crate::support::{Database, limited, read, texts};
+use crate::support::{Database, limited, meddled, read, texts};
 
 const CASES: &str = "create table cases (case_no varchar(20) primary key, cd_time datetime, note text, key (cd_time))";
 
@@ -62,6 +63,7 @@ async fn rows_without_cursor_are_read_every_time() {
     let endpoint = database.endpoint(cases(), incremental());
     let first = read(&*endpoint, &limited(100), None, None).await.unwrap();
     assert_eq!(first.state(), &json!({ "cursor": "2018-01-01 00:00:00" }));
+    assert_eq!(first.notes, ["1 row has no `cd_time`; such rows are read again each time"]);
     database.execute("insert into cases values ('c', null, '')").await;
     let second = read(&*endpoint, &limited(100), first.resume(), None).await.unwrap();
     assert_eq!(second.column("case_no"), ["a", "c", "b"]);
@@ -94,6 +96,7 @@ async fn a_cursor_of_the_future_moves_no_mark() {
     let first = read(&*endpoint, &limited(3), None, None).await.unwrap();
     assert_eq!(first.len(), 11);
     assert_eq!(first.state(), &json!({ "cursor": "2018-01-01 00:00:09" }));
+    assert!(first.notes[0].contains("in the future"), "{:?}", first.notes);
     database.execute("insert into cases values ('next', '2018-01-01 00:00:10', '')").await;
     let second = read(&*endpoint, &limited(100), first.resume(), None).await.unwrap();
     assert_eq!(second.column("case_no"), ["C000000", "next", "wrong"]);
@@ -163,4 +166,67 @@ async fn a_cursor_that_cannot_be_compared_is_refused() {
     let endpoint = database.endpoint(json!({ "table": "t" }), settings);
     let error = read(&*endpoint, &limited(10), None, None).await.err().unwrap();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Schema, "E-MYSQL-COMPARE"));
+}
+
+#[tokio::test]
+async fn a_row_committed_between_mark_and_rows_is_in_the_next_read() {
+    let database = filled(1, 1).await;
+    let mut settings = incremental();
+    settings["overlap"] = json!("10m");
+    let endpoint = database.endpoint(cases(), settings);
+    let cx = meddled(&database, 3, "insert into cases values ('late', '2017-12-31 23:55:00', '')");
+    let first = read(&*endpoint, &cx, None, None).await.unwrap();
+    assert_eq!(first.column("case_no"), ["C000000"]);
+    let second = read(&*endpoint, &limited(10), first.resume(), None).await.unwrap();
+    assert_eq!(second.column("case_no"), ["late", "C000000"]);
+}
+
+#[tokio::test]
+async fn numbers_that_become_visible_out_of_order_are_found_by_a_counted_overlap() {
+    let mut database = Database::with(
+        "create table t (id bigint unsigned auto_increment primary key, v text) engine = innodb;
+         insert into t (v) values ('a'), ('b')",
+    )
+    .await;
+    let settings = |overlap: &str| json!({ "key": ["id"], "read": "incremental", "cursor": "id", "overlap": overlap });
+    let endpoint = database.endpoint(json!({ "table": "t" }), settings("100"));
+    let mut slow = MySqlConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql("start transaction").execute(&mut slow).await.unwrap();
+    sqlx::raw_sql("insert into t (v) values ('slow')").execute(&mut slow).await.unwrap();
+    database.execute("insert into t (v) values ('fast')").await;
+    let first = read(&*endpoint, &limited(10), None, None).await.unwrap();
+    assert_eq!(first.column("v"), ["a", "b", "fast"]);
+    sqlx::raw_sql("commit").execute(&mut slow).await.unwrap();
+    let second = read(&*endpoint, &limited(10), first.resume(), None).await.unwrap();
+    assert_eq!(second.column("v"), ["a", "b", "slow", "fast"]);
+    let wrong = database.endpoint(json!({ "table": "t" }), settings("10m"));
+    let error = read(&*wrong, &limited(10), first.resume(), None).await.err().unwrap();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Config, "E-CURSOR"));
+    slow.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cursor_finer_than_the_lakes_times_is_compared_as_the_source_writes_it() {
+    for (kind, one, two) in [
+        ("varchar(40)", "2018-06-12 09:00:00.123456788", "2018-06-12 09:00:00.123456789"),
+        ("decimal(30,12)", "1528794000.123456789011", "1528794000.123456789012"),
+        ("datetime(6)", "2018-06-12 09:00:00.123456", "2018-06-12 09:00:00.123457"),
+    ] {
+        let mut database = Database::with(&format!(
+            "create table t (id int primary key, c {kind}); insert into t values (1, '{one}')"
+        ))
+        .await;
+        let settings = json!({ "key": ["id"], "read": "incremental", "cursor": "c" });
+        let endpoint = database.endpoint(json!({ "table": "t" }), settings);
+        let first = read(&*endpoint, &limited(10), None, None).await.unwrap();
+        assert_eq!(first.state(), &json!({ "cursor": one }));
+        database.execute(&format!("insert into t values (2, '{two}')")).await;
+        let second = read(&*endpoint, &limited(10), first.resume(), None).await.unwrap();
+        assert_eq!(second.column("id"), ["1", "2"]);
+        let third = read(&*endpoint, &limited(10), second.resume(), None).await.unwrap();
+        assert_eq!(
+            (third.column("id"), third.state()),
+            (vec!["2".into()], &json!({ "cursor": two }))
+        );
+    }
 }

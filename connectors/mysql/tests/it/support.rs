@@ -10,11 +10,37 @@ use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
 use huiliu_connector_mysql::MySqlConnector;
 use huiliu_sdk::{
-    BatchLimits, Checkpoint, ConfigErrors, Connector, Cx, Endpoint, Error, Event, RawConfig,
+    BatchLimits, Checkpoint, ConfigErrors, Connector, Cx, Endpoint, Error, Event, Gate, RawConfig,
     RawPush, RawStream, ReadRequest, Rejected, StreamId, StreamRequest, StreamSettings,
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
+
+/// A gate that changes the source just before the request of this number is sent.
+struct Meddler {
+    before: u32,
+    requests: AtomicU32,
+    url: String,
+    sql: String,
+}
+
+#[async_trait::async_trait]
+impl Gate for Meddler {
+    async fn request(&self) -> Result<(), Error> {
+        if self.requests.fetch_add(1, Ordering::Relaxed) + 1 == self.before {
+            let mut db = MySqlConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(self.sql.clone())).execute(&mut db).await.unwrap();
+            db.close().await.unwrap();
+        }
+        Ok(())
+    }
+}
+
+/// Reads in batches of ten rows, with `sql` done before the request of this number.
+pub(crate) fn meddled(database: &Database, before: u32, sql: &str) -> Cx {
+    let (requests, url, sql) = (AtomicU32::new(0), database.url(), sql.to_owned());
+    Cx { gate: Arc::new(Meddler { before, requests, url, sql }), ..limited(10) }
+}
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -150,6 +176,7 @@ pub(crate) struct Outcome {
     /// Each checkpoint with the number of rows before it.
     pub(crate) checkpoints: Vec<(usize, Checkpoint)>,
     pub(crate) complete: Option<bool>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Outcome {
@@ -220,6 +247,7 @@ pub(crate) async fn read(
                 outcome.batches.push(rows.batch);
             }
             Event::Keys(_, batch) => outcome.keys.push(batch),
+            Event::Note(_, note) => outcome.notes.push(note),
             Event::Checkpoint(checkpoint) => {
                 let rows = outcome.len() + outcome.rejected.len();
                 outcome.checkpoints.push((rows, checkpoint));

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 use huiliu_sdk::{
-    ConfigErrors, DeclaredColumn, Deletes, RawStream, ReadMode, StreamId, StreamSettings,
+    ConfigErrors, DeclaredColumn, Deletes, Overlap, RawStream, ReadMode, StreamId, StreamSettings,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::field::{duration, optional, required};
+use super::field::{optional, required};
 use super::name::{self, TableName};
 
 /// Keys of one stream of a system with `kind = "postgres"`.
@@ -100,14 +100,6 @@ impl Stream {
     }
 }
 
-/// How far before the last cursor a read starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overlap {
-    None,
-    Time(chrono::Duration),
-    Count(u64),
-}
-
 /// How a front database says which rows are to be fetched.
 #[derive(Debug, Clone)]
 pub(crate) struct Flag {
@@ -195,7 +187,7 @@ fn mode(raw: &RawStream, at: &str, faults: &mut ConfigErrors) -> Option<Mode> {
     match settings.read {
         ReadMode::Full => Some(Mode::Full),
         ReadMode::Incremental => {
-            let overlap = overlap(settings, at, faults);
+            let overlap = settings.overlap(at, faults);
             let Some(cursor) = settings.cursor.clone().filter(|cursor| !cursor.is_empty()) else {
                 faults.push_with_hint(
                     format!("{at}.cursor"),
@@ -284,24 +276,4 @@ fn check_select(
             );
         }
     }
-}
-
-fn overlap(settings: &StreamSettings, at: &str, faults: &mut ConfigErrors) -> Overlap {
-    let Some(text) = &settings.overlap else { return Overlap::None };
-    if let Ok(count) = text.trim().parse::<u64>()
-        && i64::try_from(count).is_ok()
-    {
-        return Overlap::Count(count);
-    }
-    duration(text).map_or_else(
-        || {
-            faults.push_with_hint(
-                format!("{at}.overlap"),
-                format!("`{text}` is neither a duration nor a count"),
-                "write 30s, 10m, 2h or 1d for a time, or a whole number for a numbered cursor",
-            );
-            Overlap::None
-        },
-        Overlap::Time,
-    )
 }

@@ -1,11 +1,11 @@
 //! The statements of the flag protocol.
 
-use huiliu_sdk::{Cx, Result};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result};
 use sqlx::PgConnection;
 
 use crate::catalog::{Declared, Table};
 use crate::config::Flag;
-use crate::database::{column, quote, quote_table, run};
+use crate::database::{column, get, quote, quote_table, rows, run};
 use crate::decode::Note;
 
 /// What is known of the table, and how a row's notes are laid out: its key, its version, what the
@@ -46,6 +46,29 @@ impl Statements {
         notes.extend(statements.case.iter().map(text));
         statements.notes = notes;
         Ok(statements)
+    }
+
+    /// Refuses to read what could not be marked: it would be read again for ever.
+    pub(super) async fn check_right(
+        &self,
+        db: &mut PgConnection,
+        cx: &Cx,
+        flag: &Flag,
+    ) -> Result<()> {
+        let sql = "select has_column_privilege($1::text, $2::text, 'update'), current_user::text";
+        let values = [Some(self.table.as_str()), Some(flag.column.as_str())];
+        let found = rows(db, cx, "asking for the right to mark rows", sql, &values).await?;
+        let Some(row) = found.first().filter(|row| get::<bool>(row, 0).is_ok_and(|may| !may))
+        else {
+            return Ok(());
+        };
+        let user: String = get(row, 1)?;
+        let (table, column) = (&self.table, quote(&flag.column));
+        let message = format!("{user} may not mark rows of {table} as fetched");
+        Err(Error::new(ErrorKind::Permission, "E-PERMISSION", message).hint(format!(
+            "ask the owner of the database for: grant update ({column}) on {table} to {}",
+            quote(&user)
+        )))
     }
 
     /// Rows that this read is to fetch and mark.

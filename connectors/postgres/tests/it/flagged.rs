@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)] // helpers stand outside of #[test] functions
 //! The flag protocol of front databases.
 
-use huiliu_sdk::Event;
+use huiliu_sdk::{ErrorKind, Event};
 use serde_json::{Value, json};
 
-use crate::support::{Database, drain, limited, read, request};
+use crate::support::{Database, configured, drain, limited, read, request};
 
 const CASES: &str = "create table t (id int primary key, case_no text, ver int, is_sync char(1)); \
     insert into t select g, 'c' || (g / 3), 1, case when g % 7 = 0 then null else '0' end \
@@ -113,5 +113,29 @@ async fn a_preview_changes_nothing_and_loose_rows_are_not_lost() {
     source.acknowledge(&cx, &outcome.resume().unwrap()).await.unwrap();
     assert_eq!(database.text("select count(*)::text from t where is_sync = 1").await, "3");
     drop(source);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn rows_that_could_not_be_marked_are_not_read_at_all() {
+    let mut database = Database::with(CASES).await;
+    let role = format!("{}_front", database.name());
+    database
+        .execute(&format!("create role {role} login password 'x'; grant select on t to {role}"))
+        .await;
+    let url = database.url();
+    let (_, host) = url.rsplit_once('@').unwrap();
+    let mut config = database.config(options(json!({})), settings());
+    config.options["url"] = json!(format!("postgresql://{role}:x@{host}"));
+    let endpoint = configured(config);
+    let error = read(&*endpoint, &limited(100), None, None).await.err().unwrap();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Permission, "E-PERMISSION"));
+    let hint = error.hint_text().unwrap();
+    let (_, grant) = hint.split_once("the database for: ").unwrap();
+    // A preview marks nothing and may look.
+    assert_ne!(read(&*endpoint, &limited(100), None, Some(3)).await.unwrap().len(), 0);
+    database.execute(grant).await;
+    assert_eq!(read(&*endpoint, &limited(100), None, None).await.unwrap().len(), 27);
+    database.execute(&format!("drop owned by {role}; drop role {role}")).await;
     database.drop().await;
 }

@@ -9,11 +9,37 @@ use arrow::datatypes::SchemaRef;
 use arrow::util::display::array_value_to_string;
 use huiliu_connector_postgres::PostgresConnector;
 use huiliu_sdk::{
-    BatchLimits, Checkpoint, Connector, Cx, Endpoint, Error, Event, RawConfig, RawPush, RawStream,
-    ReadRequest, Rejected, Source, StreamId, StreamRequest, StreamSettings,
+    BatchLimits, Checkpoint, Connector, Cx, Endpoint, Error, Event, Gate, RawConfig, RawPush,
+    RawStream, ReadRequest, Rejected, Source, StreamId, StreamRequest, StreamSettings,
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+/// A gate that changes the source just before the request of this number is sent.
+pub(crate) struct Meddler {
+    before: u32,
+    requests: AtomicU32,
+    url: String,
+    sql: String,
+}
+
+#[async_trait::async_trait]
+impl Gate for Meddler {
+    async fn request(&self) -> Result<(), Error> {
+        if self.requests.fetch_add(1, Ordering::Relaxed) + 1 == self.before {
+            let mut db = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(self.sql.clone())).execute(&mut db).await.unwrap();
+            db.close().await.unwrap();
+        }
+        Ok(())
+    }
+}
+
+/// Reads in batches of ten rows, with `sql` done before the request of this number.
+pub(crate) fn meddled(database: &Database, before: u32, sql: &str) -> Cx {
+    let (requests, url, sql) = (AtomicU32::new(0), database.url(), sql.to_owned());
+    Cx { gate: Arc::new(Meddler { before, requests, url, sql }), ..limited(10) }
+}
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -63,6 +89,10 @@ impl Database {
 
     pub(crate) fn url(&self) -> String {
         address(&self.name)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn config(&self, options: Value, mut settings: Value) -> RawConfig {
@@ -140,6 +170,7 @@ pub(crate) struct Outcome {
     /// Each checkpoint with the number of batches before it.
     pub(crate) checkpoints: Vec<(usize, Checkpoint)>,
     pub(crate) complete: Option<bool>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Outcome {
@@ -216,6 +247,7 @@ pub(crate) async fn drain(source: &mut dyn Source, cx: &Cx) -> Result<Outcome, E
                 outcome.batches.push(rows.batch);
             }
             Event::Keys(_, keys) => outcome.keys.push(keys),
+            Event::Note(_, note) => outcome.notes.push(note),
             Event::Checkpoint(checkpoint) => {
                 outcome.checkpoints.push((outcome.batches.len(), checkpoint));
             }

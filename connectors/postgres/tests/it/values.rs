@@ -139,6 +139,41 @@ async fn values_the_lake_cannot_hold_follow_the_declared_policy() {
 }
 
 #[tokio::test]
+async fn numbers_that_are_none_stay_text_where_any_number_fits() {
+    let database = Database::with(
+        "create table t (id int, free numeric, f float8); \
+         insert into t values (1, 'NaN', '5e-324'), (2, 'Infinity', 'Infinity'), \
+           (3, '-Infinity', '-Infinity'), (4, 1e130000, 'NaN');",
+    )
+    .await;
+    let outcome = database.read(json!({ "table": "t" }), json!({})).await;
+    assert_eq!(outcome.column("free")[..3], ["NaN", "Infinity", "-Infinity"]);
+    assert_eq!(outcome.column("free")[3].len(), 130_001);
+    let bits: Vec<u64> = outcome.batches[0]["f"]
+        .as_primitive::<Float64Type>()
+        .values()
+        .iter()
+        .map(|value| value.to_bits())
+        .collect();
+    assert_eq!(bits[..3], [1, f64::INFINITY.to_bits(), f64::NEG_INFINITY.to_bits()]);
+    assert!(f64::from_bits(bits[3]).is_nan());
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn json_comes_as_its_own_text_whatever_it_says() {
+    let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
+    let database = Database::with(&format!(
+        "create table t (id int, j json); insert into t values (1, '{{\"a\":9007199254740993,\"a\":1e400}}'), \
+         (2, '{deep}');"
+    ))
+    .await;
+    let outcome = database.read(json!({ "table": "t" }), json!({})).await;
+    assert_eq!(outcome.column("j"), ["{\"a\":9007199254740993,\"a\":1e400}", deep.as_str()]);
+    database.drop().await;
+}
+
+#[tokio::test]
 async fn declared_types_are_kept_or_the_row_is_refused() {
     let database = Database::with(
         "create table t (id int2, free numeric, txt text, at timestamptz); \

@@ -51,6 +51,7 @@ async fn tables_are_listed_with_types_keys_and_cursors() {
     );
     assert_eq!(accept.key, ["row_guid", "task_version"]);
     assert_eq!(accept.cursors, ["cd_time", "accept_date"]);
+    assert_eq!(accept.changed.as_deref(), Some("cd_time"));
     assert_eq!(accept.row_estimate, Some(3));
     assert_eq!(streams[0].key, ["a", "b"]);
     assert_eq!((streams[0].row_estimate, streams[1].row_estimate), (None, None));

@@ -1,8 +1,9 @@
 //! Full and incremental reads.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use huiliu_sdk::ErrorKind;
+use huiliu_sdk::{Clock, Cx, ErrorKind, ManualClock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::support::{Database, limited, read, request};
@@ -109,6 +110,7 @@ async fn rows_without_cursor_are_read_every_time() {
     let endpoint = database.endpoint(json!({ "table": "cases" }), incremental());
     let first = read(&*endpoint, &limited(100), None, None).await.unwrap();
     assert_eq!(first.column("case_no"), ["a", "b", "c"]);
+    assert_eq!(first.notes, ["1 row has no `cd_time`; such rows are read again each time"]);
     database.execute("insert into cases values ('d', null, '')").await;
     let second = read(&*endpoint, &limited(100), first.resume(), None).await.unwrap();
     assert_eq!(second.column("case_no"), ["a", "d", "c"]);
@@ -199,11 +201,96 @@ async fn overlap_never_moves_a_checkpoint_back() {
 }
 
 #[tokio::test]
+async fn a_row_of_the_future_does_not_carry_the_mark_away() {
+    let mut database = Database::with(&format!(
+        "{CASES}; insert into cases values ('a', '2018-01-01 10:00:00', ''),
+             ('wrong', '2099-01-01 00:00:00', '')"
+    ))
+    .await;
+    let endpoint = database.endpoint(json!({ "table": "cases" }), incremental());
+    let first = read(&*endpoint, &limited(1), None, None).await.unwrap();
+    assert_eq!(first.column("case_no"), ["a", "wrong"]);
+    let mark = json!({ "cursor": "2018-01-01 10:00:00" });
+    assert!(first.checkpoints.iter().all(|(_, checkpoint)| checkpoint.state == mark));
+    assert!(first.notes[0].contains("in the future"), "{:?}", first.notes);
+    database.execute("insert into cases values ('next', '2018-01-02 00:00:00', '')").await;
+    let second = read(&*endpoint, &limited(100), first.resume(), None).await.unwrap();
+    assert_eq!(second.column("case_no"), ["a", "next", "wrong"]);
+    // The hub's own clock decides only what lies ahead, and neither way loses a row.
+    for hours in [-1, 1] {
+        let clock = ManualClock::new(SystemClock.now() + chrono::Duration::hours(hours));
+        let cx = Cx { clock: Arc::new(clock), ..limited(100) };
+        let again = read(&*endpoint, &cx, first.resume(), None).await.unwrap();
+        assert_eq!(
+            (again.column("case_no"), again.state()),
+            (second.column("case_no"), second.state())
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_overlap_in_numbers_fits_a_numeric_cursor() {
+    let mut database = Database::with(
+        "create table t (id integer primary key, v text); insert into t values (10, 'a'), (20, 'b')",
+    )
+    .await;
+    let settings = |overlap: &str| json!({ "key": ["id"], "read": "incremental", "cursor": "id", "overlap": overlap });
+    let endpoint = database.endpoint(json!({ "table": "t" }), settings("10"));
+    let first = read(&*endpoint, &limited(100), None, None).await.unwrap();
+    database.execute("insert into t values (9, 'too late'), (11, 'late')").await;
+    let second = read(&*endpoint, &limited(100), first.resume(), None).await.unwrap();
+    assert_eq!(second.column("v"), ["a", "late", "b"]);
+    let wrong = database.endpoint(json!({ "table": "t" }), settings("10m"));
+    let error = read(&*wrong, &limited(100), first.resume(), None).await.err().unwrap();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Config, "E-CURSOR"));
+}
+
+#[tokio::test]
+async fn a_cursor_finer_than_the_lakes_times_is_compared_as_the_source_writes_it() {
+    let (one, two) = ("2018-06-12 09:00:00.123456788", "2018-06-12 09:00:00.123456789");
+    let mut database =
+        Database::with(&format!("create table t (id, c text); insert into t values (1, '{one}')"))
+            .await;
+    let settings = json!({ "read": "incremental", "cursor": "c" });
+    let endpoint = database.endpoint(json!({ "table": "t" }), settings);
+    let first = read(&*endpoint, &limited(100), None, None).await.unwrap();
+    assert_eq!(first.state(), &json!({ "cursor": one }));
+    database.execute(&format!("insert into t values (2, '{two}')")).await;
+    let second = read(&*endpoint, &limited(100), first.resume(), None).await.unwrap();
+    assert_eq!(
+        (second.column("id"), second.state()),
+        (vec!["1".into(), "2".into()], &json!({ "cursor": two }))
+    );
+}
+
+#[tokio::test]
+async fn a_collation_that_ignores_case_loses_no_row() {
+    let mut database = Database::with(
+        "create table t (id text collate nocase, c text collate nocase);
+         insert into t values ('a', 'b'), ('B', 'C'), ('c', 'a'), ('D', 'B'), ('e', 'c')",
+    )
+    .await;
+    let settings = json!({ "key": ["id"], "read": "incremental", "cursor": "c" });
+    let endpoint = database.endpoint(json!({ "table": "t" }), settings);
+    let whole = read(&*endpoint, &limited(1), None, None).await.unwrap();
+    assert_eq!(whole.column("id"), ["c", "a", "D", "B", "e"]);
+    database.execute("insert into t values ('f', 'C')").await;
+    let second = read(&*endpoint, &limited(100), whole.resume(), None).await.unwrap();
+    assert_eq!(second.column("id"), ["B", "e", "f"], "all that equal the mark in the source");
+}
+
+#[tokio::test]
 async fn a_source_that_went_back_is_a_conflict() {
     let mut database = Database::with(&fill(10, 1)).await;
     let endpoint = database.endpoint(json!({ "table": "cases" }), incremental());
     let first = read(&*endpoint, &limited(100), None, None).await.unwrap();
+    let mut overlapping = incremental();
+    overlapping["overlap"] = json!("10s");
+    let patient = database.endpoint(json!({ "table": "cases" }), overlapping);
     database.execute("delete from cases where cd_time >= '2018-01-01 00:00:05'").await;
+    // Rows that are gone within the overlap prove nothing.
+    let within = read(&*patient, &limited(100), first.resume(), None).await.unwrap();
+    assert_eq!(within.state(), first.state());
     let error = read(&*endpoint, &limited(100), first.resume(), None).await.err().unwrap();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "E-SOURCE-REWOUND"));
     assert!(error.hint_text().is_some());

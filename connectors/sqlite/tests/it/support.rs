@@ -89,6 +89,7 @@ pub(crate) struct Outcome {
     /// Each checkpoint with the number of rows before it.
     pub(crate) checkpoints: Vec<(usize, Checkpoint)>,
     pub(crate) complete: Option<bool>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Outcome {
@@ -152,6 +153,7 @@ pub(crate) async fn read(
                 outcome.batches.push(rows.batch);
             }
             Event::Keys(..) => panic!("nobody asked for keys"),
+            Event::Note(_, note) => outcome.notes.push(note),
             Event::Checkpoint(checkpoint) => {
                 let rows = outcome.len() + outcome.rejected.len();
                 outcome.checkpoints.push((rows, checkpoint));

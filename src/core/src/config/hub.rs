@@ -28,6 +28,11 @@ pub struct HubConfig {
     /// until `huiliu state unpark`; 0 for never. Default: 3.
     #[serde(default = "default_park_after")]
     pub park_after: u32,
+    /// How long a stream stays with a hub that gives no sign of life, such as `60s`; then another
+    /// hub on the same database may take it over, and the first one commits nothing more of it.
+    /// Default: `60s`.
+    #[serde(default = "default_lease")]
+    pub lease: String,
     /// Memory for queries and models, such as `1GiB`. Beyond it they spill to disk.
     #[serde(default = "default_memory")]
     pub memory: String,
@@ -136,6 +141,10 @@ fn default_retries() -> u32 {
 
 fn default_park_after() -> u32 {
     3
+}
+
+fn default_lease() -> String {
+    "60s".into()
 }
 
 fn default_memory() -> String {

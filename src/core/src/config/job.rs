@@ -30,6 +30,10 @@ pub struct JobConfig {
     pub catch_up: CatchUpWord,
     /// What runs: a selector such as `*` or `+metrics.*`, or `maintain`.
     pub run: String,
+    /// Reads incremental streams from the start once more, for rows that came later than their
+    /// `overlap`. Default: false.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// What happens with times that passed while the hub was down.

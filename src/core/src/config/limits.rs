@@ -1,8 +1,12 @@
 //! How hard a system may be worked, and when not at all.
 
+use std::time::Duration;
+
 use chrono::NaiveTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::duration::parse_duration;
 
 /// Limits of one system, shared by all jobs of all processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,9 +23,22 @@ pub struct Limits {
     /// When the system is left alone, in the hub's zone, such as `08:00-18:00`.
     #[serde(default)]
     pub quiet_hours: Option<String>,
+    /// How long the system may say nothing while something is wanted of it, such as `5m`, before
+    /// the attempt is given up and made again; longer than any of its answers takes. Default: 30m.
+    #[serde(default)]
+    pub silence: Option<String>,
 }
 
+const DEFAULT_SILENCE: Duration = Duration::from_secs(30 * 60);
+
 impl Limits {
+    /// How long the system may say nothing; a text that is no length of time is refused when the
+    /// file is read.
+    pub fn silence(&self) -> Duration {
+        let given = self.silence.as_deref().and_then(|text| parse_duration(text).ok());
+        given.filter(|silence| !silence.is_zero()).unwrap_or(DEFAULT_SILENCE)
+    }
+
     /// The quiet hours, if there are any; a text that is none is refused when the file is read.
     pub fn quiet(&self) -> Option<QuietHours> {
         self.quiet_hours.as_deref().and_then(QuietHours::parse)

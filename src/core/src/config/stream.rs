@@ -1,7 +1,7 @@
 //! What an operator says about one stream and one push beyond what connectors understand, and
 //! which settings go together.
 
-use huiliu_sdk::{Deletes, LoadMode, Policy, ReadMode, Spec, StreamSettings, WriteMode};
+use huiliu_sdk::{Deletes, LoadMode, Overlap, Policy, ReadMode, Spec, StreamSettings, WriteMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,9 +100,10 @@ pub(super) fn stream_faults(settings: &StreamSettings, spec: &Spec) -> Vec<Strea
             .push(("zone", format!("`{zone}` is no time zone; use a name such as Asia/Shanghai")));
     }
     if let Some(overlap) = &settings.overlap
-        && let Err(error) = crate::duration::parse_duration(overlap)
+        && Overlap::parse(overlap).is_none()
     {
-        faults.push(("overlap", error.to_string()));
+        let message = format!("`{overlap}` is neither a length of time nor a whole number");
+        faults.push(("overlap", message));
     }
     faults
 }

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::duration::parse_duration;
+
 use super::stream::{push_faults, stream_faults};
 use super::{
     Budget, Document, Faults, Guard, Limits, Missing, Resolver, StreamLimits, shape, system_schema,
@@ -170,6 +172,13 @@ pub fn parse_system(
         let message = format!("`{text}` is not a stretch of the day");
         let hint = "write it such as 08:00-18:00".to_owned();
         faults.0.push(document.fault("limits.quiet_hours", message, Some(hint)));
+    }
+    if let Some(text) = &keys.limits.silence
+        && !parse_duration(text).is_ok_and(|silence| !silence.is_zero())
+    {
+        let message = format!("`{text}` is not a length of time");
+        let hint = "write it such as 30m".to_owned();
+        faults.0.push(document.fault("limits.silence", message, Some(hint)));
     }
     let mut streams = Vec::new();
     let mut raw_streams = Vec::new();

@@ -15,7 +15,11 @@ use super::checksum::{Checksum, Hasher};
 use super::facts::LiveFile;
 use super::policy::{CompactionPlan, CompactionPolicy};
 use super::source::{DeadRow, read_ahead, read_dead};
-use crate::{Commit, FileWriter, LakeTable, NewDataFile, TableChange};
+use crate::filter::KeyFilter;
+use crate::hash::RowHasher;
+use crate::{
+    Commit, FileWriter, Lake, LakeTable, NewDataFile, TableChange, fault_point, storage_batch,
+};
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +42,17 @@ pub struct CompactionReport {
     pub dropped: u64,
 }
 
+/// The tables of a compaction.
+#[derive(Debug, Clone)]
+pub struct CompactionTables {
+    /// The table that is compacted.
+    pub table: LakeTable,
+    /// What takes its superseded rows; without it there must be none.
+    pub history: Option<LakeTable>,
+    /// What tells its live rows apart, if anything does.
+    pub key: Vec<String>,
+}
+
 /// A compaction that is written and checked, and not committed.
 #[derive(Debug)]
 pub struct Compaction {
@@ -47,13 +62,12 @@ pub struct Compaction {
 }
 
 impl Compaction {
-    /// Writes the files of `plan` anew. `history` takes the superseded rows; without it the
-    /// table must have none. `stop` is asked often and ends the work with an error.
+    /// Writes the files of `plan` anew. `stop` is asked often and ends the work with an error.
     ///
     /// This reads and writes Parquet and belongs on a blocking thread.
     pub fn write(
-        table: &LakeTable,
-        history: Option<&LakeTable>,
+        lake: &Lake,
+        tables: &CompactionTables,
         files: &[LiveFile],
         plan: &CompactionPlan,
         policy: &CompactionPolicy,
@@ -64,7 +78,7 @@ impl Compaction {
             let file = files.iter().find(|file| file.facts.data_file_id == id);
             chosen.push(file.ok_or_else(|| Error::internal("a plan names an unknown file"))?);
         }
-        let mut rewrite = Rewrite::new(table, history, &chosen, policy)?;
+        let mut rewrite = Rewrite::new(lake, tables, &chosen, policy)?;
         let paths: Vec<&Path> = chosen.iter().map(|file| file.path.as_path()).collect();
         std::thread::scope(|scope| {
             let batches = read_ahead(scope, paths);
@@ -110,8 +124,15 @@ impl Compaction {
 /// Files being written, rolled when they are full.
 struct Output<'a> {
     table: &'a LakeTable,
+    key: &'a [String],
+    /// Hashes the keys where later merges may ask for them.
+    hasher: Option<RowHasher>,
     writer: Option<FileWriter>,
     files: Vec<NewDataFile>,
+    /// The keys of the file being written.
+    keys: Vec<u128>,
+    /// A filter for each file, if keys are hashed.
+    filters: Vec<KeyFilter>,
     full_rows: i64,
 }
 
@@ -122,9 +143,14 @@ impl Output<'_> {
         }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(FileWriter::create(self.table)?),
+            None => self.writer.insert(FileWriter::create_keyed(self.table, self.key)?),
         };
-        writer.write(batch)?;
+        // Keys are hashed as they are written, in the types that the table has now.
+        let batch = storage_batch(batch, &self.table.schema)?;
+        writer.write(&batch)?;
+        if let Some(hasher) = &self.hasher {
+            self.keys.extend(hasher.hash(&batch)?);
+        }
         if writer.rows() >= self.full_rows {
             self.roll()?;
         }
@@ -134,6 +160,10 @@ impl Output<'_> {
     fn roll(&mut self) -> Result<()> {
         if let Some(writer) = self.writer.take() {
             self.files.push(writer.finish()?);
+            if self.hasher.is_some() {
+                self.filters.push(KeyFilter::new(self.keys.iter().copied(), self.keys.len()));
+                self.keys.clear();
+            }
         }
         Ok(())
     }
@@ -150,6 +180,7 @@ impl Drop for Output<'_> {
 
 /// A rewrite in progress.
 struct Rewrite<'a> {
+    lake: &'a Lake,
     live: Output<'a>,
     moved: Option<Output<'a>>,
     hasher: Hasher,
@@ -165,8 +196,8 @@ struct Rewrite<'a> {
 
 impl<'a> Rewrite<'a> {
     fn new(
-        table: &'a LakeTable,
-        history: Option<&'a LakeTable>,
+        lake: &'a Lake,
+        tables: &'a CompactionTables,
         chosen: &[&LiveFile],
         policy: &CompactionPolicy,
     ) -> Result<Self> {
@@ -175,10 +206,21 @@ impl<'a> Rewrite<'a> {
         // The new files are about as dense as the old ones.
         let fitting = policy.full_bytes / (bytes / rows.max(1)).max(1);
         let full_rows = policy.full_rows.min(fitting).max(1);
-        let output = |table| Output { table, writer: None, files: Vec::new(), full_rows };
+        let CompactionTables { table, history, key } = tables;
+        let output = |table, hasher| Output {
+            table,
+            key,
+            hasher,
+            writer: None,
+            files: Vec::new(),
+            keys: Vec::new(),
+            filters: Vec::new(),
+            full_rows,
+        };
         Ok(Self {
-            live: output(table),
-            moved: history.map(output),
+            lake,
+            live: output(table, (!key.is_empty()).then(|| RowHasher::of_key(key))),
+            moved: history.as_ref().map(|history| output(history, None)),
             hasher: Hasher::new(&table.schema)?,
             dead: Vec::new(),
             position: 0,
@@ -258,7 +300,7 @@ impl<'a> Rewrite<'a> {
         if let Some(moved) = &mut self.moved {
             moved.roll()?;
         }
-        fail_point!("maintain::rewritten");
+        fault_point!("maintain::rewritten");
         let expected: i64 = chosen.iter().map(|file| file.facts.rows).sum();
         if i64::try_from(self.report.read).ok() != Some(expected) || !self.dead.is_empty() {
             let path = &self.live.table.folder;
@@ -278,6 +320,10 @@ impl<'a> Rewrite<'a> {
             .iter()
             .map(|file| (file.facts.data_file_id, file.deletes.as_ref().map(|(id, _)| *id)))
             .collect();
+        let filters = std::mem::take(&mut self.live.filters).into_iter();
+        for (file, filter) in self.live.files.iter().zip(filters) {
+            self.lake.filters().put(file.path.clone(), Arc::new(filter));
+        }
         change.added =
             std::mem::take(&mut self.live.files).into_iter().map(|f| (f, None)).collect();
         let mut changes = vec![change];

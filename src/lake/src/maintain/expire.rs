@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use chrono::{DateTime, Utc};
-use fail::fail_point;
 use huiliu_sdk::Result;
 use huiliu_store::{Row, Tx, args};
 
-use crate::{Lake, io_error};
+use crate::{Lake, fault_point, io_error};
 
 /// Which snapshots are kept.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +105,7 @@ impl Lake {
                 expiry.snapshots.push(*snapshot);
             }
         }
-        fail_point!("maintain::forgotten");
+        fault_point!("maintain::forgotten");
         if expiry.snapshots.is_empty() {
             return Ok(expiry);
         }
@@ -133,7 +132,7 @@ impl Lake {
         for statement in LEFT_OVER {
             tx.run("forget what belonged to files", statement, args![]).await?;
         }
-        fail_point!("maintain::scheduled");
+        fault_point!("maintain::scheduled");
         Ok(expiry)
     }
 
@@ -178,7 +177,7 @@ impl Lake {
                 _ => removed.push((id, path)),
             }
         }
-        fail_point!("maintain::removed");
+        fault_point!("maintain::removed");
         if removed.is_empty() {
             return Ok(0);
         }

@@ -14,7 +14,7 @@ mod policy;
 mod source;
 mod verify;
 
-pub use compact::{Compaction, CompactionReport};
+pub use compact::{Compaction, CompactionReport, CompactionTables};
 pub use expire::{Expiry, ExpiryRules};
 pub use facts::{LiveFile, TableFiles};
 pub use policy::{CompactionPlan, CompactionPolicy, FileFacts, Reason};

@@ -10,38 +10,38 @@ mod again;
 mod case;
 mod chunk;
 mod keyset;
+mod latest;
+mod meet;
 mod plan;
 mod position;
 mod stage;
 mod target;
+mod whole;
+mod write;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use arrow::array::{
-    Array, ArrayRef, Date32Array, Int64Array, TimestampMicrosecondArray, UInt64Array,
-    new_null_array,
-};
-use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::array::Array;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
-use fail::fail_point;
 use huiliu_sdk::{Error, ErrorKind, Op, Ops, Result, WriteMode};
 use huiliu_store::Balance;
 
 use self::again::Held;
 use self::case::Grouped;
-use self::chunk::{Chunk, Stored, check_key_types, column, gather_marks, mode_fields, on_day};
+use self::chunk::{Chunk, check_key_types, column, mode_fields};
 use self::stage::Stage;
-use self::target::{Found, KeyRange, Target};
-use crate::file::{NOT_KEPT, read_deletes, read_rows};
+use self::target::{KeyRange, Target};
+use crate::file::read_deletes;
 use crate::filter::FilterCache;
 use crate::hash::{Identity, RowHasher};
-use crate::row::{meta_arrays, meta_fields, stored_hashes};
+use crate::parallel::side_by_side;
+use crate::row::meta_fields;
 use crate::{
-    DeleteFileWriter, FileWriter, Lake, LakeTable, RowStamp, TableChange, storage_batch,
-    storage_schema,
+    DeleteFileWriter, FileWriter, Lake, LakeTable, RowStamp, TableChange, fault_point,
+    storage_batch, storage_schema,
 };
 
 pub use keyset::KeySet;
@@ -146,7 +146,7 @@ impl Merge {
             group_hasher: (!plan.group.is_empty()).then(|| RowHasher::of_key(&plan.group)),
             versions,
             targets,
-            stage: Stage::new(current.clone(), plan.key.clone()),
+            stage: Stage::new(current.clone(), plan.key.clone(), plan.file_rows),
             grouped: Grouped::default(),
             held: Held::default(),
             history_writer: None,
@@ -201,7 +201,7 @@ impl Merge {
         let mut fresh: Vec<usize> = winners.values().filter(|w| !w.delete).map(|w| w.row).collect();
         fresh.sort_unstable();
         self.append(&chunk, &fresh)?;
-        fail_point!("lake::staged");
+        fault_point!("lake::staged");
         Ok(unkeyed)
     }
 
@@ -212,8 +212,8 @@ impl Merge {
         let mut parts = seen.parts()?;
         let mut swept = 0;
         while let Some(part) = parts.next()? {
-            let staged = self.stage.latest();
-            let gone = |key: u128| part.lacks(key) && !staged.contains_key(&key);
+            // Keys of this read's own rows were seen too.
+            let gone = |key: u128| part.lacks(key);
             let found = target::find_gone(&self.targets, &self.key_hasher, gone)?;
             for rows in found {
                 swept += self.supersede(&self.still_open(rows)?)?;
@@ -230,7 +230,7 @@ impl Merge {
         if self.equals_what_is_there()? {
             self.balance.unchanged += self.balance.written;
             self.balance.written = 0;
-            self.stage = Stage::new(self.current.clone(), Vec::new());
+            self.stage = Stage::new(self.current.clone(), Vec::new(), None);
         } else if self.plan.mode == WriteMode::Replace {
             change.replace = !self.targets.is_empty();
             self.targets.clear();
@@ -238,13 +238,15 @@ impl Merge {
             self.retake_snapshot()?;
         }
         self.balance.check()?;
-        for target in std::mem::take(&mut self.targets) {
-            if target.touched {
-                let path = &target.file.path;
-                let deletes = DeleteFileWriter::write(&self.current, path, &target.deleted)?;
-                let previous = target.file.deletes.map(|(id, _)| id);
-                change.deleted.push((target.file.data_file_id, previous, deletes));
-            }
+        let mut touched = std::mem::take(&mut self.targets);
+        touched.retain(|target| target.touched);
+        let written = side_by_side(touched.len(), |number| {
+            let target = &touched[number];
+            DeleteFileWriter::write(&self.current, &target.file.path, &target.deleted)
+        })?;
+        for (target, deletes) in touched.into_iter().zip(written) {
+            let previous = target.file.deletes.map(|(id, _)| id);
+            change.deleted.push((target.file.data_file_id, previous, deletes));
         }
         change.added = self.stage.finish(&self.filters)?;
         let mut changes = vec![change];
@@ -373,277 +375,5 @@ impl Merge {
             self.grouped.keys.extend(winners.keys().copied());
         }
         Ok(())
-    }
-
-    /// Compares the chunk with earlier rows of this commit.
-    fn meet_staged(&mut self, chunk: &Chunk<'_>, winners: &mut Winners) -> Result<()> {
-        let mut settled = Vec::new();
-        let mut older = Vec::new();
-        for (key, incoming) in winners.iter() {
-            let Some(staged) = self.stage.get(*key) else { continue };
-            if incoming.delete {
-                self.balance.written -= 1;
-                self.balance.deduplicated += 1;
-                self.balance.deleted += 1;
-            } else if staged.hash == incoming.hash {
-                self.balance.unchanged += 1;
-                settled.push(*key);
-                continue;
-            } else if chunk.version(incoming.row) < staged.version.as_deref() {
-                self.balance.deduplicated += 1;
-                settled.push(*key);
-                older.push(incoming.row);
-                continue;
-            } else {
-                self.balance.written -= 1;
-                self.balance.deduplicated += 1;
-            }
-            self.stage.remove(*key, self.stamp.run);
-        }
-        for key in settled {
-            winners.remove(&key);
-        }
-        self.write_older(chunk, older)
-    }
-
-    /// Looks the chunk's keys up in the table's files. Unchanged rows leave `winners`;
-    /// superseded and deleted ones are marked.
-    fn probe(&mut self, chunk: &Chunk<'_>, winners: &mut Winners) -> Result<()> {
-        let Some(first_key) = self.plan.key.first() else { return Ok(()) };
-        if self.targets.is_empty() || winners.is_empty() {
-            return Ok(());
-        }
-        let range = KeyRange::new(first_key, column(&chunk.data, first_key)?)?;
-        let found = target::find(&self.targets, &self.key_hasher, &range, winners)?;
-        let mut older = Vec::new();
-        for rows in found {
-            let stored = self.stored(&rows)?;
-            let mut superseded = Found { target: rows.target, ..Found::default() };
-            for (index, (position, key)) in rows.positions.iter().zip(&rows.keys).enumerate() {
-                let Some(incoming) = winners.get(key).copied() else { continue };
-                if stored.closed(index) {
-                    continue;
-                }
-                if incoming.delete {
-                    self.balance.deleted += 1;
-                } else if stored.hashes[index] == incoming.hash {
-                    self.balance.unchanged += 1;
-                    winners.remove(key);
-                    continue;
-                } else if chunk.version(incoming.row) < stored.version(index) {
-                    self.balance.deduplicated += 1;
-                    winners.remove(key);
-                    older.push(incoming.row);
-                    continue;
-                }
-                superseded.positions.push(*position);
-                superseded.keys.push(*key);
-            }
-            self.supersede(&superseded)?;
-        }
-        self.write_older(chunk, older)
-    }
-
-    /// What is stored with rows that were found: hash, version, whether the period is closed.
-    fn stored(&self, rows: &Found) -> Result<Stored> {
-        let mut columns = vec!["_row_hash"];
-        columns.extend(self.plan.version.as_deref());
-        if self.plan.mode == WriteMode::Scd2 {
-            columns.push("_valid_to");
-        }
-        let fields: Vec<Field> = columns
-            .iter()
-            .map(|name| self.current.schema.field_with_name(name).cloned())
-            .collect::<Result<_, _>>()?;
-        let schema = Arc::new(Schema::new(fields));
-        let path = &self.targets[rows.target].file.path;
-        let batch = target::values_at(path, &columns, &rows.positions, &schema)?;
-        let versions = match (&self.versions, &self.plan.version) {
-            (Some(converter), Some(name)) => {
-                let encoded =
-                    converter.convert_columns(std::slice::from_ref(column(&batch, name)?))?;
-                Some(encoded.iter().map(|row| row.as_ref().into()).collect())
-            }
-            _ => None,
-        };
-        Ok(Stored {
-            hashes: stored_hashes(column(&batch, "_row_hash")?)?,
-            versions,
-            valid_to: batch.column_by_name("_valid_to").cloned(),
-        })
-    }
-
-    /// Without the rows whose period of validity has ended.
-    fn still_open(&self, rows: Found) -> Result<Found> {
-        if self.plan.mode != WriteMode::Scd2 || rows.positions.is_empty() {
-            return Ok(rows);
-        }
-        let stored = self.stored(&rows)?;
-        let mut open = Found { target: rows.target, ..Found::default() };
-        for (index, (position, key)) in rows.positions.into_iter().zip(rows.keys).enumerate() {
-            if !stored.closed(index) {
-                open.positions.push(position);
-                open.keys.push(key);
-            }
-        }
-        Ok(open)
-    }
-
-    /// Marks rows of the table as superseded and says how many. With periods of validity, the
-    /// row goes on with its period closed.
-    fn supersede(&mut self, rows: &Found) -> Result<u64> {
-        if rows.positions.is_empty() {
-            return Ok(0);
-        }
-        let run = if self.plan.mode == WriteMode::Scd2 {
-            self.close_periods(rows)?;
-            NOT_KEPT
-        } else {
-            self.stamp.run
-        };
-        self.targets[rows.target].delete(&rows.positions, run);
-        Ok(rows.positions.len() as u64)
-    }
-
-    fn close_periods(&mut self, rows: &Found) -> Result<()> {
-        let path = self.targets[rows.target].file.path.clone();
-        for batch in read_rows(&path, &rows.positions)? {
-            let batch = storage_batch(&batch?, &self.current.schema)?;
-            let hashes = stored_hashes(column(&batch, "_row_hash")?)?;
-            let index = batch.schema().index_of("_valid_to")?;
-            let mut columns = batch.columns().to_vec();
-            columns[index] = Arc::new(
-                TimestampMicrosecondArray::from_value(self.stamp.received_at, batch.num_rows())
-                    .with_timezone("UTC"),
-            );
-            let closed = RecordBatch::try_new(batch.schema(), columns)?;
-            self.stage.write(&closed, &hashes, None, None)?;
-        }
-        Ok(())
-    }
-
-    /// Whether a whole refresh brought just what the table holds already.
-    fn equals_what_is_there(&self) -> Result<bool> {
-        let day = match self.plan.mode {
-            WriteMode::Replace => None,
-            WriteMode::Snapshot => self.plan.taken_on,
-            _ => return Ok(false),
-        };
-        if self.plan.mode == WriteMode::Replace && self.stage.content().0 != self.live_rows {
-            return Ok(false);
-        }
-        let mut columns = vec!["_row_hash"];
-        columns.extend(day.map(|_| "_snapshot"));
-        let sums = target::visit_live(&self.targets, &columns, |batch, live| {
-            let hashes = stored_hashes(column(batch, "_row_hash")?)?;
-            let taken = on_day(batch, day)?;
-            let mut content = (0_u64, 0_u128);
-            for (row, hash) in hashes.into_iter().enumerate() {
-                if live(row) && taken(row) {
-                    content = (content.0 + 1, content.1.wrapping_add(hash));
-                }
-            }
-            Ok(content)
-        })?;
-        let mut there = (0, 0_u128);
-        for (rows, sum) in sums.into_iter().flat_map(|(_, sums)| sums) {
-            there = (there.0 + rows, there.1.wrapping_add(sum));
-        }
-        Ok(there == self.stage.content())
-    }
-
-    /// A second read of one day takes the place of the first.
-    fn retake_snapshot(&mut self) -> Result<()> {
-        let day = self.plan.taken_on;
-        let rows =
-            target::visit_live(&self.targets, &["_snapshot", "_row_hash"], |batch, live| {
-                let taken = on_day(batch, day)?;
-                Ok((0..batch.num_rows()).map(|row| live(row) && taken(row)).collect::<Vec<bool>>())
-            })?;
-        for (target, marks) in rows.into_iter().fold(Vec::new(), gather_marks) {
-            let positions: Vec<u64> =
-                (0_u64..).zip(marks).filter(|(_, mark)| *mark).map(|(at, _)| at).collect();
-            self.targets[target].delete(&positions, NOT_KEPT);
-        }
-        Ok(())
-    }
-
-    /// The chosen rows with the hub's columns.
-    fn stamped(&self, chunk: &Chunk<'_>, rows: &[usize]) -> Result<RecordBatch> {
-        let all = rows.len() == chunk.data.num_rows();
-        let taken = if all {
-            chunk.data.clone()
-        } else {
-            let indices = UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64));
-            take_record_batch(&chunk.data, &indices)?
-        };
-        let positions: ArrayRef = Arc::new(chunk.positions.text(rows.iter().copied())?);
-        let hashes: Vec<u128> = rows.iter().map(|row| chunk.hashes[*row]).collect();
-        let mut fields: Vec<Arc<Field>> = taken.schema().fields().iter().cloned().collect();
-        let mut columns: Vec<ArrayRef> = taken.columns().to_vec();
-        fields.extend(mode_fields(self.plan.mode).into_iter().map(Arc::new));
-        columns.extend(self.mode_arrays(rows.len()));
-        fields.extend(meta_fields().into_iter().map(Arc::new));
-        columns.extend(meta_arrays(self.stamp, positions, &hashes));
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
-    }
-
-    /// The columns a write mode adds, for rows that are new now.
-    fn mode_arrays(&self, rows: usize) -> Vec<ArrayRef> {
-        let now = || {
-            let now = TimestampMicrosecondArray::from_value(self.stamp.received_at, rows);
-            Arc::new(now.with_timezone("UTC")) as ArrayRef
-        };
-        match self.plan.mode {
-            WriteMode::Snapshot => {
-                let day = self.plan.taken_on.unwrap_or_default();
-                vec![Arc::new(Date32Array::from_value(day, rows))]
-            }
-            WriteMode::Scd2 => {
-                let open = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-                vec![now(), new_null_array(&open, rows)]
-            }
-            WriteMode::Append | WriteMode::Upsert | WriteMode::Replace => Vec::new(),
-        }
-    }
-
-    fn append(&mut self, chunk: &Chunk<'_>, rows: &[usize]) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let stamped = self.stamped(chunk, rows)?;
-        let hashes: Vec<u128> = rows.iter().map(|row| chunk.hashes[*row]).collect();
-        let keys: Option<Vec<u128>> =
-            (!self.plan.key.is_empty()).then(|| rows.iter().map(|row| chunk.keys[*row]).collect());
-        let versions = chunk
-            .versions
-            .as_ref()
-            .map(|versions| rows.iter().map(|row| versions[*row].clone()).collect());
-        self.stage.write(&stamped, &hashes, keys.as_deref(), versions)?;
-        self.balance.written += rows.len() as u64;
-        Ok(())
-    }
-
-    fn write_older(&mut self, chunk: &Chunk<'_>, mut rows: Vec<usize>) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        rows.sort_unstable();
-        self.write_history(&self.stamped(chunk, &rows)?)
-    }
-
-    fn write_history(&mut self, rows: &RecordBatch) -> Result<()> {
-        let run: ArrayRef = Arc::new(Int64Array::from_value(self.stamp.run, rows.num_rows()));
-        let mut fields: Vec<Arc<Field>> = rows.schema().fields().iter().cloned().collect();
-        let mut columns = rows.columns().to_vec();
-        fields.push(Arc::new(Field::new("_superseded_run", run.data_type().clone(), true)));
-        columns.push(run);
-        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-        let writer = match &mut self.history_writer {
-            Some(writer) => writer,
-            None => self.history_writer.insert(FileWriter::create(&self.history)?),
-        };
-        writer.write(&rows)
     }
 }

@@ -30,6 +30,8 @@ pub struct MergePlan {
     pub seen: Option<SharedKeys>,
     /// The day of a `snapshot` read, in days since 1970.
     pub taken_on: Option<i32>,
+    /// Rows of one new file, if not as many as the lake likes.
+    pub file_rows: Option<i64>,
 }
 
 /// A row whose key has a null and which therefore cannot be told apart.

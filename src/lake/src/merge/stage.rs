@@ -1,13 +1,21 @@
 //! Rows on their way into the table: written to files that no snapshot names yet.
+//!
+//! Of the file being written every key is known. When it is full, its keys become a filter, and
+//! later rows look for theirs in it as in a file of the table. So a read of any length needs the
+//! memory of one file and five bytes for each row of the others.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use arrow::record_batch::RecordBatch;
-use huiliu_sdk::Result;
+use huiliu_sdk::{Error, Result};
 
+use super::KeyRange;
+use super::latest::{Latest, Staged};
+use super::target::{self, Found, Target};
 use crate::file::Deleted;
 use crate::filter::{FilterCache, KeyFilter};
-use crate::hash::Identity;
+use crate::hash::{Identity, RowHasher};
 use crate::{DeleteFileWriter, FileWriter, LakeTable, NewDataFile, NewDeleteFile};
 
 /// Rows of one file.
@@ -15,52 +23,64 @@ const FILE_ROWS: i64 = 1 << 20;
 /// Bytes of one file.
 const FILE_BYTES: u64 = 256 << 20;
 
-/// A row of this commit that is the latest of its key.
-#[derive(Debug, Clone)]
-pub(super) struct Staged {
-    file: usize,
-    row: u64,
-    pub(super) hash: u128,
-    /// Its version, comparable as bytes, where the stream has one.
-    pub(super) version: Option<Box<[u8]>>,
-}
-
 /// The rows of one commit.
 pub(super) struct Stage {
     table: LakeTable,
     key: Vec<String>,
+    file_rows: i64,
     writer: Option<FileWriter>,
-    files: Vec<NewDataFile>,
-    latest: HashMap<u128, Staged, Identity>,
-    /// Rows of each file that later rows of this commit superseded.
-    deleted: HashMap<usize, Vec<Deleted>>,
+    /// The keys of the file being written.
+    latest: Latest,
+    /// Its rows that later rows of this commit superseded.
+    deleted: Vec<Deleted>,
+    full: Vec<NewDataFile>,
+    /// The same files as they are looked through.
+    targets: Vec<Target>,
     rows: u64,
     /// Sum of the hashes of the rows that are not superseded.
     sum: u128,
 }
 
 impl Stage {
-    pub(super) fn new(table: LakeTable, key: Vec<String>) -> Self {
+    /// Rows for `table`. A file is full with `file_rows` rows, if that is said.
+    pub(super) fn new(table: LakeTable, key: Vec<String>, file_rows: Option<i64>) -> Self {
         Self {
             table,
             key,
+            file_rows: file_rows.unwrap_or(FILE_ROWS),
             writer: None,
-            files: Vec::new(),
-            latest: HashMap::default(),
-            deleted: HashMap::default(),
+            latest: Latest::default(),
+            deleted: Vec::new(),
+            full: Vec::new(),
+            targets: Vec::new(),
             rows: 0,
             sum: 0,
         }
     }
 
-    /// The row of this commit that has `key`.
-    pub(super) fn get(&self, key: u128) -> Option<&Staged> {
-        self.latest.get(&key)
+    /// The row of `key` in the file being written.
+    pub(super) fn get(&self, key: u128) -> Option<Staged<'_>> {
+        self.latest.get(key)
     }
 
-    /// The rows of this commit by key.
-    pub(super) fn latest(&self) -> &HashMap<u128, Staged, Identity> {
-        &self.latest
+    /// Whether a full file may hold one of `keys`.
+    pub(super) fn may_hold<V>(&self, keys: &HashMap<u128, V, Identity>) -> bool {
+        self.targets.iter().any(|target| target.may_hold(keys))
+    }
+
+    /// The rows of `wanted` that are in full files and not superseded.
+    pub(super) fn find<V: Sync>(
+        &self,
+        hasher: &RowHasher,
+        range: &KeyRange,
+        wanted: &HashMap<u128, V, Identity>,
+    ) -> Result<Vec<Found>> {
+        target::find(&self.targets, hasher, range, wanted)
+    }
+
+    /// Where a full file is.
+    pub(super) fn path(&self, file: usize) -> &Path {
+        &self.targets[file].file.path
     }
 
     /// Rows that are not superseded, and the sum of their hashes.
@@ -68,13 +88,21 @@ impl Stage {
         (self.rows, self.sum)
     }
 
-    /// Marks the row of `key` as superseded by `run`.
+    /// Marks the row of `key` in the file being written as superseded by `run`.
     pub(super) fn remove(&mut self, key: u128, run: i64) {
-        if let Some(staged) = self.latest.remove(&key) {
-            let deleted = Deleted { position: staged.row, run };
-            self.deleted.entry(staged.file).or_default().push(deleted);
+        if let Some((row, hash)) = self.latest.remove(key) {
+            self.deleted.push(Deleted { position: row.into(), run });
             self.rows -= 1;
-            self.sum = self.sum.wrapping_sub(staged.hash);
+            self.sum = self.sum.wrapping_sub(hash);
+        }
+    }
+
+    /// Marks rows of a full file, sorted by position and with these hashes, as superseded by `run`.
+    pub(super) fn supersede(&mut self, file: usize, positions: &[u64], hashes: &[u128], run: i64) {
+        self.targets[file].delete(positions, run);
+        self.rows -= positions.len() as u64;
+        for hash in hashes {
+            self.sum = self.sum.wrapping_sub(*hash);
         }
     }
 
@@ -90,31 +118,36 @@ impl Stage {
             Some(writer) => writer,
             None => self.writer.insert(FileWriter::create_keyed(&self.table, &self.key)?),
         };
-        let first = u64::try_from(writer.rows()).unwrap_or(0);
+        let first = u32::try_from(writer.rows()).map_err(|_| too_many())?;
         writer.write(rows)?;
-        let file = self.files.len();
+        u32::try_from(writer.rows()).map_err(|_| too_many())?;
         self.rows += rows.num_rows() as u64;
         for hash in hashes {
             self.sum = self.sum.wrapping_add(*hash);
         }
         if let Some(keys) = keys {
-            self.latest.reserve(keys.len());
             let mut versions = versions.map(Vec::into_iter);
             for ((key, hash), row) in keys.iter().zip(hashes).zip(first..) {
                 let version = versions.as_mut().and_then(Iterator::next);
-                self.latest.insert(*key, Staged { file, row, hash: *hash, version });
+                self.latest.insert(*key, *hash, row, version);
             }
         }
-        if writer.rows() >= FILE_ROWS || writer.bytes() >= FILE_BYTES {
+        if writer.rows() >= self.file_rows || writer.bytes() >= FILE_BYTES {
             self.roll()?;
         }
         Ok(())
     }
 
+    /// Ends the file being written.
     fn roll(&mut self) -> Result<()> {
-        if let Some(writer) = self.writer.take() {
-            self.files.push(writer.finish()?);
-        }
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let file = writer.finish()?;
+        let latest = std::mem::take(&mut self.latest);
+        let filter = (!self.key.is_empty()).then(|| KeyFilter::new(latest.keys(), latest.len()));
+        let mut deleted = std::mem::take(&mut self.deleted);
+        deleted.sort_unstable_by_key(|row| row.position);
+        self.targets.push(Target::of_stage(&file, deleted, filter));
+        self.full.push(file);
         Ok(())
     }
 
@@ -124,33 +157,30 @@ impl Stage {
         filters: &FilterCache,
     ) -> Result<Vec<(NewDataFile, Option<NewDeleteFile>)>> {
         self.roll()?;
-        if !self.key.is_empty() {
-            for (index, file) in self.files.iter().enumerate() {
-                let keys = self.latest.iter().filter(|(_, staged)| staged.file == index);
-                let count = usize::try_from(file.record_count).unwrap_or(0);
-                let filter = KeyFilter::new(keys.map(|(key, _)| *key), count);
-                filters.put(file.path.clone(), filter);
-            }
-        }
-        let mut finished = Vec::with_capacity(self.files.len());
-        for (index, file) in std::mem::take(&mut self.files).into_iter().enumerate() {
-            let deletes = match self.deleted.remove(&index) {
-                None => None,
-                Some(mut rows) => {
-                    rows.sort_unstable_by_key(|row| row.position);
-                    Some(DeleteFileWriter::write(&self.table, &file.path, &rows)?)
-                }
+        let mut finished = Vec::with_capacity(self.full.len());
+        for (file, target) in self.full.iter().zip(&self.targets) {
+            let deletes = match target.deleted.as_slice() {
+                [] => None,
+                rows => Some(DeleteFileWriter::write(&self.table, &file.path, rows)?),
             };
-            finished.push((file, deletes));
+            finished.push((file.clone(), deletes));
+        }
+        self.full.clear();
+        for target in self.targets.drain(..) {
+            target.keep_filter(filters);
         }
         Ok(finished)
     }
 }
 
+fn too_many() -> Error {
+    Error::internal("a file has more rows than can be counted")
+}
+
 impl Drop for Stage {
     fn drop(&mut self) {
         // Files that were not handed over by `finish` are in no snapshot.
-        for file in &self.files {
+        for file in &self.full {
             drop(std::fs::remove_file(&file.path));
         }
     }

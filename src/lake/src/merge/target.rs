@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -17,11 +16,11 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 use crate::file::Deleted;
 use crate::filter::{FilterCache, KeyFilter};
 use crate::hash::{Identity, RowHasher};
-use crate::{DataFile, io_error, parquet_error};
+use crate::parallel::side_by_side;
+use crate::{DataFile, NewDataFile, io_error, parquet_error};
 
-/// Threads that look through files at once.
-const SCANNERS: usize = 2;
-
+/// Stands where a file that the catalog does not know has no id.
+const NO_FILE: i64 = -1;
 /// A live file of the table.
 pub(super) struct Target {
     pub(super) file: DataFile,
@@ -38,6 +37,28 @@ impl Target {
         Self { file, deleted, touched: false, filter }
     }
 
+    /// A file that is complete and in no snapshot yet.
+    pub(super) fn of_stage(
+        file: &NewDataFile,
+        deleted: Vec<Deleted>,
+        filter: Option<KeyFilter>,
+    ) -> Self {
+        let file = DataFile {
+            data_file_id: NO_FILE,
+            path: file.path.clone(),
+            record_count: file.record_count,
+            deletes: None,
+        };
+        Self { file, deleted, touched: false, filter: filter.map(Arc::new) }
+    }
+
+    /// Lets later merges of this process use the filter.
+    pub(super) fn keep_filter(self, filters: &FilterCache) {
+        if let Some(filter) = self.filter {
+            filters.put(self.file.path, filter);
+        }
+    }
+
     /// Marks rows, sorted by position, as superseded by `run`.
     pub(super) fn delete(&mut self, positions: &[u64], run: i64) {
         if positions.is_empty() {
@@ -49,7 +70,7 @@ impl Target {
     }
 
     /// Whether the file may hold any of `keys`.
-    fn may_hold<V>(&self, keys: &HashMap<u128, V, Identity>) -> bool {
+    pub(super) fn may_hold<V>(&self, keys: &HashMap<u128, V, Identity>) -> bool {
         match &self.filter {
             None => true,
             Some(filter) => keys.keys().any(|key| filter.may_hold(*key)),
@@ -118,45 +139,29 @@ fn scan<T: Send>(
     columns: &[&str],
     visit: impl Fn(&Target, u64, &RecordBatch) -> Result<T> + Sync,
 ) -> Result<Vec<(usize, Vec<T>)>> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut found = Vec::new();
-        while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let target = &targets[unit.target];
-            let path = &target.file.path;
-            let opened = File::open(path).map_err(|e| io_error("open the lake file", path, e))?;
-            let builder =
-                ParquetRecordBatchReaderBuilder::new_with_metadata(opened, unit.metadata.clone());
-            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-            let reader = builder
-                .with_row_groups(vec![unit.group])
-                .with_projection(mask)
-                .with_batch_size(16_384)
-                .build()
-                .map_err(|e| parquet_error("read", path, e))?;
-            let mut start = unit.start;
-            let mut results = Vec::new();
-            for batch in reader {
-                let batch = batch?;
-                results.push(visit(target, start, &batch)?);
-                start += batch.num_rows() as u64;
-            }
-            found.push((unit.target, unit.group, results));
+    side_by_side(units.len(), |number| {
+        let unit = &units[number];
+        let target = &targets[unit.target];
+        let path = &target.file.path;
+        let opened = File::open(path).map_err(|e| io_error("open the lake file", path, e))?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(opened, unit.metadata.clone());
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        let reader = builder
+            .with_row_groups(vec![unit.group])
+            .with_projection(mask)
+            .with_batch_size(16_384)
+            .build()
+            .map_err(|e| parquet_error("read", path, e))?;
+        let mut start = unit.start;
+        let mut results = Vec::new();
+        for batch in reader {
+            let batch = batch?;
+            results.push(visit(target, start, &batch)?);
+            start += batch.num_rows() as u64;
         }
-        Ok::<_, Error>(found)
-    };
-    let mut all = Vec::with_capacity(units.len());
-    std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..SCANNERS.min(units.len())).map(|_| scope.spawn(work)).collect();
-        all.extend(work()?);
-        for helper in helpers {
-            let found = helper.join().map_err(|_| Error::internal("looking keys up broke off"))?;
-            all.extend(found?);
-        }
-        Ok::<_, Error>(())
-    })?;
-    all.sort_unstable_by_key(|(target, group, _)| (*target, *group));
-    Ok(all.into_iter().map(|(target, _, results)| (target, results)).collect())
+        Ok((unit.target, results))
+    })
 }
 
 /// The row groups of the targets that `chosen` picks.
@@ -207,11 +212,39 @@ pub(super) fn find<V: Sync>(
     let units = units(targets, |target| !target.may_hold(wanted), |file| range.row_groups(file))?;
     let schema = KeySchema::of(hasher);
     let columns: Vec<&str> = hasher.columns().collect();
+    let sieve = Sieve::new(wanted.keys().copied(), wanted.len());
     let rows = scan(targets, &units, &columns, |target, start, batch| {
         let keys = hasher.hash(&schema.fill(batch)?)?;
-        Ok(live(target, start, keys, |key| wanted.contains_key(&key)))
+        Ok(live(target, start, keys, |key| sieve.passes(key) && wanted.contains_key(&key)))
     })?;
     Ok(gather(rows))
+}
+
+/// Says of most keys that they are not wanted, at the price of one bit that is near.
+struct Sieve {
+    bits: Vec<u64>,
+}
+
+impl Sieve {
+    fn new(keys: impl Iterator<Item = u128>, count: usize) -> Self {
+        let mut bits = vec![0; (count / 4).next_power_of_two()];
+        for key in keys {
+            let (word, bit) = place(key, bits.len());
+            bits[word] |= bit;
+        }
+        Self { bits }
+    }
+
+    fn passes(&self, key: u128) -> bool {
+        let (word, bit) = place(key, self.bits.len());
+        self.bits[word] & bit != 0
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // some of the bits of a hash
+fn place(key: u128, words: usize) -> (usize, u64) {
+    let part = (key >> 64) as usize;
+    (part >> 6 & (words - 1), 1 << (part & 63))
 }
 
 /// The live rows of `targets` that `gone` picks by key.

@@ -1,14 +1,15 @@
 //! Merging what was taken in, and committing it: one transaction, or everything as it was.
 
 use chrono::Datelike;
-use huiliu_lake::{Commit, LakeTable, Merge, MergePlan, RowStamp};
+use huiliu_lake::{Commit, LakeTable, Merge, MergePlan, RowStamp, fault_point, planted};
 use huiliu_sdk::{Checkpoint, Error, ErrorKind, ReadMode, Result, Source, WriteMode};
 use huiliu_store::{Balance, RunState, StreamState};
 use std::sync::Arc;
 
+use super::Mover;
 use super::contract::{Layout, plan};
 use super::guard::{GuardPlan, deletes_many, percent_of, shrinks};
-use super::{Mover, broken_off};
+use crate::stop::{broken_off, in_time};
 
 /// A handful of bad rows is no rate.
 const RATE_FROM: u64 = 11;
@@ -16,17 +17,44 @@ const RATE_FROM: u64 = 11;
 const EPOCH_DAYS: i32 = 719_163;
 
 impl Mover<'_> {
-    /// Merges the waiting chunk.
+    /// Hands the waiting chunk to the merge and goes on without waiting for it, so that the next
+    /// one is gathered meanwhile.
     pub(super) async fn flush(&mut self) -> Result<()> {
         let Some(taken) = self.chunk.take()? else { return Ok(()) };
         self.staged_rows += taken.batch.num_rows() as u64;
         self.staged_bytes += taken.bytes as u64;
-        let merge =
-            move |merge: &mut Merge| merge.merge(&taken.batch, &taken.ops, &taken.positions);
-        for row in self.with_merge(merge).await? {
+        let mut merge = self.take_merge().await?;
+        self.merging = Some(tokio::task::spawn_blocking(move || {
+            let result = merge.merge(&taken.batch, &taken.ops, &taken.positions);
+            (merge, result)
+        }));
+        Ok(())
+    }
+
+    /// Merges all that waits. Until then `merge` may be away.
+    pub(super) async fn settle(&mut self) -> Result<()> {
+        self.flush().await?;
+        self.await_merge().await
+    }
+
+    /// Waits for the chunk that is being merged.
+    async fn await_merge(&mut self) -> Result<()> {
+        let Some(merging) = self.merging.take() else { return Ok(()) };
+        let (merge, result) = merging.await.map_err(broken_off)?;
+        self.merge = Some(merge);
+        for row in result? {
             self.put_unkeyed(row)?;
         }
         Ok(())
+    }
+
+    /// The merge when it is at rest, begun if there is none.
+    async fn take_merge(&mut self) -> Result<Merge> {
+        self.await_merge().await?;
+        match self.merge.take() {
+            Some(merge) => Ok(merge),
+            None => self.start_merge().await,
+        }
     }
 
     /// Does `work` on the merge, on a blocking thread: it hashes, reads and writes Parquet.
@@ -34,10 +62,7 @@ impl Mover<'_> {
         &mut self,
         work: impl FnOnce(&mut Merge) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let mut merge = match self.merge.take() {
-            Some(merge) => merge,
-            None => self.start_merge().await?,
-        };
+        let mut merge = self.take_merge().await?;
         let done = tokio::task::spawn_blocking(move || {
             let result = work(&mut merge);
             (merge, result)
@@ -50,6 +75,7 @@ impl Mover<'_> {
     /// Makes sure that there is a merge; without announced columns, under those of the table.
     /// `false` when there is no table either.
     pub(super) async fn ensure_merge(&mut self) -> Result<bool> {
+        self.await_merge().await?;
         if self.merge.is_some() {
             return Ok(true);
         }
@@ -115,6 +141,7 @@ impl Mover<'_> {
             seen: self.scan.as_ref().map(|scan| Arc::clone(&scan.seen)),
             taken_on: (settings.write == WriteMode::Snapshot)
                 .then(|| today.num_days_from_ce() - EPOCH_DAYS),
+            file_rows: None,
         };
         let lake = self.hub.lake();
         let merge = Merge::start(lake, current, history, &layout.schema, plan, stamp).await?;
@@ -126,12 +153,15 @@ impl Mover<'_> {
 
     /// Commits everything up to the last checkpoint, and tells the source.
     pub(super) async fn commit_here(&mut self, source: &mut dyn Source) -> Result<()> {
-        self.flush().await?;
+        self.settle().await?;
         self.commit(self.checkpoint.clone()).await?;
         if let Some(checkpoint) = &self.checkpoint
             && self.acknowledged.as_ref() != Some(checkpoint)
         {
-            source.acknowledge(self.cx, checkpoint).await?;
+            fault_point!("mover::committed");
+            let told = source.acknowledge(self.cx, checkpoint);
+            in_time(self.cx, self.system.config.limits.silence(), told).await?;
+            fault_point!("mover::acknowledged");
             self.acknowledged = Some(checkpoint.clone());
         }
         Ok(())
@@ -160,6 +190,7 @@ impl Mover<'_> {
                 }
                 let finished = tokio::task::spawn_blocking(move || merge.finish());
                 let result = finished.await.map_err(broken_off)??;
+                fault_point!("mover::finished");
                 (result.changes, result.balance)
             }
         };
@@ -188,6 +219,7 @@ impl Mover<'_> {
         Ok(())
     }
 
+    /// One transaction over data and bookkeeping. Tests break it off at each of its steps.
     async fn write_commit(
         &mut self,
         commit: &Commit,
@@ -196,35 +228,46 @@ impl Mover<'_> {
     ) -> Result<()> {
         let store = self.hub.lake().store();
         let now = self.hub.now();
-        let mut tx = store.begin().await?;
-        tx.check_lease(&self.lease).await?;
-        let snapshot_id = if commit.is_empty() {
-            self.state.as_ref().map_or(0, |state| state.snapshot_id)
-        } else {
-            commit.write(&mut tx).await?
-        };
-        let next = StreamState {
+        let mut next = StreamState {
             system: self.system.config.id.clone(),
             stream: self.settings.name.clone(),
             seq: self.state.as_ref().map_or(1, |state| state.seq + 1),
             table_id: self.table_id,
-            snapshot_id,
+            snapshot_id: self.state.as_ref().map_or(0, |state| state.snapshot_id),
             checkpoint,
             run_id: self.step.run_id,
             updated_at: now.clone(),
         };
-        tx.advance_state(&next).await?;
+        if planted!("defect::state_first") {
+            let mut early = store.begin().await?;
+            early.advance_state(&next).await?;
+            early.commit().await?;
+        }
+        let mut tx = store.begin().await?;
+        tx.check_lease(&self.lease).await?;
+        fault_point!("mover::begun");
+        if !commit.is_empty() {
+            next.snapshot_id = commit.write(&mut tx).await?;
+        }
+        if !planted!("defect::state_first") {
+            tx.advance_state(&next).await?;
+        }
+        fault_point!("mover::state");
         tx.log_commit(&next).await?;
+        fault_point!("mover::logged");
         let (system, stream) = (&self.system.config.id, &self.settings.name);
         tx.put_quarantine(self.step.run_id, system, stream, &self.quarantined, &now).await?;
+        fault_point!("mover::quarantined");
         let mut step = self.step.clone();
         step.state = RunState::Running.as_str().to_owned();
         step.balance = total;
         if !commit.is_empty() {
-            step.snapshot_id = Some(snapshot_id);
+            step.snapshot_id = Some(next.snapshot_id);
         }
         tx.put_step(&step).await?;
+        fault_point!("mover::balanced");
         tx.commit().await?;
+        fault_point!("mover::durable");
         self.step = step;
         self.state = Some(next);
         store.renew_lease(&self.lease, self.hub.heartbeat.hold_ms()).await

@@ -8,6 +8,7 @@ use arrow::compute::{CastOptions, cast_with_options, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use chrono_tz::Tz;
+use huiliu_core::identifier::id_card_rounded;
 use huiliu_lake::storage_batch;
 use huiliu_sdk::{Cell, ColumnType, Op, Ops, ROW_BYTES, Result, RowBuilder, type_word};
 
@@ -44,8 +45,14 @@ impl Conformed {
     }
 }
 
-/// Puts `batch` under the columns of `layout`.
-pub(super) fn conform(batch: &RecordBatch, layout: &Layout, zone: Tz) -> Result<Conformed> {
+/// Puts `batch` under the columns of `layout`. Of `identities`, the columns that hold identity
+/// numbers, numbers that a spreadsheet has rounded do not fit.
+pub(super) fn conform(
+    batch: &RecordBatch,
+    layout: &Layout,
+    identities: &[&str],
+    zone: Tz,
+) -> Result<Conformed> {
     let mut misfits: BTreeMap<usize, Misfit> = BTreeMap::new();
     let mut note = |row: usize, code: &'static str, reason: String| {
         misfits.entry(row).or_insert(Misfit { row, code, reason });
@@ -61,6 +68,15 @@ pub(super) fn conform(batch: &RecordBatch, layout: &Layout, zone: Tz) -> Result<
                 "E-CONTRACT-COLUMN",
                 format!("the column {name} is not agreed and has a value"),
             );
+        }
+    }
+    for name in identities {
+        let texts = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        for (row, text) in texts.into_iter().flatten().enumerate() {
+            if text.is_some_and(id_card_rounded) {
+                let reason = format!("the identity number in {name} was rounded by a spreadsheet");
+                note(row, "E-EXCEL-ROUNDED", reason);
+            }
         }
     }
     let mut fields: Vec<Arc<Field>> = Vec::with_capacity(batch.num_columns());
@@ -239,10 +255,26 @@ mod tests {
         let contract = Contract { columns: Policy::Quarantine, ..Contract::default() };
         let (layout, drift) = plan(contract, Some(&table), &rows.schema());
         assert_eq!(drift, None);
-        let conformed = conform(&rows, &layout, CHINA).unwrap();
+        let conformed = conform(&rows, &layout, &[], CHINA).unwrap();
         assert_eq!(conformed.batch.num_columns(), 1);
         assert_eq!(conformed.fitting(), Some(vec![0]));
         assert_eq!(conformed.misfits[0].code, "E-CONTRACT-COLUMN");
+    }
+
+    #[test]
+    fn identity_numbers_that_a_spreadsheet_rounded_are_set_aside() {
+        let numbers = [
+            "110101199003070000", // rounded
+            "11010119900307109X", // as it should be
+            "110101199003071000", // ends in zeros and has the wrong check digit
+            "",
+        ];
+        let rows = batch(vec![("id_no", Arc::new(StringArray::from(numbers.to_vec())))]);
+        let (layout, _) = plan(Contract::default(), None, &rows.schema());
+        let conformed = conform(&rows, &layout, &["id_no", "gone"], CHINA).unwrap();
+        assert_eq!(conformed.fitting(), Some(vec![1, 3]));
+        assert_eq!(conformed.misfits[0].code, "E-EXCEL-ROUNDED");
+        assert_eq!(conform(&rows, &layout, &[], CHINA).unwrap().fitting(), None);
     }
 
     #[test]
@@ -253,7 +285,7 @@ mod tests {
             ("text", Arc::new(StringArray::from(vec!["small", huge.as_str()]))),
         ]);
         let (layout, _) = plan(Contract::default(), None, &rows.schema());
-        let conformed = conform(&rows, &layout, CHINA).unwrap();
+        let conformed = conform(&rows, &layout, &[], CHINA).unwrap();
         assert_eq!(conformed.fitting(), Some(vec![0]));
         assert_eq!(conformed.misfits[0].code, "E-ROW-SIZE");
     }

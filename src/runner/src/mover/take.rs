@@ -32,7 +32,12 @@ impl Mover<'_> {
             layout.ok_or_else(|| Error::internal("the source sent rows before their columns"))?;
         let zone = self.hub.project.zone;
         let bytes = batch.get_array_memory_size();
-        let conformed = conform(&batch, &layout, zone)?;
+        let tags = self.settings.columns.iter();
+        let identities: Vec<&str> = tags
+            .filter(|(_, spec)| spec.tag.as_deref() == Some("id_number"))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let conformed = conform(&batch, &layout, &identities, zone)?;
         let mut ops = ops;
         let mut fitting = conformed.batch.clone();
         if let Some(kept) = conformed.fitting() {
@@ -125,7 +130,7 @@ impl Mover<'_> {
             return Err(Error::internal("the source sent keys that nobody asked for"));
         };
         scan.has_keys = true;
-        self.flush().await?;
+        self.settle().await?;
         if !self.ensure_merge().await? {
             return Ok(());
         }

@@ -68,3 +68,28 @@ async fn every_balance_balances() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_broke_off_and_was_resumed_is_made_good_by_the_next_one() {
+    let world = World::new("key = [\"id\"]\ndeletes = \"key_scan\"");
+    // So many rows are committed at the checkpoint, before the read breaks off.
+    let (some, rest) = (items(0..1_100_000, "a"), items(1_100_000..1_200_000, "a"));
+    let columns = schema(some.schema());
+    let broken = vec![columns.clone(), rows(some), checkpoint(1), Play::Break];
+    let resumed = vec![columns.clone(), rows(rest), checkpoint(2), end(false)];
+    world.stage.script("t", vec![broken, resumed]);
+    let step = step(&world.run(&[]).await);
+    assert_eq!((step.state.as_str(), step.balance.written), ("succeeded", 1_200_000));
+    // The source may have changed behind the place where it went on, so nothing was deleted.
+    assert!(step.message.unwrap().contains("did not see all rows"));
+    let whole = vec![
+        columns,
+        rows(items(10..20, "changed meanwhile")),
+        rows(items(20..1_200_000, "a")),
+        checkpoint(3),
+        end(true),
+    ];
+    let step = world.good_read(whole).await;
+    assert_eq!((step.balance.written, step.balance.deleted), (10, 10));
+    assert_eq!(world.count().await, "1199990");
+}
