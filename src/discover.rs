@@ -261,7 +261,10 @@ fn stream_toml(name: &str, stream: &StreamSpec, can: Capabilities) -> String {
         ));
     }
     let columns: Vec<String> = (stream.columns.iter())
-        .map(|(name, spec)| format!("{} {}", quote(name), spec.data_type.as_deref().unwrap_or("-")))
+        .map(|(name, spec)| match spec.data_type.as_deref() {
+            Some(kind) => format!("{} {kind}", quote(name)),
+            None => quote(name),
+        })
         .collect();
     comment(&mut lines, &format!("columns: {}", columns.join(", ")));
     for (name, _) in &stream.columns {
@@ -365,7 +368,8 @@ mod tests {
         for with in ["postgresql://a:b@h/d", "mysql://a:b@c@h/d", "mysql://a:p/w@h/d"] {
             assert!(has_password(with), "{with}");
         }
-        for without in ["postgresql://a@h:5432/d", "http://h:80/x", "postgresql://a:${secret:p}@h/d"]
+        for without in
+            ["postgresql://a@h:5432/d", "http://h:80/x", "postgresql://a:${secret:p}@h/d"]
         {
             assert!(!has_password(without), "{without}");
         }

@@ -73,8 +73,7 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Discover(args) => discover::discover(&setup, args).await,
         Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
         Command::Run { selector, accept, during_quiet_hours, whole } => {
-            let options =
-                huiliu_runner::RunOptions { during_quiet_hours, accepted: accept, whole };
+            let options = huiliu_runner::RunOptions { during_quiet_hours, accepted: accept, whole };
             work::run(&setup, &selector.join(" "), options).await
         }
         Command::Query { sql, snapshot, limit } => {

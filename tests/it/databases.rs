@@ -51,7 +51,8 @@ impl Source {
             Kind::Sqlite => source.office.source().display().to_string(),
             _ => source.url(),
         };
-        std::fs::write(source.office.hub.data().join("env"), format!("OFFICE={address}\n")).unwrap();
+        std::fs::write(source.office.hub.data().join("env"), format!("OFFICE={address}\n"))
+            .unwrap();
         source.execute(sql).await;
         source
     }
@@ -92,8 +93,7 @@ impl Source {
 
     /// Runs everything; the step of the stream.
     pub(crate) fn run(&self, code: i32, arguments: &[&str]) -> Value {
-        let report =
-            self.office.hub.run_json(&[&["run"], arguments].concat()).expect(code).json();
+        let report = self.office.hub.run_json(&[&["run"], arguments].concat()).expect(code).json();
         step(&report, "streams", "office.t").clone()
     }
 
@@ -222,7 +222,10 @@ async fn discovered_files_run_as_they_are(kind: Kind, sql: &str) {
         let sql = format!("select count(*) from current.box_{table}");
         assert_eq!(source.query(&sql), [rows], "{table}: {text}");
     }
-    assert_eq!(source.query("select \"a\"\"b\" from current.box_table where \"编号\" = '一'"), ["1.25"]);
+    assert_eq!(
+        source.query("select \"a\"\"b\" from current.box_table where \"编号\" = '一'"),
+        ["1.25"]
+    );
     assert_eq!(source.query("select count(*) from current.box_order"), ["1"]);
     let again = hub.run_json(&["run", "box.*"]).expect(0).json();
     for stream in again["streams"].as_array().unwrap() {
@@ -263,9 +266,8 @@ async fn a_discovered_sqlite_file_runs_as_it_is() {
 fn a_password_never_gets_into_a_discovered_file() {
     let hub = Hub::edited();
     let url = "postgresql://reader:secret-0123@127.0.0.1:1/db";
-    let refused = hub
-        .run(&["discover", "box", "--kind", "postgres", "--url", url, "--write"])
-        .expect(2);
+    let refused =
+        hub.run(&["discover", "box", "--kind", "postgres", "--url", url, "--write"]).expect(2);
     assert!(refused.err.contains("E-SECRET-INLINE"), "{}", refused.err);
     assert!(!refused.said().contains("secret-0123"), "{}", refused.said());
     assert!(!hub.project().join("config/systems/box.toml").exists());
@@ -273,7 +275,8 @@ fn a_password_never_gets_into_a_discovered_file() {
     assert!(nowhere.err.contains("--url-from"), "{}", nowhere.err);
 }
 
-const CURSOR: &str = "key = [\"id\"]\nread = \"incremental\"\ncursor = \"c\"\noverlap = \"10m\"\nzone = \"UTC\"";
+const CURSOR: &str =
+    "key = [\"id\"]\nread = \"incremental\"\ncursor = \"c\"\noverlap = \"10m\"\nzone = \"UTC\"";
 
 /// Rows that come later than the overlap are found by a whole read, which counts them.
 async fn late_rows_are_found_and_counted(kind: Kind, create: &str) {
@@ -340,7 +343,8 @@ async fn keys_that_change_or_go(kind: Kind) {
         (1..=100).map(|id| format!("({id}, 'a', '2018-06-12 09:00:00')")).collect();
     source.execute(&format!("insert into t values {}", rows.join(", "))).await;
     source.run(0, &[]);
-    let snapshots = || async { source.office.number("select count(*) from ducklake_snapshot").await };
+    let snapshots =
+        || async { source.office.number("select count(*) from ducklake_snapshot").await };
     let before = snapshots().await;
     source.execute("update t set id = 1000, c = '2018-06-12 09:00:01' where id = 7").await;
     let step = source.run(0, &[]);
@@ -386,7 +390,9 @@ async fn lost_rights_hidden_rows_and_another_schema_never_empty_a_table() {
     };
     source.execute(&format!("revoke select on t from {role}")).await;
     stays(6, "E-PERMISSION");
-    source.execute(&format!("grant select on t to {role}; alter table t enable row level security")).await;
+    source
+        .execute(&format!("grant select on t to {role}; alter table t enable row level security"))
+        .await;
     stays(5, "E-SHRINK");
     source.execute("alter table t disable row level security; alter table t rename to u").await;
     stays(6, "E-TABLE-MISSING");
@@ -469,8 +475,12 @@ async fn numbers_keep_every_bit_and_filters_still_find_them() {
     assert_eq!(ids("w = 'Infinity'"), both("2"));
     // Both zeros are there. DuckDB takes them for equal, the hub's SQL orders one before the other.
     assert_eq!(source.query("select id from current.office_t where f = 0"), ["6"]);
-    assert_eq!(source.query("select id from current.office_t where f <= 0 and f > -1 order by id"), ["2", "6"]);
-    let zeros = source.duckdb("select id, cast(f as varchar) from lake.current.office_t where f = 0 order by id");
+    assert_eq!(
+        source.query("select id from current.office_t where f <= 0 and f > -1 order by id"),
+        ["2", "6"]
+    );
+    let zeros = source
+        .duckdb("select id, cast(f as varchar) from lake.current.office_t where f = 0 order by id");
     assert_eq!(zeros, ["2\t-0.0", "6\t0.0"]);
     let sums = source.duckdb("select w from lake.current.office_t where id = 3");
     assert_eq!(sums[0].len(), 101);
@@ -517,7 +527,10 @@ async fn an_empty_table_is_a_table(kind: Kind) {
     source.execute(&format!("insert into t values {}", rows.join(", "))).await;
     source.run(0, &[]);
     assert_eq!(source.query("select count(*) from current.office_t where v is null"), ["20"]);
-    assert_eq!(source.duckdb("select count(*), count(v), max(n) from lake.current.office_t"), ["20\t0\t"]);
+    assert_eq!(
+        source.duckdb("select count(*), count(v), max(n) from lake.current.office_t"),
+        ["20\t0\t"]
+    );
     source.execute("delete from t").await;
     assert_eq!(source.run(5, &[])["code"], "E-SHRINK");
     assert_eq!(source.query("select count(*) from current.office_t"), ["20"]);
@@ -593,17 +606,19 @@ async fn a_front_database_is_claimed_read_marked_and_sent_again() {
     let step = source.run(0, &[]);
     assert_eq!((&step["written"], &step["deleted"]), (&2.into(), &1.into()), "{step}");
     flags("a11 a31").await;
-    let rows = source.query(
-        "select row_guid || state from current.office_t order by row_guid",
-    );
+    let rows = source.query("select row_guid || state from current.office_t order by row_guid");
     assert_eq!(rows, ["a1done", "a3done", "b1open"]);
     // An older version that is sent late goes to history and is marked all the same.
-    source.execute("update t set dataver = 1, state = 'open', is_sync = '0' where row_guid = 'a1'").await;
+    source
+        .execute("update t set dataver = 1, state = 'open', is_sync = '0' where row_guid = 'a1'")
+        .await;
     source.run(0, &[]);
     flags("a11 a31").await;
     assert_eq!(source.query("select state from current.office_t where row_guid = 'a1'"), ["done"]);
     // What another reader has marked in the middle is read whole with its case.
-    source.execute("update t set is_sync = '0', dataver = 3, state = 'again' where row_guid = 'a3'").await;
+    source
+        .execute("update t set is_sync = '0', dataver = 3, state = 'again' where row_guid = 'a3'")
+        .await;
     assert_eq!(source.run(0, &[])["read"], 2);
     flags("a11 a31").await;
     assert_eq!(source.run(0, &[])["read"], 0);

@@ -22,7 +22,8 @@ impl PostgresHub {
         let schema = format!("it_{folder}");
         let file = hub.project().join("config/hub.toml");
         let text = std::fs::read_to_string(&file).unwrap();
-        let store = format!("\n[store]\nurl = \"${{secret:hub_database}}\"\nschema = \"{schema}\"\n");
+        let store =
+            format!("\n[store]\nurl = \"${{secret:hub_database}}\"\nschema = \"{schema}\"\n");
         std::fs::write(&file, text + &store).unwrap();
         std::fs::create_dir_all(hub.data()).unwrap();
         let secrets = format!("hub_database={}\n", server(Kind::Postgres));
@@ -95,8 +96,9 @@ fn every_verb_works_with_the_database_in_postgres() {
     hub.run(&["quarantine", "replay", &id]).expect(1);
     hub.run(&["quarantine", "discard", &id, "--reason", "试"]).expect(0);
     hub.run(&["state", "reset", "province.cases", "--reason", "试"]).expect(0);
-    let checkpoint =
-        hub.run_json(&["state", "show", "city_items.items"]).expect(0).json()["state"]["checkpoint"].to_string();
+    let checkpoint = hub.run_json(&["state", "show", "city_items.items"]).expect(0).json()["state"]
+        ["checkpoint"]
+        .to_string();
     let set = ["state", "set", "city_items.items", "--checkpoint", &checkpoint, "--reason", "试"];
     hub.run(&set).expect(0);
     let deeds = hub.run_json(&["audit", "verify"]).expect(0).json();

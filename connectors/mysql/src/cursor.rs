@@ -1,8 +1,6 @@
 //! How far a stream was read: the value of its cursor as the server's own text.
 
-use huiliu_sdk::{
-    Checkpoint, Error, ErrorKind, Overlap, Result, Scope, StreamId, wall_text_back,
-};
+use huiliu_sdk::{Checkpoint, Error, ErrorKind, Overlap, Result, Scope, StreamId, wall_text_back};
 use serde_json::{Value, json};
 
 use crate::keyset::Comparable;
@@ -92,9 +90,8 @@ pub(crate) fn back_by(mark: &str, overlap: Overlap, cursor: &Comparable) -> Resu
     };
     moved.ok_or_else(|| {
         let message = format!("the overlap does not fit the cursor `{}`", cursor.name);
-        Error::new(ErrorKind::Config, "E-CURSOR", message).hint(
-            "write a length of time such as 10m for times, and a whole number for numbers",
-        )
+        Error::new(ErrorKind::Config, "E-CURSOR", message)
+            .hint("write a length of time such as 10m for times, and a whole number for numbers")
     })
 }
 

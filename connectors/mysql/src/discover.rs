@@ -70,10 +70,9 @@ fn describe(table: Table) -> StreamSpec {
     let mut cursors: Vec<&Column> =
         table.columns.iter().filter(|column| can_be_cursor(column)).collect();
     // The likeliest first: a column the server itself moves, then a name that says so.
-    cursors.sort_by_key(|column| {
-        (!is_moved(column), !says_when_changed(&column.name))
-    });
-    let changed = cursors.first().filter(|column| is_moved(column) || says_when_changed(&column.name));
+    cursors.sort_by_key(|column| (!is_moved(column), !says_when_changed(&column.name)));
+    let changed =
+        cursors.first().filter(|column| is_moved(column) || says_when_changed(&column.name));
     StreamSpec {
         changed: changed.map(|column| column.name.clone()),
         options: serde_json::json!({ "table": table.name }),

@@ -30,14 +30,7 @@ pub(crate) async fn read(outlet: &Outlet, plan: &Plan) -> Result<()> {
     let layout = layout(&mut db, stream, &[cursor]).await?;
     let cursor = Comparable::required(&layout.table, cursor)?;
     let low = mark.as_deref().map(|mark| back_by(mark, *overlap, &cursor)).transpose()?;
-    let reading = Reading {
-        outlet,
-        plan,
-        cursor,
-        layout: &layout,
-        mark,
-        low,
-    };
+    let reading = Reading { outlet, plan, cursor, layout: &layout, mark, low };
     execute(&mut db, SNAPSHOT).await?;
     let newest = reading.newest(&mut db).await?;
     let slots = layout.slots(stream, outlet.settings.hub_zone, None);

@@ -29,8 +29,8 @@ pub(crate) struct Position {
 }
 
 /// The numbers of other databases' transactions, and of the server's own processes, are left out:
-/// they may stay open for long and
-/// cannot write here. A replica does not know them one by one, but what its snapshot lacks.
+/// they may stay open for long and write nothing here. A replica does not know them one by one,
+/// but what its snapshot lacks.
 const OPEN: &str = "select \
     (select coalesce(min(a.xact_start), now())::text from pg_catalog.pg_stat_activity a \
       where a.datname = current_database() and a.pid <> pg_backend_pid() \
@@ -89,7 +89,8 @@ impl Horizon {
         if !is_behind {
             return Ok(());
         }
-        let places = format!("its log stands at {}, and {} was read already", now.place, held.place);
+        let places =
+            format!("its log stands at {}, and {} was read already", now.place, held.place);
         Err(if self.is_replica {
             let message = format!("the replica is behind what was read before: {places}");
             Error::new(ErrorKind::Unreachable, "E-REPLICA-BEHIND", message)

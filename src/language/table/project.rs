@@ -116,7 +116,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "从 `huiliu state show` 复制后修改",
     ),
     ("E-SYSTEM", "没有配置这个系统", "核对系统名称，即 config/systems 下的文件名"),
-    ("E-SYSTEM-FILE", "该系统已有配置文件，或配置文件无法写入", "补充已有系统的表时不要带 `--kind`；检查目录权限"),
+    (
+        "E-SYSTEM-FILE",
+        "该系统已有配置文件，或配置文件无法写入",
+        "补充已有系统的表时不要带 `--kind`；检查目录权限",
+    ),
     (
         "E-TOKEN",
         "Postgres 查询服务的令牌文件无法使用",

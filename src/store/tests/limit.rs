@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use crate::backend::{Backend, on_both};
 
-on_both!(connections_are_counted_kept_and_given_back, requests_are_evenly_apart, deaths_are_counted);
+on_both!(
+    connections_are_counted_kept_and_given_back,
+    requests_are_evenly_apart,
+    deaths_are_counted
+);
 
 const HOUR_MS: i64 = 3_600_000;
 

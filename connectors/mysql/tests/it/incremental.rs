@@ -188,9 +188,7 @@ async fn numbers_that_become_visible_out_of_order_are_found_by_a_counted_overlap
          insert into t (v) values ('a'), ('b')",
     )
     .await;
-    let settings = |overlap: &str| {
-        json!({ "key": ["id"], "read": "incremental", "cursor": "id", "overlap": overlap })
-    };
+    let settings = |overlap: &str| json!({ "key": ["id"], "read": "incremental", "cursor": "id", "overlap": overlap });
     let endpoint = database.endpoint(json!({ "table": "t" }), settings("100"));
     let mut slow = MySqlConnection::connect(&database.url()).await.unwrap();
     sqlx::raw_sql("start transaction").execute(&mut slow).await.unwrap();
@@ -226,6 +224,9 @@ async fn a_cursor_finer_than_the_lakes_times_is_compared_as_the_source_writes_it
         let second = read(&*endpoint, &limited(10), first.resume(), None).await.unwrap();
         assert_eq!(second.column("id"), ["1", "2"]);
         let third = read(&*endpoint, &limited(10), second.resume(), None).await.unwrap();
-        assert_eq!((third.column("id"), third.state()), (vec!["2".into()], &json!({ "cursor": two })));
+        assert_eq!(
+            (third.column("id"), third.state()),
+            (vec!["2".into()], &json!({ "cursor": two }))
+        );
     }
 }

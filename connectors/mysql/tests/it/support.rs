@@ -10,8 +10,8 @@ use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
 use huiliu_connector_mysql::MySqlConnector;
 use huiliu_sdk::{
-    BatchLimits, Checkpoint, ConfigErrors, Connector, Cx, Endpoint, Error, Event, Gate,
-    RawConfig, RawPush, RawStream, ReadRequest, Rejected, StreamId, StreamRequest, StreamSettings,
+    BatchLimits, Checkpoint, ConfigErrors, Connector, Cx, Endpoint, Error, Event, Gate, RawConfig,
+    RawPush, RawStream, ReadRequest, Rejected, StreamId, StreamRequest, StreamSettings,
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};

@@ -58,7 +58,8 @@ impl Statements {
         let sql = "select has_column_privilege($1::text, $2::text, 'update'), current_user::text";
         let values = [Some(self.table.as_str()), Some(flag.column.as_str())];
         let found = rows(db, cx, "asking for the right to mark rows", sql, &values).await?;
-        let Some(row) = found.first().filter(|row| get::<bool>(row, 0).is_ok_and(|may| !may)) else {
+        let Some(row) = found.first().filter(|row| get::<bool>(row, 0).is_ok_and(|may| !may))
+        else {
             return Ok(());
         };
         let user: String = get(row, 1)?;

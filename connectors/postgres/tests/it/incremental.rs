@@ -184,7 +184,8 @@ async fn of_2018(kind: &str, values: &[&str]) -> Database {
 async fn text_of_the_future_does_not_carry_the_mark_away_either() {
     let kind = "varchar(30)";
     let mut database = of_2018(kind, &["2018-06-12 09:00:00", "2099-01-01 00:00:00"]).await;
-    let endpoint = database.endpoint(json!({ "table": "t" }), settings(json!({ "overlap": "10m" })));
+    let endpoint =
+        database.endpoint(json!({ "table": "t" }), settings(json!({ "overlap": "10m" })));
     let first = read(&*endpoint, &limited(10), None, None).await.unwrap();
     assert_eq!((first.len(), &first.state()["cursor"]), (2, &json!("2018-06-12 09:00:00")));
     assert!(first.notes[0].contains("in the future"), "{:?}", first.notes);
@@ -227,7 +228,8 @@ async fn a_cursor_finer_than_the_lakes_times_is_compared_as_the_source_writes_it
 #[tokio::test]
 async fn a_row_committed_between_mark_and_rows_is_in_the_next_read() {
     let mut database = of_2018("timestamp", &["2018-06-12 09:00:00"]).await;
-    let endpoint = database.endpoint(json!({ "table": "t" }), settings(json!({ "overlap": "10m" })));
+    let endpoint =
+        database.endpoint(json!({ "table": "t" }), settings(json!({ "overlap": "10m" })));
     let cx = meddled(&database, 2, "insert into t values (2, '2018-06-12 08:55:00')");
     let first = read(&*endpoint, &cx, None, None).await.unwrap();
     assert_eq!(first.column("id"), ["1"]);
@@ -240,7 +242,8 @@ async fn a_row_committed_between_mark_and_rows_is_in_the_next_read() {
 #[tokio::test]
 async fn a_clock_that_steps_back_is_covered_by_the_overlap_and_beyond_it_by_a_whole_read() {
     let mut database = of_2018("timestamp", &["2018-06-12 09:00:00"]).await;
-    let endpoint = database.endpoint(json!({ "table": "t" }), settings(json!({ "overlap": "10m" })));
+    let endpoint =
+        database.endpoint(json!({ "table": "t" }), settings(json!({ "overlap": "10m" })));
     let first = read(&*endpoint, &limited(10), None, None).await.unwrap();
     database
         .execute("insert into t values (2, '2018-06-12 08:50:00'), (3, '2018-06-12 08:49:59')")
@@ -266,7 +269,8 @@ async fn numbers_of_a_sequence_that_become_visible_out_of_order_are_all_read() {
         .await;
     let url = database.url();
     let (_, host) = url.rsplit_once('@').unwrap();
-    let mut restricted = database.config(json!({ "table": "t" }), settings(json!({ "cursor": "id" })));
+    let mut restricted =
+        database.config(json!({ "table": "t" }), settings(json!({ "cursor": "id" })));
     restricted.options["url"] = json!(format!("postgresql://{role}:x@{host}"));
     let plain = database.config(json!({ "table": "t" }), settings(json!({ "cursor": "id" })));
     for config in [plain, restricted] {

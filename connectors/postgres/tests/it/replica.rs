@@ -137,11 +137,13 @@ async fn a_replica_that_lags_waits_and_one_that_takes_over_without_its_last_rows
         let settings = json!({ "name": "s", "read": "incremental", "cursor": "id", "key": ["id"] });
         let settings: StreamSettings = serde_json::from_value(settings).unwrap();
         let mut raw = raw(&pair.url(server));
-        raw.streams = vec![RawStream { settings, options: json!({ "table": "t", "chunk_rows": 50 }) }];
+        raw.streams =
+            vec![RawStream { settings, options: json!({ "table": "t", "chunk_rows": 50 }) }];
         PostgresConnector.configure(raw).map_err(|faults| faults.0).unwrap()
     };
     let cx = limited(1000);
-    pair.execute(0, "create table t (id int primary key, v text); insert into t values (1, 'a')").await;
+    pair.execute(0, "create table t (id int primary key, v text); insert into t values (1, 'a')")
+        .await;
     pair.wait(1, "to_regclass('t') is not null and pg_last_wal_replay_lsn() is not null").await;
 
     // The replica is read like any server, and its mark waits for what its primary has open.
@@ -150,7 +152,10 @@ async fn a_replica_that_lags_waits_and_one_that_takes_over_without_its_last_rows
     pair.execute(0, "insert into t values (3, 'fast')").await;
     pair.wait(1, "exists (select from t where id = 3)").await;
     let first = read(&*endpoint(1), &cx, None, None).await.unwrap();
-    assert_eq!((first.sorted("id"), &first.state()["cursor"]), (vec!["1".into(), "3".into()], &json!("1")));
+    assert_eq!(
+        (first.sorted("id"), &first.state()["cursor"]),
+        (vec!["1".into(), "3".into()], &json!("1"))
+    );
     sqlx::raw_sql("commit").execute(&mut slow).await.unwrap();
     slow.close().await.unwrap();
     pair.wait(1, "exists (select from t where id = 2)").await;
@@ -175,7 +180,8 @@ async fn a_replica_that_lags_waits_and_one_that_takes_over_without_its_last_rows
     pair.execute(1, "alter system set primary_conninfo = ''").await;
     pair.execute(1, "select pg_reload_conf()").await;
     pair.wait(1, "not exists (select from pg_stat_wal_receiver)").await;
-    pair.execute(0, "insert into t select g, repeat('x', 1000) from generate_series(6, 300) g").await;
+    pair.execute(0, "insert into t select g, repeat('x', 1000) from generate_series(6, 300) g")
+        .await;
     let fifth = read(&*endpoint(0), &cx, fourth.resume(), None).await.unwrap();
     assert!(fifth.column("id").contains(&"300".to_owned()));
     pair.execute(1, "select pg_promote()").await;

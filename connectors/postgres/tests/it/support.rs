@@ -9,8 +9,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::util::display::array_value_to_string;
 use huiliu_connector_postgres::PostgresConnector;
 use huiliu_sdk::{
-    BatchLimits, Checkpoint, Connector, Cx, Endpoint, Error, Event, Gate, RawConfig, RawPush, RawStream,
-    ReadRequest, Rejected, Source, StreamId, StreamRequest, StreamSettings,
+    BatchLimits, Checkpoint, Connector, Cx, Endpoint, Error, Event, Gate, RawConfig, RawPush,
+    RawStream, ReadRequest, Rejected, Source, StreamId, StreamRequest, StreamSettings,
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};

@@ -221,7 +221,10 @@ async fn a_row_of_the_future_does_not_carry_the_mark_away() {
         let clock = ManualClock::new(SystemClock.now() + chrono::Duration::hours(hours));
         let cx = Cx { clock: Arc::new(clock), ..limited(100) };
         let again = read(&*endpoint, &cx, first.resume(), None).await.unwrap();
-        assert_eq!((again.column("case_no"), again.state()), (second.column("case_no"), second.state()));
+        assert_eq!(
+            (again.column("case_no"), again.state()),
+            (second.column("case_no"), second.state())
+        );
     }
 }
 
@@ -231,9 +234,7 @@ async fn an_overlap_in_numbers_fits_a_numeric_cursor() {
         "create table t (id integer primary key, v text); insert into t values (10, 'a'), (20, 'b')",
     )
     .await;
-    let settings = |overlap: &str| {
-        json!({ "key": ["id"], "read": "incremental", "cursor": "id", "overlap": overlap })
-    };
+    let settings = |overlap: &str| json!({ "key": ["id"], "read": "incremental", "cursor": "id", "overlap": overlap });
     let endpoint = database.endpoint(json!({ "table": "t" }), settings("10"));
     let first = read(&*endpoint, &limited(100), None, None).await.unwrap();
     database.execute("insert into t values (9, 'too late'), (11, 'late')").await;
@@ -256,7 +257,10 @@ async fn a_cursor_finer_than_the_lakes_times_is_compared_as_the_source_writes_it
     assert_eq!(first.state(), &json!({ "cursor": one }));
     database.execute(&format!("insert into t values (2, '{two}')")).await;
     let second = read(&*endpoint, &limited(100), first.resume(), None).await.unwrap();
-    assert_eq!((second.column("id"), second.state()), (vec!["1".into(), "2".into()], &json!({ "cursor": two })));
+    assert_eq!(
+        (second.column("id"), second.state()),
+        (vec!["1".into(), "2".into()], &json!({ "cursor": two }))
+    );
 }
 
 #[tokio::test]
