@@ -9,6 +9,7 @@ use super::oracle::none;
 use super::server;
 use super::town::{EVERYTHING, Town};
 use crate::hub::step;
+use crate::lake;
 use crate::office::Office;
 
 const ROWS: usize = 400;
@@ -65,6 +66,39 @@ async fn a_target_behind_a_bad_line_has_each_record_once() {
     let moments =
         [When::Connected, When::Answered(0), When::Said("POST /push"), When::Heard("accepted")];
     breaks(&mut town, &line, &moments).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_without_keys_has_no_record_twice_and_what_is_open_is_flagged() {
+    let mut town = Town::new(ROWS, Chance::new(504, "target without keys")).await;
+    let line = Line::to(town.target.url.trim_start_matches("http://")).await;
+    town.aim_without_keys(&format!("http://127.0.0.1:{}", line.port));
+    none(&town.recover(EVERYTHING).await, "over a good line");
+    for when in [When::Said("POST /push"), When::Heard("accepted")] {
+        for kind in [Break::Cut, Break::Stall, Break::Reset] {
+            town.change().await;
+            line.plan(kind, when);
+            let said = format!("{kind:?} at {when:?}");
+            let done = town.run(EVERYTHING, None).await;
+            assert_eq!(line.broken(), 1, "{said}: the moment never came: {}", done.said());
+            // Again, over a good line: nothing may be sent a second time.
+            town.run(EVERYTHING, None).await;
+            let received = town.target.received();
+            let twice = received.windows(2).filter(|pair| pair[0] == pair[1]).count();
+            assert_eq!(twice, 0, "{said}");
+            let mut database = lake::sqlite(&town.hub.database()).await;
+            let count = "select count(*) from huiliu_outbox where state = 'accepted'";
+            let accepted = lake::number(&mut database, count).await;
+            let count = "select count(*) from huiliu_outbox where state = 'unknown'";
+            let unknown = lake::number(&mut database, count).await;
+            let count = "select count(*) from huiliu_outbox where state = 'waiting'";
+            assert_eq!(lake::number(&mut database, count).await, 0, "{said}");
+            let received = i64::try_from(received.len()).unwrap();
+            assert!(unknown > 0, "{said}: nothing is flagged");
+            let open = accepted..=accepted + unknown;
+            assert!(open.contains(&received), "{said}: {received} received, {open:?} known");
+        }
+    }
 }
 
 /// The records of a web service by number.

@@ -78,8 +78,10 @@ fn serve(stream: TcpStream, records: &Mutex<Records>) -> std::io::Result<()> {
         let mut answers = Vec::new();
         let mut kept = records.lock().unwrap();
         for record in body["records"].as_array().unwrap() {
-            let key = record["requestId"].as_str().unwrap();
-            kept.entry(key.to_owned()).or_insert_with(|| record.clone());
+            // Without a key it cannot tell what it has, and takes everything.
+            let key = record["requestId"].as_str();
+            let key = key.map_or_else(|| format!("record {}", kept.len()), str::to_owned);
+            kept.entry(key.clone()).or_insert_with(|| record.clone());
             answers.push(json!({ "requestId": key, "result": "accepted" }));
         }
         drop(kept);

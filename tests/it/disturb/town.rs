@@ -167,6 +167,14 @@ impl Town {
         }
     }
 
+    /// The target is reached at `url` and knows nothing of keys.
+    pub(crate) fn aim_without_keys(&self, url: &str) {
+        self.aim(url);
+        let file = "config/systems/above.toml";
+        self.hub.edit(file, "idempotency_field = \"requestId\"\n", "");
+        self.hub.edit(file, "id = \"/requestId\"\n", "");
+    }
+
     /// The target is reached at `url`.
     pub(crate) fn aim(&self, url: &str) {
         let text = format!(
