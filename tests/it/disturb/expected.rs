@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use sqlx::Connection;
 
 use super::source::{Sources, Table};
 use super::town::Town;
@@ -18,6 +19,9 @@ const TABLES: [(&str, &str); 4] = [
     ("current.office_ledger", "ledger"),
     ("current.office_plan", "plan"),
 ];
+
+/// So many small files are joined.
+const SMALL_FILES: usize = 8;
 
 /// The content of the lake.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +82,21 @@ pub(crate) fn difference(what: &str, wanted: &Bag, found: &Bag) -> Option<String
 }
 
 impl Town {
+    /// Runs everything to a good end, and takes it for granted that all of it was committed once.
+    pub(crate) async fn read(&mut self) {
+        self.run(super::town::EVERYTHING, None).await.expect(0);
+        let expected = self.expected.with_cases(&self.sources);
+        self.expected = expected.with_ledger(&self.sources).with_plan(&self.sources);
+    }
+
+    /// Changes and reads so often that there are files to be joined.
+    pub(crate) async fn make_maintenance_due(&mut self) {
+        for _ in 0..SMALL_FILES {
+            self.change().await;
+            self.read().await;
+        }
+    }
+
     /// What the lake holds.
     pub(crate) async fn seen(&self) -> Result<Expected, String> {
         let mut seen = Expected::default();
@@ -87,13 +106,14 @@ impl Town {
         let mut database = lake::sqlite(&self.hub.database()).await;
         let made = "select count(*) from sqlite_master where name = 'ducklake_table'";
         if lake::number(&mut database, made).await == 0 {
+            database.close().await.unwrap();
             return Ok(seen);
         }
         let sql = "select s.schema_name || '.' || t.table_name from ducklake_table t
                    join ducklake_schema s on s.schema_id = t.schema_id
                    where t.end_snapshot is null";
         let tables: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut database).await.unwrap();
-        drop(database);
+        database.close().await.unwrap();
         let queries: Vec<String> = TABLES
             .iter()
             .filter(|(table, _)| tables.iter().any(|made| made == table))

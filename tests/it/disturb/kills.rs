@@ -31,8 +31,8 @@ struct Kind {
     recovery: &'static [&'static str],
     /// Whether each kill meets a hub that has never read anything.
     fresh: bool,
-    /// Whether the sources are read before the work, which is then about what the lake has.
-    read_first: bool,
+    /// Whether the work is about what the lake has.
+    is_upkeep: bool,
 }
 
 impl Kind {
@@ -47,9 +47,10 @@ impl Kind {
     }
 
     async fn prepare(&self, town: &mut Town) {
-        town.change().await;
-        if self.read_first {
-            none(&town.recover(EVERYTHING).await, "before a kill");
+        if self.is_upkeep {
+            town.make_maintenance_due().await;
+        } else {
+            town.change().await;
         }
     }
 
@@ -103,32 +104,32 @@ impl Kind {
 async fn a_first_read_survives_kills() {
     let name = "first read";
     let (work, recovery) = (EVERYTHING, EVERYTHING);
-    Kind { name, seed: 101, work, recovery, fresh: true, read_first: false }.survives().await;
+    Kind { name, seed: 101, work, recovery, fresh: true, is_upkeep: false }.survives().await;
 }
 
 #[tokio::test]
 async fn an_incremental_read_survives_kills() {
     let (name, work) = ("upsert", &["run", "office.cases"]);
     let recovery = EVERYTHING;
-    Kind { name, seed: 102, work, recovery, fresh: false, read_first: false }.survives().await;
+    Kind { name, seed: 102, work, recovery, fresh: false, is_upkeep: false }.survives().await;
 }
 
 #[tokio::test]
 async fn a_replacement_survives_kills() {
     let (name, work) = ("replace", &["run", "office.plan"]);
     let recovery = EVERYTHING;
-    Kind { name, seed: 103, work, recovery, fresh: false, read_first: false }.survives().await;
+    Kind { name, seed: 103, work, recovery, fresh: false, is_upkeep: false }.survives().await;
 }
 
 #[tokio::test]
 async fn a_push_survives_kills() {
     let (name, work) = ("push", &["run", "+push.*"]);
     let recovery = EVERYTHING;
-    Kind { name, seed: 104, work, recovery, fresh: false, read_first: false }.survives().await;
+    Kind { name, seed: 104, work, recovery, fresh: false, is_upkeep: false }.survives().await;
 }
 
 #[tokio::test]
 async fn maintenance_survives_kills() {
     let (name, work) = ("maintenance", &["maintain"]);
-    Kind { name, seed: 105, work, recovery: work, fresh: false, read_first: true }.survives().await;
+    Kind { name, seed: 105, work, recovery: work, fresh: false, is_upkeep: true }.survives().await;
 }

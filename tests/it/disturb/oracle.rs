@@ -1,6 +1,8 @@
 //! The rule: nothing is lost, nothing is doubled, nothing is stuck. What breaks it is returned in
 //! words, so that a test with a planted defect can ask for it.
 
+use sqlx::Connection;
+
 use super::expected::{Expected, difference};
 use super::town::{EVERYTHING, Town};
 use crate::lake;
@@ -147,6 +149,7 @@ impl Town {
                 findings.push(format!("{stream} has {rows} rows, and its balances {balanced}"));
             }
         }
+        database.close().await.unwrap();
         findings
     }
 
@@ -176,6 +179,7 @@ impl Town {
                 received.len()
             ));
         }
+        database.close().await.unwrap();
         findings
     }
 

@@ -204,8 +204,7 @@ async fn a_power_loss_during_maintenance_changes_no_content() {
     let mut chance = town.chance.part(9);
     let mut operations = 60;
     for step in 0..LOSSES / 2 {
-        town.change().await;
-        none(&town.recover(EVERYTHING).await, "before maintenance");
+        town.make_maintenance_due().await;
         let dies_at = (step > 0).then(|| 1 + chance.below(operations));
         let done = disk.run(&town, &["maintain"], None, dies_at.map(Trouble::Dies)).await;
         assert!(matches!(done.code, None | Some(0)), "{}", done.said());

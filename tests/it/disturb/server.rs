@@ -23,7 +23,9 @@ pub(crate) fn address() -> String {
 pub(crate) fn url_through(port: u16) -> String {
     let (url, address) = (url(), address());
     assert!(url.contains(&address), "HUILIU_TEST_PG_URL must name host and port");
-    url.replace(&address, &format!("127.0.0.1:{port}"))
+    // What is said over the line has to be read to break it at a certain word.
+    let sign = if url.contains('?') { '&' } else { '?' };
+    url.replace(&address, &format!("127.0.0.1:{port}")) + &format!("{sign}sslmode=disable")
 }
 
 /// One schema.
