@@ -261,7 +261,10 @@ fn stream_toml(name: &str, stream: &StreamSpec, can: Capabilities) -> String {
         ));
     }
     let columns: Vec<String> = (stream.columns.iter())
-        .map(|(name, spec)| format!("{} {}", quote(name), spec.data_type.as_deref().unwrap_or("-")))
+        .map(|(name, spec)| match spec.data_type.as_deref() {
+            Some(kind) => format!("{} {kind}", quote(name)),
+            None => quote(name),
+        })
         .collect();
     comment(&mut lines, &format!("columns: {}", columns.join(", ")));
     for (name, _) in &stream.columns {

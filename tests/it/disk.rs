@@ -98,18 +98,26 @@ async fn a_full_disk_stops_every_kind_of_writing_cleanly_and_reads_go_on() {
     // database and no file of the lake.
     let source = office.source();
     let later = |name: &str| office.hub.project().join(name);
-    for (name, change) in [("new.db", "name = 'new'"), ("bad.db", "note = cast(note as blob)")] {
+    let changes = [
+        ("old.db", "id = id"),
+        ("new.db", "name = 'new'"),
+        ("bad.db", "note = cast(note as blob)"),
+    ];
+    for (name, change) in changes {
         std::fs::copy(&source, later(name)).unwrap();
         execute(&later(name), &format!("update cases set {change}")).await;
     }
     let (source, new, bad) = (source.display(), later("new.db"), later("bad.db"));
+    // A good run in between makes the room again that the one before gave up.
+    let good = format!("rm $data/filler\ncp {} {source}\nhuiliu run\n", later("old.db").display());
     let lines = format!(
         "huiliu run > $out/first 2>&1\n\
          test -e $data/ballast\n\
          cp {new} {source}\n\
-         leave 600\n{parquet}\
+         leave 600\n{parquet}{good}\
          cp {bad} {source}\n\
-         leave 1500\n{quarantine}\
+         leave 1500\n{quarantine}{good}\
+         cp {new} {source}\n\
          leave 0\n{nothing}\
          rm $data/filler\n\
          cp {new} {source}\n\
@@ -119,8 +127,8 @@ async fn a_full_disk_stops_every_kind_of_writing_cleanly_and_reads_go_on() {
         new = new.display(),
         bad = bad.display(),
         parquet = full("parquet", 2),
-        quarantine = full("quarantine", 3),
-        nothing = full("nothing", 4),
+        quarantine = full("quarantine", 4),
+        nothing = full("nothing", 6),
     );
     let out = script(&office, 64, &lines);
     check_full(&out, "parquet");

@@ -29,8 +29,8 @@ pub(crate) struct Position {
 }
 
 /// The numbers of other databases' transactions, and of the server's own processes, are left out:
-/// they may stay open for long and
-/// cannot write here. A replica does not know them one by one, but what its snapshot lacks.
+/// they may stay open for long and write nothing here. A replica does not know them one by one,
+/// but what its snapshot lacks.
 const OPEN: &str = "select \
     (select coalesce(min(a.xact_start), now())::text from pg_catalog.pg_stat_activity a \
       where a.datname = current_database() and a.pid <> pg_backend_pid() \

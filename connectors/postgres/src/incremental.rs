@@ -243,16 +243,15 @@ impl Search<'_> {
             values.push(cap);
         }
         let table = quote_table(&self.table.name);
-        let first = |more: &str| {
+        let first = |what: &str, more: &str| {
             format!(
-                "select {name} as c from {table} as t where {among}{more} \
-                 order by {name} desc limit 1"
+                "select {what} from {table} as t where {among}{more} order by {name} desc limit 1"
             )
         };
         // Only rows of tables say which transaction wrote them.
         let settled = match self.table.is_table {
-            true => format!(" and {}", Horizon::settled("$5")),
-            false => String::new(),
+            true => Horizon::settled("$5"),
+            false => "true".to_owned(),
         };
         let reached = format!("greatest(s.c, $1::text::{cast})");
         let (mark, capped, future) = match (
@@ -269,9 +268,11 @@ impl Search<'_> {
             "select case when {reached} is not null then ({mark})::text end, {capped}, \
              coalesce(m.c < $4::text::{cast}, false), {future}, m.c::text, \
              to_char(statement_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') \
-             from ({}) as m left join ({}) as s on true",
-            first(""),
-            first(&settled),
+             from ({}) as m \
+             cross join lateral (select case when m.ok then m.c else ({}) end as c offset 0) as s",
+            first(&format!("{name} as c, {settled} as ok"), ""),
+            // Looked for only if the greatest is not settled, which needs no second look at all.
+            first(&name, &format!(" and {settled}")),
         );
         let cx = &outlet.cx;
         cx.request().await?;
