@@ -486,16 +486,11 @@ impl<'a> Upkeep<'a> {
         let due = if few { Vec::new() } else { due };
         let ended = unbroken(self.forget(&lease, &due, &step)).await;
         self.hub.lake().store().release_lease(&lease).await?;
-        let state = match ended {
-            Ok(()) => RunState::Succeeded,
-            Err(error) => {
-                step.code = Some(error.code().to_owned());
-                step.message = Some(error.to_string());
-                step.hint = error.hint_text().map(str::to_owned);
-                RunState::Failed
-            }
-        };
-        self.record(step, state).await
+        let Err(error) = ended else { return self.record(step, RunState::Succeeded).await };
+        let mut upkeep = TableUpkeep { table: "snapshots".into(), ..TableUpkeep::default() };
+        blame(&mut upkeep, &error);
+        step.hint = error.hint_text().map(str::to_owned);
+        self.finish(step, upkeep, RunState::Failed).await
     }
 
     /// Forgets the snapshots that are due, and removes the files whose time has come.
