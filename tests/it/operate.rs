@@ -83,8 +83,14 @@ async fn a_new_stream_touches_no_other_and_neither_does_a_reset() {
 async fn an_append_stream_is_reset_only_by_somebody_who_knows() {
     let office = office().await;
     let append = CASES.replace("key = [\"id\"]", "write = \"append\"");
+    // What comes again by a cursor is compared with what is there.
     office.describe("sqlite", &append);
-    office.run(0, "office.cases");
+    assert_eq!(office.run(0, "office.cases")["written"], 2);
+    reset(&office.hub, "office.cases", &[]).expect(0);
+    assert_eq!(office.run(0, "office.cases")["unchanged"], 2);
+    // A whole read is there once for each time it was made.
+    office
+        .describe("sqlite", &append.replace("read = \"incremental\"\ncursor = \"changed\"\n", ""));
     let refused = reset(&office.hub, "office.cases", &[]).expect(2);
     assert!(refused.err.contains("E-DOUBLED") && refused.err.contains("--yes"), "{}", refused.err);
     reset(&office.hub, "office.cases", &["--yes"]).expect(0);

@@ -2,7 +2,7 @@
 
 use huiliu_core::config::closest;
 use huiliu_sdk::{
-    Checkpoint, Error, ErrorKind, Result, Scope, StreamId, StreamSettings, WriteMode,
+    Checkpoint, Error, ErrorKind, ReadMode, Result, Scope, StreamId, StreamSettings, WriteMode,
 };
 use huiliu_store::{Lease, StreamCommit, StreamState};
 use serde::Serialize;
@@ -148,8 +148,8 @@ impl Hub {
     }
 
     /// Starts a stream over, or follows a lake that was taken back. What is in the lake stays;
-    /// so does the number of the last commit. Rows of an append stream would be in the lake
-    /// twice, so that must be wanted.
+    /// so does the number of the last commit. Rows of a stream that appends without a cursor would
+    /// be in the lake twice, so that must be wanted.
     pub async fn reset_stream(
         &self,
         node: &str,
@@ -158,8 +158,12 @@ impl Hub {
         deed: &Deed<'_>,
     ) -> Result<StreamState> {
         let state = self.known_state(node).await?;
-        let write = self.find_stream(node).map(|(_, settings)| settings.write);
-        if matches!(write, Ok(WriteMode::Append)) && !doubled_rows_are_fine {
+        let doubles = self.find_stream(node).is_ok_and(|(_, settings)| {
+            // What is read again by a cursor is compared with what is there.
+            let compares = settings.read == ReadMode::Incremental && settings.cursor.is_some();
+            settings.write == WriteMode::Append && !compares
+        });
+        if doubles && !doubled_rows_are_fine {
             let message = format!("{node} appends: rows that are read again would be there twice");
             return Err(Error::new(ErrorKind::Config, "E-DOUBLED", message)
                 .hint("if that is what you want, say --yes"));
