@@ -116,7 +116,7 @@ impl Horizon {
 fn number(place: &str) -> Option<u64> {
     let (high, low) = place.split_once('/')?;
     let (high, low) = (u32::from_str_radix(high, 16).ok()?, u32::from_str_radix(low, 16).ok()?);
-    Some(u64::from(high) << 32 | u64::from(low))
+    Some((u64::from(high) << 32) | u64::from(low))
 }
 
 #[cfg(test)]

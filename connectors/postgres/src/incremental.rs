@@ -82,10 +82,8 @@ pub(crate) async fn read(
     let resume = resume_cursor(plan.resume.as_ref(), cursor)?;
     let mut session = outlet.open().await?;
     let horizon = horizon::look(&mut session, cx).await?;
-    if resume.is_some() {
-        horizon.check(resume_position(plan.resume.as_ref()).as_ref())?;
-    }
-    let log = horizon.position.as_ref();
+    let held = resume_position(plan.resume.as_ref()).filter(|_| resume.is_some());
+    horizon.check(held.as_ref())?;
     outlet.begin(&mut session.db).await?;
     let table = catalog::table(&mut session.db, cx, &stream.table).await?;
     let layout = Arc::new(layout::layout(stream, &table, outlet.settings.hub_zone)?);
@@ -105,6 +103,9 @@ pub(crate) async fn read(
         horizon: &horizon,
     };
     let newest = search.newest(outlet, &mut session, &stream.id).await?;
+    // Where nothing has moved, the checkpoint stays what it was.
+    let log = held.filter(|_| newest == resume).or(horizon.position);
+    let log = log.as_ref();
     let ranges = cut(outlet, &mut session, plan, &table, by, low, newest.as_ref()).await?;
     outlet.send(Event::Schema(stream.id.clone(), Arc::clone(&layout.schema))).await?;
 

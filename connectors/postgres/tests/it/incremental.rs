@@ -35,6 +35,7 @@ async fn equal_and_missing_cursors_are_all_read_and_again_from_the_last() {
     assert!(!second.column("id").contains(&"10002".to_owned()));
     let third = read(&*endpoint, &cx, second.resume(), None).await.unwrap();
     assert_eq!(third.sorted("id"), ["10001", "10003"]);
+    assert_eq!(third.state(), second.state(), "where nothing has moved, nothing is to be noted");
 
     let overlapping =
         database.endpoint(json!({ "table": "t" }), settings(json!({ "overlap": "1d" })));

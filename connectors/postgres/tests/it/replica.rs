@@ -174,7 +174,7 @@ async fn a_replica_that_lags_waits_and_one_that_takes_over_without_its_last_rows
     let place = third.state()["log"]["place"].as_str().unwrap().to_owned();
     pair.wait(1, &format!("pg_last_wal_replay_lsn() >= '{place}'")).await;
     let fourth = read(&*endpoint(1), &cx, third.resume(), None).await.unwrap();
-    assert_eq!(fourth.sorted("id"), ["3", "4", "5"]);
+    assert_eq!(fourth.column("id"), ["5"]);
 
     // It takes over without the last rows, which were read already: they are lost at the source.
     pair.execute(1, "alter system set primary_conninfo = ''").await;
