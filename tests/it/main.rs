@@ -11,6 +11,7 @@ mod mover;
 mod office;
 mod operate;
 mod protect;
+mod reconcile;
 mod schema;
 mod serve;
 mod stop;

@@ -29,6 +29,8 @@ pub struct MergePlan {
     pub seen: Option<SharedKeys>,
     /// The day of a `snapshot` read, in days since 1970.
     pub taken_on: Option<i32>,
+    /// Superseded rows are no versions worth keeping, because they were computed.
+    pub forget: bool,
 }
 
 /// A row whose key has a null and which therefore cannot be told apart.

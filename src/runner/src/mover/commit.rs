@@ -113,6 +113,7 @@ impl Mover<'_> {
             seen: self.scan.as_ref().map(|scan| Arc::clone(&scan.seen)),
             taken_on: (settings.write == WriteMode::Snapshot)
                 .then(|| today.num_days_from_ce() - EPOCH_DAYS),
+            forget: false,
         };
         let lake = self.hub.lake();
         let merge = Merge::start(lake, current, history, &layout.schema, plan, stamp).await?;
