@@ -103,6 +103,18 @@ pub(crate) enum Command {
     /// Figures and the rows behind them.
     #[command(subcommand)]
     Metric(MetricCommand),
+    /// What systems agree on and what they do not: classes, differences, one key.
+    #[command(subcommand)]
+    Reconcile(ReconcileCommand),
+    /// The whole life of one record over all systems: every version received, decision, push and
+    /// outcome.
+    Trace {
+        /// Its key, such as a case number; columns of one key are joined by `|`.
+        key: String,
+        /// The reconciliation; needed when there are several.
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
+    },
     /// Runs and their balances.
     Runs {
         #[command(subcommand)]
@@ -206,6 +218,56 @@ pub(crate) enum MetricCommand {
         #[arg(long)]
         snapshot: Option<i64>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReconcileCommand {
+    /// How a reconciliation stands: classes, differences by owner, codes nobody knows.
+    Show {
+        /// Its name; needed when there are several.
+        name: Option<String>,
+    },
+    /// The differences, oldest first.
+    Ledger(LedgerArgs),
+    /// Why a key is in its class; with --reason, note why its differences are as they should be.
+    Explain {
+        /// The key; columns of one key are joined by `|`.
+        key: String,
+        /// The reconciliation; needed when there are several.
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
+        /// Only the differences of this field.
+        #[arg(long, requires = "reason")]
+        field: Option<String>,
+        /// Why, for the ledger and the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LedgerArgs {
+    /// The reconciliation; needed when there are several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) of: Option<String>,
+    /// Only those in this state: open, explained, fixed or closed. [default: all but closed]
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Closed ones too.
+    #[arg(long, conflicts_with = "state")]
+    pub(crate) all: bool,
+    /// Only those of this rule, such as missing_in_province.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// Only those this owner answers for.
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// Only those of this system.
+    #[arg(long)]
+    pub(crate) system: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
 }
 
 /// A part of a metric.

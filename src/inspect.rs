@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use huiliu_core::config::{hub_schema, jobs_schema, system_schema};
 use huiliu_core::identifier::{mask_address, mask_id, mask_mobile, mask_name};
+use huiliu_core::reconcile::reconcile_schema;
 use huiliu_engine::record_text;
 use huiliu_runner::{Project, System};
 use huiliu_sdk::{Cx, Error, ErrorKind, Event, ReadRequest, StreamId, StreamRequest};
@@ -85,10 +86,11 @@ pub(crate) fn check(setup: &Setup) -> Result<u8, Failure> {
         return Ok(0);
     }
     setup.printer.line(&format!(
-        "{}: {} systems, {} models, {} metrics, {} jobs",
+        "{}: {} systems, {} models, {} reconciliations, {} metrics, {} jobs",
         setup.printer.pick("valid", "配置有效"),
         project.systems.len(),
         project.pipelines.models.len(),
+        project.pipelines.reconciliations.len(),
         project.pipelines.metrics.len(),
         project.jobs.jobs.len()
     ));
@@ -258,6 +260,7 @@ pub(crate) fn schema(setup: &Setup, folder: Option<&Path>) -> Result<u8, Failure
 /// All schemas by file name without ending.
 fn schemas() -> Vec<(String, Value)> {
     let mut schemas = vec![("hub".to_owned(), hub_schema()), ("jobs".to_owned(), jobs_schema())];
+    schemas.push(("reconcile".to_owned(), reconcile_schema()));
     for connector in &registry().0 {
         let spec = connector.spec();
         schemas.push((format!("system-{}", spec.kind), system_schema(&spec)));

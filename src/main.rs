@@ -13,6 +13,7 @@ mod operate;
 mod output;
 mod progress;
 mod query;
+mod reconcile;
 mod registry;
 mod setup;
 mod work;
@@ -81,6 +82,8 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
             query::query(&setup, &sql, snapshot, limit).await
         }
         Command::Metric(command) => query::metric(&setup, command).await,
+        Command::Reconcile(command) => reconcile::reconcile(&setup, command).await,
+        Command::Trace { key, of } => reconcile::trace(&setup, &key, of.as_deref()).await,
         Command::Runs { command } => query::runs(&setup, command).await,
         Command::State(command) => operate::state(&setup, command).await,
         Command::Quarantine(command) => operate::quarantine(&setup, command).await,

@@ -44,6 +44,7 @@ pub(crate) fn report_json(report: &RunReport) -> Value {
         "exit_code": report.exit_code,
         "streams": of("stream"),
         "models": of("model"),
+        "reconciliations": of("reconcile"),
         "metrics": of("metric"),
         "pushes": pushes,
         "maintenance": of("maintain"),
@@ -112,6 +113,14 @@ pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
         }
         printer
             .line(&format!("  {:<28} {:<10} {:>9} rows", step.node, step.state, step.balance.read));
+        print_failure(printer, step);
+    }
+    for step in steps.iter().filter(|step| step.kind == "reconcile") {
+        let b = &step.balance;
+        printer.line(&format!(
+            "  {:<28} {:<10} {:>9} keys = written {} + unchanged {}",
+            step.node, step.state, b.read, b.written, b.unchanged
+        ));
         print_failure(printer, step);
     }
     for step in steps.iter().filter(|step| step.kind == "push") {

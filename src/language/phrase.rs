@@ -1,6 +1,7 @@
 //! Fixed English wordings and their Chinese forms; `{}` stands for the part that varies.
 
 mod key;
+mod reconcile;
 
 /// What the checks of the configuration say. The first that fits is taken.
 const FAULTS: &[(&str, &str)] = &[
@@ -195,6 +196,7 @@ const WORDS: &[(&str, &str)] = &[
 pub(super) fn fault(text: &str) -> String {
     translate(FAULTS, text)
         .or_else(|| translate(key::KEYS, text))
+        .or_else(|| translate(reconcile::RECONCILE, text))
         .unwrap_or_else(|| text.to_owned())
 }
 
@@ -247,5 +249,5 @@ fn holes<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
 
 #[cfg(test)]
 pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FAULTS.iter().chain(PARTICULARS).chain(key::KEYS).copied()
+    FAULTS.iter().chain(PARTICULARS).chain(key::KEYS).chain(reconcile::RECONCILE).copied()
 }

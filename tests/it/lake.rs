@@ -46,6 +46,14 @@ pub(crate) fn counts(database: &Path) -> BTreeMap<String, i64> {
     tables.into_keys().zip(counts.iter().map(|count| count.parse().unwrap())).collect()
 }
 
+/// Whether a column says which run something is of, or when that was.
+fn is_of_a_run(column: &str) -> bool {
+    column.starts_with('_')
+        || column.ends_with("_run")
+        || column.ends_with("_seen")
+        || ["snapshot_id", "run", "at", "closed_at", "input_hash"].contains(&column)
+}
+
 /// What every table holds, whatever run and snapshot it is from: rows, different rows, a sum
 /// over all cells.
 pub(crate) fn content(database: &Path) -> BTreeMap<String, String> {
@@ -55,7 +63,7 @@ pub(crate) fn content(database: &Path) -> BTreeMap<String, String> {
         .map(|(table, columns)| {
             let cells: Vec<String> = columns
                 .iter()
-                .filter(|column| !column.starts_with('_') && *column != "snapshot_id")
+                .filter(|column| !is_of_a_run(column))
                 .map(|column| format!("\"{column}\""))
                 .collect();
             let row = format!("hash({})", cells.join(", "));

@@ -17,6 +17,7 @@ mod office;
 mod operate;
 mod postgres_store;
 mod protect;
+mod reconcile;
 mod restore;
 mod schema;
 mod serve;

@@ -25,7 +25,7 @@ impl Office {
     /// A hub whose only system is `office`, described by `system` without its first lines.
     pub(crate) fn new(kind: &str, system: &str) -> Self {
         let hub = Hub::edited();
-        for folder in ["config/systems", "pipelines/models", "pipelines/metrics"] {
+        for folder in ["config/systems", "pipelines"] {
             std::fs::remove_dir_all(hub.project().join(folder)).unwrap();
         }
         std::fs::create_dir_all(hub.project().join("config/systems")).unwrap();

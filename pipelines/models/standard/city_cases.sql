@@ -72,7 +72,9 @@ select
     end as status,
     p.copies,
     p.versions,
-    a.update_time
+    a.update_time,
+    -- 受理行是哪一次运行收到的,核对时用来说明出处。
+    a._run as received_run
 from picked as p
 inner join current.city_cases_accepted as a on a.row_guid = p.row_guid
 left join results as r on r.project_no = p.project_no

@@ -17,6 +17,7 @@ with ranked as (
         l.result_time,
         l.state_word,
         l.status,
+        l.received_run,
         m.matched_by,
         -- 部门会把平台的一件拆成内部几件办理,以最后办结的为准;拆件不算重复。
         row_number() over (

@@ -44,6 +44,7 @@ select
     k.copies,
     k.versions,
     p.data_version,
-    p.update_time
+    p.update_time,
+    p._run as received_run
 from picked as k
 inner join current.province_cases as p on p.record_id = k.record_id

@@ -15,6 +15,7 @@ pub use document::{Document, Fault, Faults};
 pub use hub::{HubConfig, MaintenanceConfig, ServeConfig, StoreConfig};
 pub use job::{CatchUpWord, JobConfig, JobsFile};
 pub use limits::{Limits, QuietHours};
+pub(crate) use merge::schema_of;
 pub use merge::{hub_schema, jobs_schema, system_schema};
 pub use reference::{Missing, Resolver};
 pub use stream::{Budget, Guard, StreamLimits};

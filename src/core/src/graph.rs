@@ -11,6 +11,8 @@ pub enum NodeKind {
     Stream,
     /// Builds a model.
     Model,
+    /// Compares systems record by record.
+    Reconcile,
     /// Computes a metric.
     Metric,
     /// Sends records out.

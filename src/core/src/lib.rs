@@ -10,4 +10,5 @@ pub mod graph;
 pub mod identifier;
 pub mod model;
 pub mod policy;
+pub mod reconcile;
 pub mod schedule;

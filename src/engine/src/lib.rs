@@ -12,6 +12,7 @@ mod failure;
 mod metric;
 mod ops;
 mod pipeline;
+pub mod reconcile;
 mod scan;
 mod session;
 mod text;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::resolve::resolve_table_references;
 use huiliu_core::model::{Metric, Model, ModelKind};
+use huiliu_core::reconcile::Reconciliation;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,8 @@ pub struct Pipelines {
     pub models: Vec<Model>,
     /// The metrics by key.
     pub metrics: BTreeMap<String, Metric>,
+    /// The reconciliations by name.
+    pub reconciliations: BTreeMap<String, Reconciliation>,
     reads: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -69,7 +72,45 @@ impl Pipelines {
             waiting = rest;
         }
         let metrics = metrics.into_iter().map(|metric| (metric.key.clone(), metric)).collect();
-        Ok(Self { models: ordered, metrics, reads })
+        Ok(Self { models: ordered, metrics, reconciliations: BTreeMap::new(), reads })
+    }
+
+    /// With reconciliations; two that make the same tables are an error.
+    pub fn with_reconciliations(mut self, reconciliations: Vec<Reconciliation>) -> Result<Self> {
+        for rec in reconciliations {
+            if let Some(other) =
+                self.reconciliations.values().find(|other| other.entity == rec.entity)
+            {
+                let message = format!(
+                    "the reconciliations {} and {} are both of the entity {}",
+                    other.name, rec.name, rec.entity
+                );
+                return Err(Error::new(ErrorKind::Config, "E-GRAPH", message)
+                    .hint("give one of them another `entity`"));
+            }
+            self.reconciliations.insert(rec.name.clone(), rec);
+        }
+        Ok(self)
+    }
+
+    /// The reconciliation whose golden table is `table`.
+    pub fn reconciliation_of(&self, table: &str) -> Option<&Reconciliation> {
+        self.reconciliations.values().find(|rec| rec.table() == table)
+    }
+
+    /// The version of what `table` shows now: that of a stored table, or of what a view reads.
+    pub(crate) fn content(
+        &self,
+        table: &str,
+        versions: &BTreeMap<String, i64>,
+        salt: &str,
+    ) -> String {
+        match self.model(table) {
+            Some(model) if model.header.kind == ModelKind::View => {
+                self.fingerprint(table, versions, salt)
+            }
+            _ => format!("{table}@{:?}", versions.get(table)),
+        }
     }
 
     /// The model called `name`.
@@ -100,6 +141,11 @@ impl Pipelines {
                     open.extend(self.reads(&name).map(str::to_owned));
                 }
                 _ => {
+                    // Repairs are a view of the ledger.
+                    let ledger = self.reconciliations.values().find(|r| r.repairs() == name);
+                    if let Some(rec) = ledger {
+                        open.push(rec.differences());
+                    }
                     // `raw` and `history` change with `current` or on their own; take both.
                     let (_, plain) = name.split_once('.').unwrap_or(("", &name));
                     for layer in ["current", "history"] {

@@ -14,6 +14,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use huiliu_core::model::ModelKind;
+use huiliu_core::reconcile::Reconciliation;
 use huiliu_lake::Lake;
 use huiliu_sdk::{Error, ErrorKind, Result};
 
@@ -78,6 +79,14 @@ impl Engine {
         &self.pipelines
     }
 
+    pub(crate) fn functions(&self) -> &DomainFunctions {
+        &self.functions
+    }
+
+    pub(crate) fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
     pub(crate) fn salt(&self) -> &str {
         &self.salt
     }
@@ -102,6 +111,9 @@ impl Engine {
         let mut session =
             Session { context, snapshot: lake.snapshot(), unavailable: BTreeMap::new() };
         session.add_raw_views(&catalog).await?;
+        for rec in self.pipelines.reconciliations.values() {
+            session.add_view(&catalog, &rec.repairs(), &repairs_sql(rec)).await;
+        }
         for model in &self.pipelines.models {
             if model.header.kind == ModelKind::View {
                 session.add_view(&catalog, &model.name, &model.sql).await;
@@ -141,6 +153,27 @@ impl Engine {
             .map_err(|e| engine_error("start the engine", e))?;
         Ok(SessionContext::new_with_config_rt(config, runtime))
     }
+}
+
+/// What would have to change where, for the systems to agree: the open differences of systems
+/// that take repairs. What a person explained is as it should be.
+fn repairs_sql(rec: &Reconciliation) -> String {
+    let mut systems: Vec<String> = rec
+        .systems
+        .iter()
+        .filter(|system| system.repair)
+        .map(|system| format!("'{}'", system.name))
+        .collect();
+    systems.push("''".into());
+    format!(
+        "select difference_id, entity_key, system, \
+         case when field is null then 'insert' else 'update' end as action, \
+         field, found, expected, expected_from, owner, first_seen from {} \
+         where state = 'open' and (rule = 'mismatch' or starts_with(rule, 'missing_in_')) \
+         and system in ({})",
+        rec.differences(),
+        systems.join(", ")
+    )
 }
 
 impl Session {

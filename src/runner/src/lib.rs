@@ -20,6 +20,7 @@ mod operate;
 mod project;
 mod push;
 mod quarantine;
+mod reconcile;
 mod replay;
 mod rewind;
 mod run;
@@ -27,6 +28,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod ticker;
+mod trace;
 
 pub use audit::{AuditCheck, Deed};
 pub use gate::Protected;
@@ -36,6 +38,8 @@ pub use mover::GuardPlan;
 pub use operate::{ResetTo, StreamView};
 pub use project::{LoadFailure, Project, Registry, System};
 pub use quarantine::{OriginalView, Selection};
+pub use reconcile::{AgedDifference, Decided, FieldView, OwnerCount, ReconcileSummary, SystemView};
 pub use replay::ReplayReport;
 pub use run::{Progress, RunOptions, RunReport, Silent};
 pub use ticker::{DueJob, Ticker};
+pub use trace::{TraceDetail, TraceEntry};

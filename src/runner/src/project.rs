@@ -15,6 +15,7 @@ use huiliu_core::config::{
 use huiliu_core::graph::{Graph, Node, NodeKind};
 use huiliu_core::model::{Metric, Model, ModelKind};
 use huiliu_core::policy;
+use huiliu_core::reconcile::{Comparison, Reconciliation};
 use huiliu_engine::Pipelines;
 use huiliu_sdk::{Connector, Endpoint, Error};
 use huiliu_store::{PostgresAddress, StoreAddress};
@@ -174,6 +175,8 @@ impl Project {
         let models = load_files(&root.join("pipelines/models"), "sql", Model::parse, &mut faults);
         let metrics =
             load_files(&root.join("pipelines/metrics"), "toml", Metric::parse, &mut faults);
+        let reconcile = root.join("pipelines/reconcile");
+        let reconciliations = load_files(&reconcile, "toml", Reconciliation::parse, &mut faults);
         if !faults.is_empty() {
             return Err(LoadFailure::Faults(faults));
         }
@@ -189,7 +192,8 @@ impl Project {
             code_files.push((stem(&file), text));
         }
         let codes = CodeTables::from_files(code_files)?;
-        let pipelines = Pipelines::new(models, metrics)?;
+        check_references(&reconciliations, &codes, &systems)?;
+        let pipelines = Pipelines::new(models, metrics)?.with_reconciliations(reconciliations)?;
         let graph = build_graph(&systems, &pipelines)?;
         for job in jobs.jobs.iter().filter(|job| job.run.trim() != crate::maintain::SELECTOR) {
             graph.select(&job.run).map_err(|e| e.context(format!("job {}", job.name)))?;
@@ -209,6 +213,49 @@ impl Project {
             salt,
         })
     }
+}
+
+/// Every code table and push that a reconciliation names must be there.
+fn check_references(
+    reconciliations: &[Reconciliation],
+    codes: &CodeTables,
+    systems: &BTreeMap<String, System>,
+) -> Result<(), LoadFailure> {
+    let pushes: Vec<String> = systems
+        .iter()
+        .flat_map(|(id, system)| {
+            system.config.pushes.iter().map(move |push| format!("{id}.{}", push.name))
+        })
+        .collect();
+    let mut faults = Faults::default();
+    for rec in reconciliations {
+        for system in &rec.systems {
+            if let Some(push) = system.push.as_ref().filter(|push| !pushes.contains(push)) {
+                let place = format!("systems.{}.push", system.name);
+                let message = format!("no push is called `{push}`");
+                let hint = format!("use one of: {}", pushes.join(", "));
+                faults.0.push(fault_in(&rec.file, &place, message, &hint)?);
+            }
+        }
+        for field in &rec.fields {
+            let of_hub = match &field.compare {
+                Comparison::Code(table) => Some(("compare".to_owned(), table)),
+                _ => None,
+            };
+            let of_systems = field
+                .codes
+                .iter()
+                .map(|(system, table)| (format!("codes.{}", rec.systems[*system].name), table));
+            for (place, table) in of_hub.into_iter().chain(of_systems) {
+                if let Err(error) = codes.get(table) {
+                    let place = format!("fields.{}.{place}", field.name);
+                    let hint = error.hint_text().unwrap_or_default().to_owned();
+                    faults.0.push(fault_in(&rec.file, &place, error.message().into(), &hint)?);
+                }
+            }
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(LoadFailure::Faults(faults)) }
 }
 
 fn store_address(
@@ -445,6 +492,14 @@ fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Res
             kind: NodeKind::Model,
             makes: vec![model.name.clone()],
             reads: pipelines.reads(&model.name).map(str::to_owned).collect(),
+        });
+    }
+    for rec in pipelines.reconciliations.values() {
+        nodes.push(Node {
+            name: rec.table(),
+            kind: NodeKind::Reconcile,
+            makes: rec.makes().to_vec(),
+            reads: rec.reads(),
         });
     }
     for metric in pipelines.metrics.values() {

@@ -110,12 +110,17 @@ impl Hub {
             failed: BTreeSet::new(),
             postponed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
+            findings: false,
             steps: Vec::new(),
             unsaved: Vec::new(),
         };
         run.streams(&nodes).await?;
-        for node in nodes.iter().filter(|node| node.kind == NodeKind::Model) {
-            run.model(node).await?;
+        for node in &nodes {
+            match node.kind {
+                NodeKind::Model => run.model(node).await?,
+                NodeKind::Reconcile => run.reconcile(node).await?,
+                NodeKind::Stream | NodeKind::Metric | NodeKind::Push => {}
+            }
         }
         let metrics: Vec<&Node> =
             nodes.iter().filter(|node| node.kind == NodeKind::Metric).collect();
@@ -196,6 +201,8 @@ struct Run {
     postponed: BTreeSet<String>,
     /// Those of `failed` whose system could not be reached or did not let us in.
     not_ready: BTreeSet<String>,
+    /// Whether differences are above their warn level.
+    findings: bool,
     steps: Vec<StepRow>,
     /// Those of `steps` that could not be stored yet, because the disk is full.
     unsaved: Vec<StepRow>,
@@ -299,6 +306,22 @@ impl Run {
         }
     }
 
+    async fn reconcile(&mut self, node: &Node) -> Result<()> {
+        if self.cx.cancel.is_cancelled() || self.blocked(node, "reconcile").await? {
+            return Ok(());
+        }
+        let step = self.hub.new_step(self.run_id, &node.name, "reconcile");
+        self.progress.started(&node.name);
+        match self.hub.reconcile(&node.name, step.clone()).await {
+            Ok(done) => {
+                self.findings |= done.is_finding;
+                let state = if done.changed { RunState::Succeeded } else { RunState::Unchanged };
+                self.finish(done.step, state).await
+            }
+            Err(error) => self.fail(step, &error).await,
+        }
+    }
+
     async fn metrics(&mut self, nodes: &[&Node]) -> Result<()> {
         let mut ready = false;
         for node in nodes {
@@ -324,8 +347,19 @@ impl Run {
         self.progress.started(&node.name);
         let sent = self.hub.send_push(&self.cx, &self.guards, &node.name, &mut step);
         match unbroken(sent).await {
-            Ok(true) => self.finish(step, RunState::Succeeded).await,
-            Ok(false) => self.finish(step, RunState::Unchanged).await,
+            Ok(is_sent) => {
+                let state = if is_sent { RunState::Succeeded } else { RunState::Unchanged };
+                self.finish(step, state).await?;
+                // After every push, because a process may have died between the answer and this.
+                let push = node.name.strip_prefix("push.").unwrap_or(&node.name);
+                match self.hub.mark_fixed(push, self.run_id).await {
+                    Ok(()) => Ok(()),
+                    Err(error) => {
+                        let step = self.hub.new_step(self.run_id, push, "reconcile");
+                        self.fail(step, &error).await
+                    }
+                }
+            }
             Err(error) => self.fail(step, &error).await,
         }
     }
@@ -391,7 +425,8 @@ impl Run {
         let bad = |step: &&StepRow| matches!(step.state.as_str(), "failed" | "blocked");
         let failed: Vec<&StepRow> = self.steps.iter().filter(bad).collect();
         if failed.is_empty() {
-            return (RunState::Succeeded, exit::DONE);
+            let code = if self.findings { exit::FINDINGS } else { exit::DONE };
+            return (RunState::Succeeded, code);
         }
         if failed.iter().all(|step| self.postponed.contains(&step.node)) {
             return (RunState::Partial, exit::FINDINGS);

@@ -43,7 +43,7 @@ pub use lease::Lease;
 pub use limit::Slot;
 pub use load::LoadRow;
 pub use model::ModelRow;
-pub use outbox::{OutboxCount, OutboxRow, OutboxState};
+pub use outbox::{OutboxCount, OutboxRow, OutboxState, SentRow};
 pub use quarantine::{QuarantineRow, QuarantinedRow};
 pub use run::{Balance, RunRow, RunState, StepRow};
 pub use seal::SealKey;

@@ -65,6 +65,31 @@ pub struct OutboxCount {
     pub attempts: i64,
 }
 
+/// A record of the outbox without its content.
+#[derive(Debug, Clone, Serialize)]
+pub struct SentRow {
+    /// The target system.
+    pub system: String,
+    /// The push.
+    pub push: String,
+    /// Under which key it is sent.
+    pub idempotency_key: String,
+    /// `waiting`, `accepted` or `rejected`.
+    pub state: String,
+    /// How often it was sent.
+    pub attempts: i64,
+    /// The run that queued it.
+    pub run_id: i64,
+    /// When it was queued, UTC.
+    pub created_at: String,
+    /// The target's code, when it refused.
+    pub code: Option<String>,
+    /// What the target said.
+    pub message: Option<String>,
+    /// When the target answered, UTC.
+    pub settled_at: Option<String>,
+}
+
 impl Tx {
     /// Queues a record unless the same key with the same content is already there; says
     /// whether it was new.
@@ -196,6 +221,33 @@ impl Store {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// The keys of the records that the target of a push has accepted.
+    pub async fn accepted_keys(&self, system: &str, push: &str) -> Result<Vec<String>> {
+        let rows = self
+            .all(
+                "read the outbox",
+                "select distinct record_key from huiliu_outbox
+                 where system = ? and push = ? and state = 'accepted'",
+                args![system, push],
+            )
+            .await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// What became of the records with a key, of all pushes, oldest first.
+    pub async fn outbox_of(&self, record_key: &str) -> Result<Vec<SentRow>> {
+        let rows = self
+            .all(
+                "read the outbox",
+                "select system, push, idempotency_key, state, attempts, run_id, created_at,
+                        code, message, settled_at
+                 from huiliu_outbox where record_key = ? order by outbox_id",
+                args![record_key],
+            )
+            .await?;
+        rows.iter().map(sent_row).collect()
+    }
+
     /// Records by push and state.
     pub async fn outbox_counts(&self) -> Result<Vec<OutboxCount>> {
         let rows = self
@@ -219,6 +271,21 @@ fn outbox_row(row: &Row) -> Result<OutboxRow> {
         idempotency_key: row.get(3)?,
         payload: row.get(4)?,
         attempts: row.get(5)?,
+    })
+}
+
+fn sent_row(row: &Row) -> Result<SentRow> {
+    Ok(SentRow {
+        system: row.get(0)?,
+        push: row.get(1)?,
+        idempotency_key: row.get(2)?,
+        state: row.get(3)?,
+        attempts: row.get(4)?,
+        run_id: row.get(5)?,
+        created_at: row.get(6)?,
+        code: row.get(7)?,
+        message: row.get(8)?,
+        settled_at: row.get(9)?,
     })
 }
 

@@ -9,7 +9,8 @@ use super::hub::HubConfig;
 use super::job::JobsFile;
 use super::system::{PushKeys, StreamKeys, SystemKeys};
 
-fn schema_of<T: JsonSchema>() -> Value {
+/// The schema of `T`.
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.meta_schema = None;
     settings.into_generator().into_root_schema_for::<T>().to_value()

@@ -194,6 +194,8 @@ impl Merge {
         let run = if self.plan.mode == WriteMode::Scd2 {
             self.close_periods(rows)?;
             NOT_KEPT
+        } else if self.plan.forget {
+            NOT_KEPT
         } else {
             self.stamp.run
         };

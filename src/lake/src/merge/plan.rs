@@ -32,6 +32,8 @@ pub struct MergePlan {
     pub taken_on: Option<i32>,
     /// Rows of one new file, if not as many as the lake likes.
     pub file_rows: Option<i64>,
+    /// Superseded rows are no versions worth keeping, because they were computed.
+    pub forget: bool,
 }
 
 /// A row whose key has a null and which therefore cannot be told apart.

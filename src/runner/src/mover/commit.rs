@@ -142,6 +142,7 @@ impl Mover<'_> {
             taken_on: (settings.write == WriteMode::Snapshot)
                 .then(|| today.num_days_from_ce() - EPOCH_DAYS),
             file_rows: None,
+            forget: false,
         };
         let lake = self.hub.lake();
         let merge = Merge::start(lake, current, history, &layout.schema, plan, stamp).await?;

@@ -1,0 +1,53 @@
+//! What the checks of `pipelines/reconcile/` say, and what its required keys mean.
+
+/// Faults of reconciliations, and descriptions of their required keys.
+pub(super) const RECONCILE: &[(&str, &str)] = &[
+    ("no system is called `{}`", "没有名为 `{}` 的系统"),
+    ("no field is called `{}`", "没有名为 `{}` 的字段"),
+    ("no push is called `{}`", "没有名为 `{}` 的推送"),
+    ("no class is called `{}`", "没有名为 `{}` 的类别"),
+    ("no key column or field is called `{}`", "没有名为 `{}` 的键列或字段"),
+    ("no code table is called `{}`", "没有名为 `{}` 的代码表"),
+    ("`{}` is no table", "`{}` 不是表名"),
+    ("write it as standard.city_cases", "写法如 standard.city_cases"),
+    ("`{}` is no way to compare", "`{}` 不是比较方式"),
+    ("a comparison has one tolerance", "一个字段只能有一种容差"),
+    ("write {} or {}", "写法为 {} 或 {}"),
+    (
+        "a tolerance is for times and numbers, which have no `normalise` or `codes`",
+        "容差只用于时间和数字，不能与 `normalise`、`codes` 同用",
+    ),
+    ("a system with a `lag` needs `time`", "设置了 `lag` 的，须设置 `time`"),
+    (
+        "name the field that says when an entity came to be, such as {}",
+        "填写表示产生时间的字段，如 {}",
+    ),
+    ("this program reads version 1 of reconcile files", "本程序只支持 version = 1 的核对文件"),
+    ("the entity `{}` must be of a-z, 0-9 and _", "对象名 `{}` 只能由 a-z、0-9 和 _ 组成"),
+    ("the name `{}` must be of a-z, 0-9 and _", "名称 `{}` 只能由 a-z、0-9 和 _ 组成"),
+    ("a reconciliation needs a `key`", "核对须设置 `key`"),
+    ("{} systems are compared; it must be 2 to 8", "参与核对的系统有 {} 个，应为 2 至 8 个"),
+    ("`{}` is in the key already", "`{}` 已在键中"),
+    ("`{}` does not have the field", "`{}` 没有该字段"),
+    (
+        "`match` needs `row`, which tells its rows apart",
+        "设置了 `match` 的，须设置能区分各行的 `row`",
+    ),
+    ("a rule needs fields in `on`", "规则须在 `on` 中列出字段"),
+    ("Fields that must be equal, as they are normalised.", "填写必须相同的字段"),
+    ("no system has the field", "没有系统有该字段"),
+    ("this is no warn level", "不是预警线"),
+    ("write a number of entities, or a share such as \"{}\"", "填写个数，或占比，如 \"{}\""),
+    ("the golden table would have two columns `{}`", "核对结果表将有两个 `{}` 列"),
+    ("rename the field", "更改字段名称"),
+    ("What one row is, in the singular: {}", "填写对象的英文单数名称，用来命名结果表"),
+    (
+        "Columns that all systems have and that together identify an entity.",
+        "填写各系统共有、合起来能唯一确定对象的列",
+    ),
+    ("The systems, 2 to 8, the first one trusted most.", "填写 2 至 8 个系统，最可信的写在最前"),
+    ("The fields of the golden table.", "填写核对结果表的字段"),
+    ("The table or model with its rows, such as {}.", "填写存放其记录的表或模型，如 {}"),
+    ("The field of the golden row.", "填写核对结果的字段"),
+    ("The table with its values.", "填写取值所在的表"),
+];
