@@ -1,6 +1,7 @@
 //! Huiliu (汇流), the data hub of a city's government-service data office: parse the arguments,
 //! wire the crates together, run one command.
 
+mod cases;
 mod cli;
 mod daemon;
 #[cfg(feature = "demo")]
@@ -8,6 +9,7 @@ mod demo;
 mod inspect;
 mod language;
 mod maintain;
+mod metric;
 mod operate;
 mod output;
 mod progress;
@@ -78,7 +80,8 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Query { sql, snapshot, limit } => {
             query::query(&setup, &sql, snapshot, limit).await
         }
-        Command::Metric(command) => query::metric(&setup, command).await,
+        Command::Metric(command) => metric::metric(&setup, command).await,
+        Command::Test { filter, update } => cases::test(&setup, filter.as_deref(), update).await,
         Command::Runs { command } => query::runs(&setup, command).await,
         Command::State(command) => operate::state(&setup, command).await,
         Command::Quarantine(command) => operate::quarantine(&setup, command).await,

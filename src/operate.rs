@@ -79,7 +79,7 @@ pub(crate) async fn state(setup: &Setup, command: StateCommand) -> Result<u8, Fa
 }
 
 /// A reason that says something.
-fn stated(reason: &str) -> Result<&str, Error> {
+pub(crate) fn stated(reason: &str) -> Result<&str, Error> {
     if reason.trim().is_empty() {
         return Err(Error::new(ErrorKind::Config, "E-REASON", "the reason is empty")
             .hint("say why in a few words: --reason \"restored the lake from last night\""));

@@ -22,6 +22,7 @@ mod quarantine;
 mod replay;
 mod rewind;
 mod run;
+mod seal;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -37,4 +38,5 @@ pub use project::{LoadFailure, Project, Registry, System};
 pub use quarantine::{OriginalView, Selection};
 pub use replay::ReplayReport;
 pub use run::{Progress, RunOptions, RunReport, Silent};
+pub use seal::SealCheck;
 pub use ticker::{DueJob, Ticker};
