@@ -115,6 +115,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME")]
         of: Option<String>,
     },
+    /// Run the cases of the pipelines: rows in, rows out. Touches no data.
+    Test {
+        /// Only files whose name contains this.
+        filter: Option<String>,
+        /// Write what came out into the files, as what is expected from now on.
+        #[arg(long)]
+        update: bool,
+    },
     /// Runs and their balances.
     Runs {
         #[command(subcommand)]
@@ -203,6 +211,9 @@ pub(crate) enum MetricCommand {
         /// At a snapshot instead of the latest one.
         #[arg(long)]
         snapshot: Option<i64>,
+        /// Broken down by these dimensions of the metric, separated by commas.
+        #[arg(long, value_name = "DIMENSION", value_delimiter = ',', requires = "key")]
+        by: Vec<String>,
     },
     /// The rows a figure counts.
     Rows {
@@ -217,6 +228,38 @@ pub(crate) enum MetricCommand {
         /// At a snapshot instead of the latest one.
         #[arg(long)]
         snapshot: Option<i64>,
+    },
+    /// Why a figure moved: changed definition, rows that are gone, corrected or new.
+    Explain {
+        /// The metric's key.
+        key: String,
+        /// From a snapshot's number, or from the end of a day such as 2018-12-13.
+        #[arg(long, value_name = "SNAPSHOT|DAY")]
+        from: String,
+        /// To a snapshot or a day; to the latest snapshot without it.
+        #[arg(long, value_name = "SNAPSHOT|DAY")]
+        to: Option<String>,
+    },
+    /// Keep what a published figure was counted from, so that it can be counted again for ever.
+    Seal {
+        /// The metric's key.
+        key: String,
+        /// At a snapshot instead of the latest one.
+        #[arg(long)]
+        snapshot: Option<i64>,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Sealed figures.
+    Seals {
+        /// Of this metric.
+        key: Option<String>,
+    },
+    /// Count sealed figures again from what was kept.
+    Verify {
+        /// A metric's key or a seal's number; all without it.
+        which: Option<String>,
     },
 }
 

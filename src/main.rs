@@ -1,6 +1,7 @@
 //! Huiliu (汇流), the data hub of a city's government-service data office: parse the arguments,
 //! wire the crates together, run one command.
 
+mod cases;
 mod cli;
 mod daemon;
 #[cfg(feature = "demo")]
@@ -9,6 +10,7 @@ mod discover;
 mod inspect;
 mod language;
 mod maintain;
+mod metric;
 mod operate;
 mod output;
 mod progress;
@@ -81,7 +83,8 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Query { sql, snapshot, limit } => {
             query::query(&setup, &sql, snapshot, limit).await
         }
-        Command::Metric(command) => query::metric(&setup, command).await,
+        Command::Metric(command) => metric::metric(&setup, command).await,
+        Command::Test { filter, update } => cases::test(&setup, filter.as_deref(), update).await,
         Command::Reconcile(command) => reconcile::reconcile(&setup, command).await,
         Command::Trace { key, of } => reconcile::trace(&setup, &key, of.as_deref()).await,
         Command::Runs { command } => query::runs(&setup, command).await,

@@ -1,11 +1,9 @@
-//! Commands that read the lake: SQL, metrics, runs.
+//! Commands that read: SQL and runs.
 
-use huiliu_engine::Figure;
 use huiliu_sdk::{Error, ErrorKind};
 use serde_json::json;
 
-use crate::cli::{MetricCommand, Part, RunsCommand};
-use crate::output::Printer;
+use crate::cli::RunsCommand;
 use crate::setup::{Failure, Setup};
 use crate::work;
 
@@ -26,55 +24,6 @@ pub(crate) async fn query(
     }
     hub.close().await;
     Ok(0)
-}
-
-/// Shows figures or the rows behind one.
-pub(crate) async fn metric(setup: &Setup, command: MetricCommand) -> Result<u8, Failure> {
-    let hub = setup.open_existing().await?;
-    match command {
-        MetricCommand::Show { key, snapshot } => {
-            let session = hub.engine.session(snapshot).await?;
-            let figures = match key {
-                Some(key) => vec![session.figure(hub.metric(&key)?, &hub.today()).await?],
-                None => hub.figures(&session).await?,
-            };
-            if setup.printer.is_json() {
-                setup.printer.json(&json!({ "figures": figures }));
-            } else {
-                for figure in &figures {
-                    print_figure(setup.printer, figure);
-                }
-            }
-        }
-        MetricCommand::Rows { key, of, limit, snapshot } => {
-            let session = hub.engine.session(snapshot).await?;
-            let numerator = of == Part::Numerator;
-            let metric = hub.metric(&key)?;
-            let rows = session.figure_rows(metric, &hub.today(), numerator, Some(limit)).await?;
-            setup.printer.rows(&rows)?;
-        }
-    }
-    hub.close().await;
-    Ok(0)
-}
-
-fn print_figure(printer: Printer, figure: &Figure) {
-    let value = figure.value.as_deref().unwrap_or("-");
-    let unit = if figure.unit == huiliu_core::model::Unit::Percent { " %" } else { "" };
-    let parts = match figure.denominator {
-        Some(denominator) => format!(" = {} / {denominator}", figure.numerator),
-        None => String::new(),
-    };
-    printer.line(&format!("{:<20} {}  {value}{unit}{parts}", figure.key, figure.title));
-    printer.line(&format!("  {}", figure.definition));
-    printer.line(&format!(
-        "  {} {}; {} {}; snapshot {}",
-        printer.pick("valid from", "生效日期"),
-        figure.valid_from,
-        printer.pick("owner", "负责"),
-        figure.owner,
-        figure.snapshot
-    ));
 }
 
 /// Lists runs, or shows one with its steps.

@@ -7,6 +7,7 @@ mod disk;
 mod disturb;
 mod duckdb;
 mod faults;
+mod figures;
 mod hub;
 mod kill;
 mod lake;

@@ -1,5 +1,6 @@
 //! SQL models, audits and metrics as they are written in `pipelines/`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -91,7 +92,7 @@ pub enum Unit {
 }
 
 /// One version of what a metric means.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// First day it applies, `YYYY-MM-DD`.
@@ -129,6 +130,13 @@ pub struct Metric {
     pub owner: String,
     /// The table or model it counts.
     pub from: String,
+    /// Columns that tell the rows of `from` apart, for `explain` and `seal`. Default: the key of
+    /// the model it counts.
+    #[serde(default)]
+    pub row_key: Vec<String>,
+    /// By what the figure can be broken down: a name, and the SQL expression of its groups.
+    #[serde(default)]
+    pub dimensions: BTreeMap<String, String>,
     /// Its definitions, oldest first.
     pub definition: Vec<Definition>,
 }
@@ -144,6 +152,11 @@ impl Metric {
         if metric.definition.is_empty() {
             faults.0.push(document.fault("", "a metric needs a [[definition]]".into(), None));
         }
+        for name in metric.dimensions.keys().filter(|name| !is_plain_name(name)) {
+            let message = format!("the dimension `{name}` is no plain name");
+            let hint = "use lower-case letters, digits and _, beginning with a letter".to_owned();
+            faults.0.push(document.fault("dimensions", message, Some(hint)));
+        }
         for (index, definition) in metric.definition.iter().enumerate() {
             let path = format!("definition[{index}]");
             if definition.valid_from.parse::<chrono::NaiveDate>().is_err() {
@@ -158,6 +171,14 @@ impl Metric {
         if faults.is_empty() { Ok(metric) } else { Err(faults) }
     }
 
+    /// Digits after the point of its value.
+    pub fn digits(&self) -> u8 {
+        self.decimals.unwrap_or(match self.unit {
+            Unit::Percent => 2,
+            Unit::Count => 0,
+        })
+    }
+
     /// The definition in force on `day`, or the oldest one before that.
     pub fn definition_on(&self, day: &str) -> Option<&Definition> {
         self.definition
@@ -166,4 +187,10 @@ impl Metric {
             .max_by(|a, b| a.valid_from.cmp(&b.valid_from))
             .or_else(|| self.definition.first())
     }
+}
+
+/// Whether `name` is lower-case letters, digits and `_`, beginning with a letter.
+fn is_plain_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

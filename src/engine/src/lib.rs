@@ -7,6 +7,7 @@
 pub mod function;
 
 mod build;
+mod case;
 mod catalog;
 mod failure;
 mod metric;
@@ -18,7 +19,11 @@ mod session;
 mod text;
 
 pub use build::BuiltModel;
-pub use metric::{Figure, FigureTable};
+pub use case::{CaseReport, CaseRunner};
+pub use metric::{
+    Breakdown, Content, Explanation, Figure, FigureTable, Group, Ratio, Recount, SealPlan,
+    SealedDefinition, SealedRows, Step,
+};
 pub use pipeline::{Pipelines, references};
 pub use scan::TableScan;
 pub use session::{Engine, EngineOptions, Session};

@@ -177,6 +177,11 @@ fn repairs_sql(rec: &Reconciliation) -> String {
 }
 
 impl Session {
+    /// A session over a context that has no lake.
+    pub(crate) fn over(context: SessionContext) -> Self {
+        Self { context, snapshot: 0, unavailable: BTreeMap::new() }
+    }
+
     /// The snapshot it reads.
     pub fn snapshot(&self) -> i64 {
         self.snapshot

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use chrono::{DateTime, Utc};
 use datafusion_ducklake::types::ducklake_to_arrow_type;
 use huiliu_sdk::{Error, Result};
 use huiliu_store::{Reader, Row, Tx, args};
@@ -151,6 +152,20 @@ impl Lake {
             )
             .await?;
         row.ok_or_else(|| Error::internal("the catalog has no snapshot"))?.get(0)
+    }
+
+    /// When a snapshot was made; none when it is not there or was forgotten.
+    pub async fn snapshot_time(&self, snapshot: i64) -> Result<Option<DateTime<Utc>>> {
+        let sql = "select snapshot_time from ducklake_snapshot where snapshot_id = ?";
+        let row = self.store().one("look a snapshot up", sql, args![snapshot]).await?;
+        row.map(|row| row.get(0)).transpose()
+    }
+
+    /// The last snapshot made before `time` that is still there.
+    pub async fn snapshot_before(&self, time: DateTime<Utc>) -> Result<Option<i64>> {
+        let sql = "select max(snapshot_id) from ducklake_snapshot where snapshot_time < ?";
+        let row = self.store().one("look a snapshot up", sql, args![time]).await?;
+        row.map_or(Ok(None), |row| row.get(0))
     }
 
     /// For each table by `schema.name`, the snapshot in which its content last changed.

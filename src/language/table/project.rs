@@ -14,6 +14,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "计算涉及的年度没有节假日安排，无法确定工作日",
         "将该年度的法定节假日和调休上班日补入节假日文件",
     ),
+    ("E-CASES", "没有找到流水线用例", "在 pipelines/tests 下编写 .slt 用例，或核对给出的文件名"),
     (
         "E-CITY-FILE",
         "模拟城市的说明文件 city.json 无法识别",
@@ -50,6 +51,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     ("E-INIT", "无法在该目录中建立新项目", "指定一个可写的空目录：`huiliu init 目录`"),
     ("E-METRIC", "指标不存在，或没有口径定义", "核对指标名称和 pipelines/metrics 下的指标文件"),
+    ("E-MOMENT", "无法识别的快照号或日期", "填写快照号，或形如 2018-12-13 的日期"),
     (
         "E-NO-COMMIT",
         "没有与该快照相应的提交记录",
@@ -121,6 +123,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "没有与所给名称相符的数据流、模型、指标或推送",
         "执行 `huiliu check` 查看可用的名称；数据流写作“系统.数据流”",
     ),
+    ("E-SEAL", "没有这个封存的指标，或同时有另一项封存", "执行 `huiliu metric seals` 查看封存记录"),
     (
         "E-SIZE",
         "容量的写法有误",

@@ -1,6 +1,7 @@
 //! Computing all figures into `metrics.figures`.
 
-use huiliu_engine::{Figure, Session};
+use chrono::{NaiveDate, TimeZone};
+use huiliu_engine::{Explanation, Figure, Session};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Lease, ModelRow, StepRow};
 
@@ -69,6 +70,54 @@ impl Hub {
             figures.push(session.figure(metric, &today).await?);
         }
         Ok(figures)
+    }
+
+    /// Explains how a figure moved from one moment to another, each a snapshot's number or a day
+    /// (`YYYY-MM-DD`, its end in the hub's zone). Without `to`, up to now.
+    pub async fn explain_figure(
+        &self,
+        key: &str,
+        from: &str,
+        to: Option<&str>,
+    ) -> Result<Explanation> {
+        let metric = self.metric(key)?;
+        let (before, first_day) = self.moment(from).await?;
+        let (after, last_day) = match to {
+            Some(to) => self.moment(to).await?,
+            None => (self.lake().latest_snapshot().await?, self.today()),
+        };
+        self.engine.explain(metric, (before, &first_day), (after, &last_day)).await
+    }
+
+    /// The snapshot that a person means by its number or by a day, and that day.
+    async fn moment(&self, text: &str) -> Result<(i64, String)> {
+        if let Ok(snapshot) = text.parse::<i64>() {
+            return Ok((snapshot, self.day_of(snapshot).await?));
+        }
+        let wrong = || {
+            Error::new(ErrorKind::Config, "E-MOMENT", format!("`{text}` is no snapshot and no day"))
+                .hint("write a snapshot's number, or a day such as 2018-12-13")
+        };
+        let day: NaiveDate = text.parse().map_err(|_| wrong())?;
+        let next = day.succ_opt().and_then(|day| day.and_hms_opt(0, 0, 0)).ok_or_else(wrong)?;
+        // Where a day begins twice or not at all, the earlier reading is as good as the other.
+        let end = self.project.zone.from_local_datetime(&next).earliest().ok_or_else(wrong)?;
+        let snapshot = self.lake().snapshot_before(end.to_utc()).await?.ok_or_else(|| {
+            let message = format!("no snapshot of {text} or before it is kept");
+            Error::new(ErrorKind::Config, "E-SNAPSHOT-GONE", message)
+                .hint("name a later day; `maintenance` in config/hub.toml says how long they stay")
+        })?;
+        Ok((snapshot, text.to_owned()))
+    }
+
+    /// The day on which a snapshot was made, in the hub's zone.
+    pub(crate) async fn day_of(&self, snapshot: i64) -> Result<String> {
+        let time = self.lake().snapshot_time(snapshot).await?.ok_or_else(|| {
+            let message = format!("there is no snapshot {snapshot}");
+            Error::new(ErrorKind::Config, "E-SNAPSHOT-GONE", message)
+                .hint("it was forgotten by maintenance, or never was; name a later one")
+        })?;
+        Ok(time.with_timezone(&self.project.zone).format("%Y-%m-%d").to_string())
     }
 
     /// The metric called `key`.

@@ -24,6 +24,7 @@ mod reconcile;
 mod replay;
 mod rewind;
 mod run;
+mod seal;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -41,5 +42,6 @@ pub use quarantine::{OriginalView, Selection};
 pub use reconcile::{AgedDifference, Decided, FieldView, OwnerCount, ReconcileSummary, SystemView};
 pub use replay::ReplayReport;
 pub use run::{Progress, RunOptions, RunReport, Silent};
+pub use seal::SealCheck;
 pub use ticker::{DueJob, Ticker};
 pub use trace::{TraceDetail, TraceEntry};

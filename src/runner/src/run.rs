@@ -312,7 +312,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "reconcile");
         self.progress.started(&node.name);
-        match self.hub.reconcile(&node.name, step.clone()).await {
+        match unbroken(self.hub.reconcile(&node.name, step.clone())).await {
             Ok(done) => {
                 self.findings |= done.is_finding;
                 let state = if done.changed { RunState::Succeeded } else { RunState::Unchanged };

@@ -1,4 +1,11 @@
-//! Metrics: figures computed by their definition, and the rows behind them.
+//! Metrics: figures computed by their definition, the rows behind them, and why they moved.
+
+mod breakdown;
+mod explain;
+mod ratio;
+mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -12,6 +19,11 @@ use serde::Serialize;
 
 use crate::failure::engine_error;
 use crate::session::{Engine, Session};
+
+pub use breakdown::{Breakdown, Group};
+pub use explain::{Explanation, Step};
+pub use ratio::Ratio;
+pub use seal::{Content, Recount, SealPlan, SealedDefinition, SealedRows};
 
 /// One computed figure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,19 +63,7 @@ impl Session {
     /// Computes a metric by the definition in force on `day` (`YYYY-MM-DD`).
     pub async fn figure(&self, metric: &Metric, day: &str) -> Result<Figure> {
         let definition = definition(metric, day)?;
-        // `case when` takes a row only where the predicate is true, never where it is unknown.
-        let counted = |predicate: &str| match &definition.distinct {
-            Some(expression) => {
-                format!("count(distinct case when {predicate} then ({expression}) end)")
-            }
-            None => format!("count(case when {predicate} then 1 end)"),
-        };
-        let sql = format!(
-            "select {} as denominator, {} as numerator from {}",
-            counted(&denominator_predicate(definition)),
-            counted(&numerator_predicate(definition)),
-            metric.from,
-        );
+        let sql = format!("select {} from {}", counts(definition), metric.from);
         let action = format!("metric {}", metric.key);
         let frame = self.query(&sql).await.map_err(|e| e.context(&action))?;
         let batches = frame.collect().await.map_err(|e| engine_error(&action, e))?;
@@ -75,14 +75,8 @@ impl Session {
                 .map_or(0, |values| values.value(0))
         };
         let (denominator, numerator) = (read(0), read(1));
-        let decimals = metric.decimals.unwrap_or(match metric.unit {
-            Unit::Percent => 2,
-            Unit::Count => 0,
-        });
-        let (value, denominator) = match metric.unit {
-            Unit::Count => (Some(numerator.to_string()), None),
-            Unit::Percent => (percent(numerator, denominator, decimals), Some(denominator)),
-        };
+        let denominator = (metric.unit == Unit::Percent).then_some(denominator);
+        let value = ratio::value(metric.unit, metric.digits(), numerator, denominator);
         Ok(Figure {
             key: metric.key.clone(),
             title: metric.title.clone(),
@@ -177,6 +171,22 @@ fn definition<'a>(metric: &'a Metric, day: &str) -> Result<&'a Definition> {
     })
 }
 
+/// The two counts of a definition, as columns of a SELECT.
+fn counts(definition: &Definition) -> String {
+    // `case when` takes a row only where the predicate is true, never where it is unknown.
+    let counted = |predicate: &str| match &definition.distinct {
+        Some(expression) => {
+            format!("count(distinct case when {predicate} then ({expression}) end)")
+        }
+        None => format!("count(case when {predicate} then 1 end)"),
+    };
+    format!(
+        "{} as denominator, {} as numerator",
+        counted(&denominator_predicate(definition)),
+        counted(&numerator_predicate(definition)),
+    )
+}
+
 fn denominator_predicate(definition: &Definition) -> String {
     match &definition.denominator {
         Some(predicate) => format!("({predicate})"),
@@ -189,40 +199,5 @@ fn numerator_predicate(definition: &Definition) -> String {
     match &definition.numerator {
         Some(predicate) => format!("({within} and ({predicate}))"),
         None => within,
-    }
-}
-
-/// numerator / denominator × 100, rounded half up to `decimals` digits, exactly.
-fn percent(numerator: i64, denominator: i64, decimals: u8) -> Option<String> {
-    if denominator == 0 {
-        return None;
-    }
-    let scale = 10_i128.pow(u32::from(decimals));
-    let (numerator, denominator) = (i128::from(numerator), i128::from(denominator));
-    let rounded = (numerator * 100 * scale * 2 + denominator) / (denominator * 2);
-    let (whole, fraction) = (rounded / scale, rounded % scale);
-    Some(match decimals {
-        0 => whole.to_string(),
-        digits => format!("{whole}.{fraction:0width$}", width = usize::from(digits)),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent;
-
-    #[test]
-    fn ratios_round_half_up_exactly() {
-        assert_eq!(percent(52_337, 52_353, 2).as_deref(), Some("99.97"));
-        assert_eq!(percent(45_144, 52_353, 2).as_deref(), Some("86.23"));
-        // The report's own bounds: one item more or less and the figure would differ.
-        assert_eq!(percent(52_334, 52_353, 2).as_deref(), Some("99.96"));
-        assert_eq!(percent(52_335, 52_353, 2).as_deref(), Some("99.97"));
-        assert_eq!(percent(52_340, 52_353, 2).as_deref(), Some("99.98"));
-        assert_eq!(percent(45_141, 52_353, 2).as_deref(), Some("86.22"));
-        assert_eq!(percent(45_147, 52_353, 2).as_deref(), Some("86.24"));
-        assert_eq!(percent(1, 8, 2).as_deref(), Some("12.50"));
-        assert_eq!(percent(1, 200, 0).as_deref(), Some("1"));
-        assert_eq!(percent(0, 0, 2), None);
     }
 }
