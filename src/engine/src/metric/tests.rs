@@ -205,13 +205,14 @@ async fn steps_end_at_the_figure_for_random_tables() {
     let world = World::new().await;
     let mut snapshots = Vec::new();
     for size in [0_i64, 20, 60, 45, 3] {
-        let rows: Vec<Row> = (0..size)
-            .filter(|_| next(3) > 0)
-            .map(|id| {
-                let online = [None, Some(true), Some(false)][usize::try_from(next(3)).unwrap()];
-                (id, ["a", "b", "x"][usize::try_from(next(3)).unwrap()], online)
-            })
-            .collect();
+        let mut rows: Vec<Row> = Vec::new();
+        for id in 0..size {
+            let (is_there, online, kind) = (next(3) > 0, next(3), next(3));
+            let online = [None, Some(true), Some(false)][usize::try_from(online).unwrap()];
+            if is_there {
+                rows.push((id, ["a", "b", "x"][usize::try_from(kind).unwrap()], online));
+            }
+        }
         snapshots.push(world.put(&rows).await);
     }
     for metric in &metrics {
