@@ -355,7 +355,11 @@ impl<'a> Upkeep<'a> {
             match self.commit(&compaction, lease, step, &report).await {
                 Ok(snapshot) => add(upkeep, &plan, &report, snapshot),
                 Err(error) => {
-                    compaction.discard();
+                    // Of any other error nobody knows whether it came after the commit, which has
+                    // the new files then; if it has not, they are found as orphans later.
+                    if error.code() == "E-LAKE-CONFLICT" {
+                        compaction.discard();
+                    }
                     attempts += 1;
                     if error.code() != "E-LAKE-CONFLICT" || attempts >= ATTEMPTS {
                         return Err(error);

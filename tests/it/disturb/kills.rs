@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::chance::Chance;
+use super::expected::SMALL_FILES;
 use super::oracle::none;
 use super::town::{EVERYTHING, Town};
 
@@ -48,7 +49,8 @@ impl Kind {
 
     async fn prepare(&self, town: &mut Town) {
         if self.is_upkeep {
-            town.make_maintenance_due().await;
+            // Files are to be joined every other time.
+            town.change_and_read(SMALL_FILES / 2).await;
         } else {
             town.change().await;
         }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::chance::Chance;
 use super::disk::Image;
+use super::expected::SMALL_FILES;
 use super::oracle::none;
 use super::town::{EVERYTHING, Town};
 use crate::hub::{Done, root};
@@ -204,7 +205,7 @@ async fn a_power_loss_during_maintenance_changes_no_content() {
     let mut chance = town.chance.part(9);
     let mut operations = 60;
     for step in 0..LOSSES / 2 {
-        town.make_maintenance_due().await;
+        town.change_and_read(SMALL_FILES).await;
         let dies_at = (step > 0).then(|| 1 + chance.below(operations));
         let done = disk.run(&town, &["maintain"], None, dies_at.map(Trouble::Dies)).await;
         assert!(matches!(done.code, None | Some(0)), "{}", done.said());
