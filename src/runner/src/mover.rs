@@ -158,6 +158,10 @@ pub(crate) async fn sync_stream(
         Ok(()) => mover.read(job.progress).await,
         Err(error) => Err(error),
     };
+    if let Some(merging) = mover.merging.take().filter(|_| !cx.cancel.is_cancelled()) {
+        // What it wrote goes before anybody else takes the stream up.
+        drop(merging.await);
+    }
     let lease = mover.lease.clone();
     mover.step.balance = mover.committed;
     if !mover.notes.is_empty() {
