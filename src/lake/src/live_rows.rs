@@ -59,7 +59,7 @@ impl Marks {
 
     fn has(&self, position: i64) -> bool {
         let Ok(position) = usize::try_from(position) else { return false };
-        self.0.get(position / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
+        self.0.get(position / 64).is_some_and(|word| (word >> (position % 64)) & 1 == 1)
     }
 }
 
