@@ -30,6 +30,7 @@ const BATCHES_AHEAD: usize = 2;
 /// A data file of `current` and its delete file.
 #[derive(Debug, Clone)]
 pub(crate) struct Superseded {
+    pub(crate) data_file_id: i64,
     pub(crate) data: PathBuf,
     pub(crate) deletes: PathBuf,
 }

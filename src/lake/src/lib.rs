@@ -11,6 +11,7 @@ mod file;
 mod filter;
 mod hash;
 mod history;
+mod live_rows;
 mod lookup;
 mod maintain;
 mod merge;

@@ -96,7 +96,8 @@ impl SnapshotCatalog {
         } else {
             schema
         };
-        Some(Arc::new(WatchedSchema { inner, reading: Arc::clone(&self.reading) }))
+        let deletes = (name == "current").then(|| Arc::clone(&self.superseded));
+        Some(Arc::new(WatchedSchema { inner, deletes, reading: Arc::clone(&self.reading) }))
     }
 }
 

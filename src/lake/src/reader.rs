@@ -15,6 +15,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Store, args};
 
+use crate::history::Superseded;
+use crate::live_rows::{DeleteFiles, with_marks};
+
 /// The snapshots that are read in this process, each with the number of its readers.
 #[derive(Debug, Default)]
 pub(crate) struct Readers(Mutex<BTreeMap<i64, usize>>);
@@ -102,6 +105,8 @@ impl Drop for Reading {
 #[derive(Debug)]
 pub(crate) struct WatchedSchema {
     pub(crate) inner: Arc<dyn SchemaProvider>,
+    /// The files that have deleted rows, by table, where the hub itself leaves those out.
+    pub(crate) deletes: Option<Arc<BTreeMap<String, Vec<Superseded>>>>,
     pub(crate) reading: Arc<Reading>,
 }
 
@@ -121,7 +126,9 @@ impl SchemaProvider for WatchedSchema {
             return Ok(None);
         };
         let reading = Arc::clone(&self.reading);
-        Ok(Some(Arc::new(WatchedTable { inner, reading })))
+        let files = self.deletes.as_ref().and_then(|tables| tables.get(name));
+        let deletes = Arc::new(DeleteFiles::new(files.map_or(&[][..], Vec::as_slice)));
+        Ok(Some(Arc::new(WatchedTable { inner, deletes, reading })))
     }
 
     async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
@@ -137,6 +144,7 @@ impl SchemaProvider for WatchedSchema {
 #[derive(Debug)]
 struct WatchedTable {
     inner: Arc<dyn TableProvider>,
+    deletes: Arc<DeleteFiles>,
     reading: Arc<Reading>,
 }
 
@@ -176,7 +184,7 @@ impl TableProvider for WatchedTable {
         let plan = self.inner.scan(state, projection, filters, limit).await;
         // First the reason, then what came of it.
         self.reading.check().await.map_err(external)?;
-        plan
+        with_marks(plan?, &self.deletes)
     }
 
     fn supports_filters_pushdown(

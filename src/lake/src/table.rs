@@ -117,7 +117,7 @@ impl Lake {
             .store()
             .all(
                 "list superseded rows",
-                "select t.table_name, s.path, t.path, f.path, d.path
+                "select t.table_name, s.path, t.path, f.path, d.path, f.data_file_id
                  from ducklake_delete_file d
                  join ducklake_data_file f on f.data_file_id = d.data_file_id
                  join ducklake_table t on t.table_id = f.table_id
@@ -133,10 +133,11 @@ impl Lake {
         for row in &rows {
             let path = |index| row.get::<String>(index);
             let folder = self.root().join(path(1)?).join(path(2)?);
-            files
-                .entry(path(0)?)
-                .or_default()
-                .push(Superseded { data: folder.join(path(3)?), deletes: folder.join(path(4)?) });
+            files.entry(path(0)?).or_default().push(Superseded {
+                data_file_id: row.get(5)?,
+                data: folder.join(path(3)?),
+                deletes: folder.join(path(4)?),
+            });
         }
         Ok(files)
     }

@@ -166,6 +166,10 @@ pub(crate) async fn sync_stream(
         Ok(()) => mover.read(job.progress).await,
         Err(error) => Err(error),
     };
+    if let Some(merging) = mover.merging.take().filter(|_| !cx.cancel.is_cancelled()) {
+        // What it wrote goes before anybody else takes the stream up.
+        drop(merging.await);
+    }
     if result.is_err() {
         mover.find_lost_commit().await;
     }

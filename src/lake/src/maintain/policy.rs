@@ -56,8 +56,8 @@ impl Default for CompactionPolicy {
             small_files: 8,
             full_rows: 2 * TARGET_ROWS,
             full_bytes: TARGET_BYTES,
-            file_percent: 20,
-            table_percent: 10,
+            file_percent: 30,
+            table_percent: 15,
             deleted_rows: 8192,
             delete_files: 16,
             rows_per_pass: 4 << 20,
@@ -121,8 +121,9 @@ impl FileFacts {
     }
 }
 
-/// Share of `table_percent` down to which a table is brought, so that it is not due again at once.
-const LOW_WATER_PERCENT: i64 = 80;
+/// Share of `table_percent` down to which a table is brought. One file is usually enough, so that
+/// no upsert pays for several.
+const LOW_WATER_PERCENT: i64 = 90;
 /// Below this share of deleted rows a file is not rewritten to be rid of its delete file.
 const WORTH_PERCENT: i64 = 5;
 

@@ -244,7 +244,7 @@ impl Sieve {
 #[allow(clippy::cast_possible_truncation)] // some of the bits of a hash
 fn place(key: u128, words: usize) -> (usize, u64) {
     let part = (key >> 64) as usize;
-    (part >> 6 & (words - 1), 1 << (part & 63))
+    ((part >> 6) & (words - 1), 1 << (part & 63))
 }
 
 /// The live rows of `targets` that `gone` picks by key.
