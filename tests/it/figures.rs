@@ -71,7 +71,6 @@ fn a_figure_is_explained_by_steps_and_a_seal_outlives_what_it_was_counted_from()
     assert_eq!(steps.len(), 4);
     assert_eq!(steps[3]["numerator"], after["numerator"]);
     assert_eq!(steps[3]["denominator"], after["denominator"]);
-    assert!(steps[2]["rows"].as_i64().unwrap() > 0, "{explained}");
 
     let holds = hub.run_json(&["metric", "verify"]).expect(0).json();
     assert_eq!(holds["seals"][0]["recounted"], before["value"]);

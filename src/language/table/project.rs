@@ -108,6 +108,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "依次填写分、时、日、月、星期五个字段，如 `30 6 * * 1-5`",
     ),
     ("E-SCHEMA-WRITE", "配置文件的 JSON Schema 无法写出", "检查目标目录的写入权限和磁盘空间"),
+    ("E-SEAL", "没有这个封存的指标，或同时有另一项封存", "执行 `huiliu metric seals` 查看封存记录"),
     (
         "E-SECRET-INLINE",
         "地址中含有密码，不能写入配置文件",
@@ -123,7 +124,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         "没有与所给名称相符的数据流、模型、指标或推送",
         "执行 `huiliu check` 查看可用的名称；数据流写作“系统.数据流”",
     ),
-    ("E-SEAL", "没有这个封存的指标，或同时有另一项封存", "执行 `huiliu metric seals` 查看封存记录"),
     (
         "E-SIZE",
         "容量的写法有误",

@@ -171,6 +171,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "核对 `records` 和 `total`；对方以应答内容报告失败的，设置 `success` 加以区分",
     ),
     (
+        "E-SILENT",
+        "系统在限定时间内没有任何应答",
+        "检查到该系统的网络；应答确需这么久的，调大该系统 `limits` 中的 `silence`",
+    ),
+    (
         "E-SLOT-BUSY",
         "该系统允许的连接数已被占满",
         "等待其他作业结束，或调大系统文件中 limits 的 connections",
@@ -224,11 +229,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         "E-TABLE-MISSING",
         "数据库中没有所配置的表",
         "执行 `huiliu discover` 查看现有的表，更正 `table`",
-    ),
-    (
-        "E-SILENT",
-        "系统在限定时间内没有任何应答",
-        "检查到该系统的网络；应答确需这么久的，调大该系统 `limits` 中的 `silence`",
     ),
     (
         "E-THROTTLED",

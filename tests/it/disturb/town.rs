@@ -134,7 +134,7 @@ impl Town {
 
     fn without_sources(rows: usize, mut chance: Chance, schema: Option<Schema>) -> Self {
         let hub = Hub::edited();
-        for folder in ["config/systems", "pipelines/models", "pipelines/metrics"] {
+        for folder in ["config/systems", "pipelines"] {
             std::fs::remove_dir_all(hub.project().join(folder)).unwrap();
         }
         std::fs::remove_file(hub.project().join("config/jobs.toml")).unwrap();
