@@ -88,7 +88,10 @@ impl Commit {
     /// Writes the snapshot's rows into `tx` and returns its number. All files must be synced;
     /// their folders are synced here. The caller commits `tx`.
     pub async fn write(&self, tx: &mut Tx) -> Result<i64> {
-        for change in self.changes.iter().filter(|change| !change.is_empty()) {
+        // A table that only loses rows has no new file, and perhaps not even a folder yet.
+        let has_files =
+            |change: &&TableChange| !change.added.is_empty() || !change.deleted.is_empty();
+        for change in self.changes.iter().filter(has_files) {
             sync_with_parents(&change.table.folder)?;
         }
         fault_point!("lake::synced");
