@@ -5,7 +5,6 @@
 //! process writes, by the data folder's lock. Whatever a clock says, the epoch decides in the
 //! commit.
 
-use chrono::TimeDelta;
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 use crate::database::{Dialect, Store, Tx};
@@ -139,7 +138,7 @@ impl Tx {
 }
 
 fn busy(name: &str, other: &str, left_ms: i64) -> Error {
-    let left = TimeDelta::milliseconds(left_ms).num_seconds() + 1;
+    let left = (left_ms.max(0) + 999) / 1000;
     Error::new(ErrorKind::Conflict, "E-LEASE-BUSY", format!("{name} is being written by {other}"))
         .hint(format!("wait for it to end; the lease runs out in {left} s"))
 }
