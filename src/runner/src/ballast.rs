@@ -14,7 +14,7 @@ const BYTES: u64 = 8 << 20;
 /// What opening the database needs: SQLite's log and the index over it.
 const OPENING: u64 = 1 << 20;
 /// Written at once; not zeros, which some file systems do not store.
-const PIECE: [u8; 64 << 10] = [0x5a; 64 << 10];
+static PIECE: [u8; 64 << 10] = [0x5a; 64 << 10];
 
 impl Hub {
     /// Makes sure that the room is kept, where the database is in the data folder. Without room

@@ -349,7 +349,7 @@ impl Hub {
                 oldest_workdays: self.workdays(oldest, now),
             })
             .collect();
-        by_owner.sort_by(|a, b| b.differences.cmp(&a.differences));
+        by_owner.sort_by_key(|owner| std::cmp::Reverse(owner.differences));
         let sql = format!(
             "select field, system, code, code_table, row_count from {} where not is_known \
              order by row_count desc, field, system, code",

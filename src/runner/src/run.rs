@@ -117,8 +117,8 @@ impl Hub {
         run.streams(&nodes).await?;
         for node in &nodes {
             match node.kind {
-                NodeKind::Model => run.model(node).await?,
-                NodeKind::Reconcile => run.reconcile(node).await?,
+                NodeKind::Model => Box::pin(run.model(node)).await?,
+                NodeKind::Reconcile => Box::pin(run.reconcile(node)).await?,
                 NodeKind::Stream | NodeKind::Metric | NodeKind::Push => {}
             }
         }
@@ -299,7 +299,8 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "model");
         self.progress.started(&node.name);
-        match unbroken(self.hub.build_model(&node.name, step.clone())).await {
+        let built = Box::pin(self.hub.build_model(&node.name, step.clone()));
+        match unbroken(built).await {
             Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
             Ok(None) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -312,7 +313,8 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "reconcile");
         self.progress.started(&node.name);
-        match unbroken(self.hub.reconcile(&node.name, step.clone())).await {
+        let reconciled = Box::pin(self.hub.reconcile(&node.name, step.clone()));
+        match unbroken(reconciled).await {
             Ok(done) => {
                 self.findings |= done.is_finding;
                 let state = if done.changed { RunState::Succeeded } else { RunState::Unchanged };

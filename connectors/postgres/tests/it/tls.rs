@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers stand outside of #[test] functions
 //! A server with a certificate of an authority that nobody else knows.
 
 use std::path::{Path, PathBuf};

@@ -121,7 +121,7 @@ mod tests {
         for row in 0..60_000_u32 {
             let random = xxh3_64(&row.to_le_bytes());
             let key = xxh3_128(&(random % 20_000).to_le_bytes());
-            if (random >> 32) % 4 == 0 {
+            if (random >> 32).is_multiple_of(4) {
                 assert_eq!(latest.remove(key), map.remove(&key), "row {row}");
                 continue;
             }

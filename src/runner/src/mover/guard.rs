@@ -200,7 +200,7 @@ mod tests {
             assert_ne!(one.hash, other.hash);
         }
         let guards = Guards::new(&[one.hash.to_uppercase()]);
-        assert_eq!(guards.unused(), [one.hash.clone()]);
+        assert_eq!(guards.unused(), std::slice::from_ref(&one.hash));
         assert!(!guards.accepts(&plan("a.b", 8, 10)));
         assert!(guards.accepts(&one));
         assert!(guards.unused().is_empty());

@@ -223,7 +223,7 @@ impl Mover<'_> {
                 .map(|column| values.iter().find(|(name, _)| name == column))
                 .map(|found| found.map(|(_, value)| value.cell()))
                 .collect();
-            if !cells.is_some_and(|cells| builder.push(row.position, &cells).is_ok()) {
+            if cells.is_none_or(|cells| builder.push(row.position, &cells).is_err()) {
                 unread.push(row);
             }
         }

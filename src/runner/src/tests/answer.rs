@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::script::{checkpoint, end, items, read_of};
 use super::world::{World, step};
 
+#[allow(clippy::disallowed_methods)] // tests are told by the environment where the server is
 fn server() -> String {
     std::env::var("HUILIU_TEST_PG_URL")
         .unwrap_or_else(|_| "postgresql://postgres@127.0.0.1:5432/postgres".into())
