@@ -7,6 +7,8 @@
 W1      a PostgreSQL table of 22 columns into the lake
 W2      50 times 50,000 upserts and 5,000 deletes into that table
 probes  10,000 changed rows in tables of two sizes: what finding them costs
+W3      two tables of two fifths of it, reconciled from the lake: who lacks what, what differs
+W4      ratios and distinct counts by division and month over twice the table
 W5      a fifth of the table from the lake into a PostgreSQL table
 
 Each round runs every tool once, one after the other; what is printed are medians and the ratios
@@ -32,7 +34,7 @@ PEERS = ["duckdb==1.5.5", "duckdb-extension-postgres-scanner==1.5.5", "deltalake
 UPSERTS, DELETES = 0.01, 0.001
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("workloads", nargs="*", default=[], help="prepare, w1, w2, probes, w5 (default: all that are measured)")
+parser.add_argument("workloads", nargs="*", default=[], help="prepare, w1, w2, probes, w3, w4, w5 (default: all that are measured)")
 parser.add_argument("--rows", type=int, default=5_000_000)
 parser.add_argument("--rounds", type=int, default=5)
 # Root's home is closed to the user the server runs as.
@@ -361,6 +363,103 @@ write_deltalake(sys.argv[1] + '/delta', ds.dataset(sys.argv[1] + '/cases.parquet
     done.touch()
 
 
+RECONCILE = """version = 1
+entity = "pair{number}"
+title = "两库核对"
+key = ["case_no"]
+golden = {golden}
+"""
+
+DUCK_COMPARE = """
+import sys
+work, *columns = sys.argv[1:]
+c = duckdb.connect(); c.execute("set preserve_insertion_order = false")
+def side(name):
+    return f"(select case_no, hash({', '.join(columns)}) as h from '{work}/w3/data/lake/current/bench_{name}/*.parquet')"
+c.execute(f'''copy (
+  select coalesce(a.case_no, b.case_no) as case_no,
+    case when b.h is null then 'missing_in_b' when a.h is null then 'missing_in_a' else 'mismatch' end as class
+  from {side('a')} as a full join {side('b')} as b using (case_no) where a.h is distinct from b.h
+) to '{work}/w3.parquet' ''')
+"""
+
+
+def w3():
+    """Two systems with a thousandth of their rows missing on either side, and as many that differ."""
+    rows = args.rows * 2 // 5
+    few = rows // 1000
+    if psql("select count(*) from pg_class where relname in ('pair_a', 'pair_b')") != "2":
+        say(f"making 2 x {rows} rows")
+        changed = cases.rows(1, few, 1).replace("as s(n)", "as i(i), lateral (select i * 1000 - 1 as n) as s")
+        psql(f"create unlogged table pair_a ({cases.COLUMNS}); create unlogged table pair_b ({cases.COLUMNS}); "
+             f"insert into pair_a {cases.rows(1, rows)}; "
+             f"insert into pair_b {cases.rows(few + 1, rows + few)} where n % 1000 <> 999 or n > {rows}; "
+             f"insert into pair_b {changed} where n > {few}; vacuum analyze pair_a; vacuum analyze pair_b")
+    columns = [column.split()[0] for column in cases.COLUMNS.replace("(12,2)", "").split(",")]
+    streams = "".join(STREAM.format(table=f"pair_{name}", more="").replace('"cases"', f'"{name}"') for name in "ab")
+    root = project("w3", streams)
+    if not (root / "data/huiliu.db").exists():
+        huiliu(root, "run", "bench.*")
+    folder = root / "pipelines/reconcile"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Of the rows that differ, those that only one side has do not count.
+    expected = {"missing_in_a": few, "missing_in_b": few, "mismatch": sum(1 for n in range(999, rows, 1000) if n > few)}
+    rounds = []
+    for number in range(args.rounds):
+        took = {"DuckDB, hashes first": python(DUCK + DUCK_COMPARE, WORK, *columns[1:])}
+        for what, golden in (("huiliu run, classes and ledger", "false"), ("huiliu run, golden table too", "true")):
+            # What was reconciled once is not read again, so each time has a name of its own.
+            name = f"pair{time.time_ns()}"
+            text = RECONCILE.format(number=name.removeprefix("pair"), golden=golden)
+            text += "".join(f'\n[systems.{x}]\ntable = "current.bench_{x}"\nowner = "甲"\n' for x in "ab")
+            text += "".join(f"\n[fields.{column}]\n" for column in columns[1:])
+            (folder / f"{name}.toml").write_text(text)
+            took[what] = huiliu(root, "run", f"reconciled.{name}s")
+            found = {row["class"]: int(row["keys"]) for row in lake_query(root, f"select class, keys from reconciled.{name}_classes")}
+            (folder / f"{name}.toml").unlink()
+            if {name: found.get(name) for name in expected} != expected:
+                sys.exit(f"found {found}, there are {expected}")
+        rounds.append(took)
+        say(f"w3 round {number + 1}: " + ", ".join(f"{k} {v['wall']:.2f} s {v['mib']:.0f} MiB" for k, v in took.items()))
+    report(f"W3, 2 x {rows:,} rows", rounds, "DuckDB, hashes first")
+
+
+METRICS = """select division_code, date_trunc('month', accept_time) as month, count(*) as cases,
+  count(distinct applicant_id) as people, count(distinct item_code) as items, count(finish_time) as finished,
+  sum(case when cast(finish_time as date) <= promise_due then 1 else 0 end) as on_time,
+  avg(case when online_depth >= 3 then 1.0 else 0.0 end) as online_ratio, sum(fee) as fees
+from {} where not deleted group by 1, 2 order by 1, 2"""
+
+
+def w4():
+    """Figures by division and month with exact distinct counts."""
+    rows = args.rows * 2
+    if psql("select count(*) from pg_class where relname = 'many'") != "1":
+        say(f"making {rows} rows")
+        psql(f"create unlogged table many ({cases.COLUMNS}); insert into many {cases.rows(1, rows)}; vacuum analyze many")
+    root = project("w4", STREAM.format(table="many", more=""))
+    if not (root / "data/huiliu.db").exists():
+        huiliu(root, "run", "bench.cases")
+    files = f"read_parquet('{root}/data/lake/current/bench_cases/*.parquet')"
+    sums = ("select count(*), sum(cases)::bigint, sum(people)::bigint, sum(items)::bigint, sum(finished)::bigint, "
+            "sum(on_time)::bigint, sum(fees)::varchar from ({}) as m")
+    rounds = []
+    for number in range(args.rounds):
+        rounds.append({
+            "DuckDB": python(DUCK + f"""
+duckdb.connect().execute('''copy ({METRICS.format(files)}) to '{WORK}/w4.parquet' ''')"""),
+            "huiliu query": huiliu(root, "query", METRICS.format("current.bench_cases"), "--limit", "1000000"),
+        })
+        say(f"w4 round {number + 1}: " + ", ".join(f"{k} {v['wall']:.2f} s {v['mib']:.0f} MiB" for k, v in rounds[-1].items()))
+    ours = lake_query(root, sums.format(METRICS.format("current.bench_cases")))[0]
+    theirs = subprocess.run([PYTHON, "-c", DUCK + f"""
+print(*duckdb.connect().execute(\"\"\"{sums.format(f"select * from '{WORK}/w4.parquet'")}\"\"\").fetchone(), sep='|')"""],
+        capture_output=True, text=True, check=True).stdout.strip().split("|")
+    if [str(value) for value in ours.values()] != theirs:
+        sys.exit(f"ours {list(ours.values())}, DuckDB's {theirs}")
+    report(f"W4, {rows:,} rows", rounds, "DuckDB")
+
+
 def w5():
     """A table from the lake into PostgreSQL."""
     push = ('\n[[pushes]]\nname = "back"\nfrom = "current.bench_cases"\nto = "{}"\nkey = ["case_no"]\nload = "replace"\n')
@@ -401,8 +500,8 @@ def main():
     start_server()
     try:
         prepare()
-        for name in args.workloads or ["w1", "w2", "probes", "w5"]:
-            {"prepare": lambda: None, "w1": w1, "w2": w2, "probes": probes, "w5": w5}[name]()
+        for name in args.workloads or ["w1", "w2", "probes", "w3", "w4", "w5"]:
+            {"prepare": lambda: None, "w1": w1, "w2": w2, "probes": probes, "w3": w3, "w4": w4, "w5": w5}[name]()
     finally:
         stop_server()
 

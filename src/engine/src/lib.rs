@@ -9,6 +9,7 @@ pub mod function;
 mod build;
 mod case;
 mod catalog;
+mod distinct;
 mod failure;
 mod metric;
 mod ops;

@@ -19,6 +19,7 @@ use huiliu_lake::Lake;
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 use crate::catalog::HubCatalog;
+use crate::distinct::CountDistinctByGroups;
 use crate::failure::engine_error;
 use crate::function::{self, DomainFunctions};
 use crate::ops::{code_tables, ops_tables, quarantine_tables};
@@ -151,7 +152,9 @@ impl Engine {
             .with_disk_manager_builder(spill)
             .build_arc()
             .map_err(|e| engine_error("start the engine", e))?;
-        Ok(SessionContext::new_with_config_rt(config, runtime))
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        context.add_optimizer_rule(Arc::new(CountDistinctByGroups));
+        Ok(context)
     }
 }
 

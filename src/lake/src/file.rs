@@ -19,6 +19,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::repeats::unrepeated;
 use crate::row_groups::RowGroupWriter;
 use crate::{LakeTable, io_error, parquet_error, planted, storage_batch};
 
@@ -110,6 +111,8 @@ impl Writeback {
 /// Writes one data file of a table. Dropped before [`FileWriter::finish`], it removes the file.
 pub struct FileWriter {
     path: PathBuf,
+    /// Until there are rows, by which its columns are known.
+    empty: Option<File>,
     writer: Option<RowGroupWriter>,
     writeback: Writeback,
     schema: SchemaRef,
@@ -121,18 +124,14 @@ pub struct FileWriter {
 impl FileWriter {
     /// Starts a file in the table's folder.
     pub fn create(table: &LakeTable) -> Result<Self> {
-        Self::create_keyed(table, &[])
-    }
-
-    /// Starts a file of a table whose rows are told apart by `key`.
-    pub fn create_keyed(table: &LakeTable, key: &[String]) -> Result<Self> {
         std::fs::create_dir_all(&table.folder)
             .map_err(|e| io_error("make the folder", &table.folder, e))?;
         let path = table.folder.join(format!("{}.parquet", uuid::Uuid::new_v4()));
-        let writer = new_writer(&path, &table.schema, key)?;
+        let file = File::create_new(&path).map_err(|e| io_error("make the file", &path, e))?;
         Ok(Self {
             path,
-            writer: Some(writer),
+            empty: Some(file),
+            writer: None,
             writeback: Writeback::default(),
             schema: Arc::clone(&table.schema),
             column_ids: table.columns.iter().map(|column| column.column_id).collect(),
@@ -146,10 +145,23 @@ impl FileWriter {
         let batch = storage_batch(batch, &self.schema)?;
         let columns = self.column_ids.len();
         accumulate_nan_flags(&mut self.nan_flags, &batch, columns);
-        let writer = self.writer.as_mut().ok_or_else(|| Error::internal("the file is closed"))?;
-        writer.write(&batch).map_err(|e| parquet_error("write", &self.path, e))?;
-        self.writeback.advance(writer, &self.path)?;
+        if batch.num_rows() > 0 {
+            self.begin(&batch)?;
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.write(&batch).map_err(|e| parquet_error("write", &self.path, e))?;
+            self.writeback.advance(writer, &self.path)?;
+        }
         self.rows += i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
+        Ok(())
+    }
+
+    /// Chooses by the first rows how columns are encoded.
+    fn begin(&mut self, rows: &RecordBatch) -> Result<()> {
+        if let Some(file) = self.empty.take() {
+            let plain = unrepeated(rows)?;
+            self.writer = Some(new_writer(file, &self.path, &self.schema, &plain)?);
+        }
         Ok(())
     }
 
@@ -165,6 +177,7 @@ impl FileWriter {
 
     /// Ends the file and syncs it to disk.
     pub fn finish(mut self) -> Result<NewDataFile> {
+        self.begin(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
         let writer = self.writer.take().ok_or_else(|| Error::internal("the file is closed"))?;
         self.writeback.wait(&self.path)?;
         let (size_bytes, footer_bytes) = close(writer, &self.path)?;
@@ -188,7 +201,7 @@ impl FileWriter {
 
 impl Drop for FileWriter {
     fn drop(&mut self) {
-        if self.writer.take().is_some() {
+        if self.writer.take().is_some() || self.empty.take().is_some() {
             // Nothing refers to the file; a leftover costs space and no correctness.
             drop(std::fs::remove_file(&self.path));
         }
@@ -224,7 +237,8 @@ impl DeleteFileWriter {
         ];
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
         let path = table.folder.join(format!("{}-delete.parquet", uuid::Uuid::new_v4()));
-        let mut writer = new_writer(&path, &schema, &[])?;
+        let file = File::create_new(&path).map_err(|e| io_error("make the file", &path, e))?;
+        let mut writer = new_writer(file, &path, &schema, &["pos".to_owned()])?;
         writer.write(&batch).map_err(|e| parquet_error("write", &path, e))?;
         let (size_bytes, footer_bytes) = close(writer, &path)?;
         let delete_count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -232,7 +246,13 @@ impl DeleteFileWriter {
     }
 }
 
-fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<RowGroupWriter> {
+/// Starts writing into `file`; the columns `plain` get no dictionary.
+fn new_writer(
+    file: File,
+    path: &Path,
+    schema: &SchemaRef,
+    plain: &[String],
+) -> Result<RowGroupWriter> {
     let level = ZstdLevel::try_new(1).map_err(|e| parquet_error("write", path, e))?;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -243,13 +263,10 @@ fn new_writer(path: &Path, schema: &SchemaRef, key: &[String]) -> Result<RowGrou
         .set_created_by(concat!("huiliu ", env!("CARGO_PKG_VERSION")).to_owned())
         // Hashes do not compress.
         .set_column_compression("_row_hash".into(), Compression::UNCOMPRESSED);
-    // A dictionary of values that never repeat is work for nothing.
-    let unique = ["_row_hash", "_source_pos"].into_iter().chain(key.iter().map(String::as_str));
-    for column in unique {
-        let column = ColumnPath::from(column.to_owned());
+    for column in plain {
+        let column = ColumnPath::from(column.clone());
         properties = properties.set_column_dictionary_enabled(column, false);
     }
-    let file = File::create_new(path).map_err(|e| io_error("make the file", path, e))?;
     RowGroupWriter::new(file, schema, properties.build())
         .map_err(|e| parquet_error("write", path, e))
 }

@@ -78,6 +78,15 @@ impl RowHasher {
     }
 }
 
+/// The hashes of a column's cells that are not null.
+pub(crate) fn cell_hashes(column: &ArrayRef) -> Result<impl Iterator<Item = u128>> {
+    let mut hashes = vec![0_u128; column.len()];
+    add_column(&mut hashes, column, 0)?;
+    let nulls = column.logical_nulls();
+    let is_value = move |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+    Ok(hashes.into_iter().enumerate().filter(move |(row, _)| is_value(*row)).map(|(_, hash)| hash))
+}
+
 /// Adds the hashes of a column's cells. A null adds nothing.
 fn add_column(sums: &mut [u128], column: &ArrayRef, seed: u64) -> Result<()> {
     match column.data_type() {

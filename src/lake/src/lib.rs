@@ -18,6 +18,7 @@ mod merge;
 mod parallel;
 mod provider;
 mod reader;
+mod repeats;
 mod retire;
 mod row;
 mod row_groups;

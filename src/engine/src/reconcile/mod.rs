@@ -21,6 +21,7 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,8 +45,9 @@ use self::keys::{BUCKETS, Entry, KeyStore};
 use self::ledger::{Ledger, Moment};
 use self::output::Output;
 use self::plan::{Layout, SystemLayout};
-use self::rows::{Entity, Loaded, Wanted};
+use self::rows::{Entity, Loaded};
 use self::state::{Fingerprint, Scope};
+use self::wanted::Wanted;
 use crate::failure::engine_error;
 use crate::session::{Engine, Session};
 
@@ -357,7 +359,7 @@ impl Reconciling<'_> {
             }
         }
         if scope == Scope::Changed || !rec.golden {
-            first.wanted = Wanted::Keys(wanted);
+            first.wanted = Wanted::of(wanted, first.keys);
         }
         Ok(first)
     }

@@ -2,6 +2,7 @@
 //! are compared, all as DataFusion expressions.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
@@ -18,6 +19,7 @@ use huiliu_lake::{storage_batch, storage_schema};
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 use super::hash::add_column;
+use super::wanted::Wanted;
 use crate::failure::engine_error;
 use crate::session::Session;
 
@@ -326,6 +328,12 @@ impl SystemLayout {
     /// What to execute.
     pub(super) fn frame(&self) -> DataFrame {
         self.frame.clone()
+    }
+
+    /// What to execute for the rows with wanted keys of a range of buckets; a few others may come
+    /// along.
+    pub(super) fn frame_of(&self, wanted: &Wanted, range: &Range<usize>) -> Result<DataFrame> {
+        wanted.narrow(self.frame(), self.keys, range, !self.assigned.is_empty())
     }
 
     /// The columns of the rows, keys first.

@@ -1,7 +1,7 @@
 //! The second pass: the rows of the keys that are looked at, all systems of one range of buckets
 //! in memory at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow::array::{Array, AsArray, BooleanArray};
@@ -13,25 +13,8 @@ use huiliu_sdk::Result;
 use super::hash::Identity;
 use super::keys::bucket;
 use super::plan::{Layout, SystemLayout};
+use super::wanted::Wanted;
 use crate::failure::engine_error;
-
-/// The keys whose rows are wanted.
-pub(super) enum Wanted {
-    /// All of them.
-    All,
-    /// These.
-    Keys(HashSet<u128, Identity>),
-}
-
-impl Wanted {
-    /// Whether `key` is wanted.
-    pub(super) fn has(&self, key: u128) -> bool {
-        match self {
-            Self::All => true,
-            Self::Keys(keys) => keys.contains(&key),
-        }
-    }
-}
 
 /// The rows of one system.
 pub(super) struct Rows {
@@ -105,7 +88,8 @@ async fn load_system(
     range: &Range<usize>,
 ) -> Result<(Rows, Vec<u128>, Vec<bool>)> {
     let failed = |e| engine_error("reading a system's rows", e);
-    let mut stream = system.frame().execute_stream().await.map_err(failed)?;
+    let frame = system.frame_of(wanted, range)?;
+    let mut stream = frame.execute_stream().await.map_err(failed)?;
     let (mut batches, mut keys, mut full, mut copied) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     while let Some(batch) = stream.next().await {

@@ -124,7 +124,6 @@ impl Compaction {
 /// Files being written, rolled when they are full.
 struct Output<'a> {
     table: &'a LakeTable,
-    key: &'a [String],
     /// Hashes the keys where later merges may ask for them.
     hasher: Option<RowHasher>,
     writer: Option<FileWriter>,
@@ -143,7 +142,7 @@ impl Output<'_> {
         }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(FileWriter::create_keyed(self.table, self.key)?),
+            None => self.writer.insert(FileWriter::create(self.table)?),
         };
         // Keys are hashed as they are written, in the types that the table has now.
         let batch = storage_batch(batch, &self.table.schema)?;
@@ -209,7 +208,6 @@ impl<'a> Rewrite<'a> {
         let CompactionTables { table, history, key } = tables;
         let output = |table, hasher| Output {
             table,
-            key,
             hasher,
             writer: None,
             files: Vec::new(),

@@ -12,6 +12,7 @@ mod chunk;
 mod keyset;
 mod latest;
 mod meet;
+mod order;
 mod plan;
 mod position;
 mod stage;
@@ -199,7 +200,7 @@ impl Merge {
         }
         // A delete of a key that is not there has nothing to do.
         let mut fresh: Vec<usize> = winners.values().filter(|w| !w.delete).map(|w| w.row).collect();
-        fresh.sort_unstable();
+        order::by_key(&chunk, &self.plan.key, &mut fresh)?;
         self.append(&chunk, &fresh)?;
         fault_point!("lake::staged");
         Ok(unkeyed)

@@ -116,7 +116,7 @@ impl Stage {
     ) -> Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(FileWriter::create_keyed(&self.table, &self.key)?),
+            None => self.writer.insert(FileWriter::create(&self.table)?),
         };
         let first = u32::try_from(writer.rows()).map_err(|_| too_many())?;
         writer.write(rows)?;

@@ -18,8 +18,8 @@ use crate::row::{meta_arrays, meta_fields};
 impl Merge {
     /// The chosen rows with the hub's columns.
     pub(super) fn stamped(&self, chunk: &Chunk<'_>, rows: &[usize]) -> Result<RecordBatch> {
-        let all = rows.len() == chunk.data.num_rows();
-        let taken = if all {
+        let as_it_is = rows.iter().copied().eq(0..chunk.data.num_rows());
+        let taken = if as_it_is {
             chunk.data.clone()
         } else {
             let indices = UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64));
