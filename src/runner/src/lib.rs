@@ -30,6 +30,7 @@ mod stop;
 mod tests;
 mod ticker;
 mod trace;
+mod verdict;
 
 pub use audit::{AuditCheck, Deed};
 pub use gate::Protected;

@@ -173,10 +173,6 @@ impl Hub {
 
     /// Whether a column of this name holds personal data in some system.
     fn is_personal(&self, column: &str) -> bool {
-        self.project.systems.values().any(|system| {
-            system.config.streams.iter().any(|(stream, _)| {
-                stream.columns.get(column).is_some_and(|spec| spec.tag.is_some())
-            })
-        })
+        self.project.systems.values().any(|system| system.is_personal(column))
     }
 }

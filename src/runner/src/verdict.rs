@@ -1,0 +1,111 @@
+//! Running the pipelines' audits and keeping what they found.
+
+use huiliu_core::audit::Audit;
+use huiliu_sdk::{Error, Result};
+use huiliu_store::{StepRow, VerdictRow};
+use serde_json::{Map, Value};
+
+use crate::hub::Hub;
+
+impl Hub {
+    /// Runs an audit, or takes what it found last when nothing it reads has changed since; says
+    /// whether it looked anew.
+    pub(crate) async fn run_audit(&self, name: &str, step: &StepRow) -> Result<(VerdictRow, bool)> {
+        let audit = self
+            .engine
+            .pipelines()
+            .audits
+            .get(name)
+            .ok_or_else(|| Error::internal(format!("no audit is called {name}")))?;
+        let store = self.lake().store();
+        let last = store.last_verdict(name).await?;
+        let fingerprint = last.as_ref().map(|last| last.fingerprint.as_str());
+        let Some(outcome) = self.engine.audit(audit, fingerprint).await? else {
+            let last = last.ok_or_else(|| Error::internal(format!("{name} did not look")))?;
+            return Ok((last, false));
+        };
+        let examples: Vec<Value> = outcome
+            .examples
+            .into_iter()
+            .map(|key| {
+                let texts = key
+                    .into_iter()
+                    .map(|(name, text)| (name, text.map_or(Value::Null, Value::String)));
+                Value::Object(texts.collect::<Map<String, Value>>())
+            })
+            .collect();
+        let verdict = VerdictRow {
+            audit: name.to_owned(),
+            run_id: step.run_id,
+            severity: audit.header.severity.as_str().to_owned(),
+            fingerprint: outcome.fingerprint,
+            row_count: outcome.row_count,
+            examples: Value::Array(examples).to_string(),
+            found_at: self.now(),
+        };
+        let mut tx = store.begin().await?;
+        tx.put_verdict(&verdict).await?;
+        tx.put_step(step).await?;
+        tx.commit().await?;
+        Ok((verdict, true))
+    }
+}
+
+/// The error of a blocking audit that found rows.
+pub(crate) fn found(audit: &Audit, verdict: &VerdictRow) -> Error {
+    Error::new(huiliu_sdk::ErrorKind::Data, "E-AUDIT-FOUND", sentence(verdict)).hint(format!(
+        "{}: {}; {} answers for it; see the rows with `huiliu query \"select * from {}\"`",
+        audit.file.display(),
+        audit.header.description,
+        audit.header.owner,
+        audit.name
+    ))
+}
+
+/// What an audit found, in words.
+pub(crate) fn sentence(verdict: &VerdictRow) -> String {
+    let count = verdict.row_count;
+    let mut text =
+        if count == 1 { "1 row found".to_owned() } else { format!("{count} rows found") };
+    let examples: Vec<Map<String, Value>> =
+        serde_json::from_str(&verdict.examples).unwrap_or_default();
+    let keys: Vec<String> = examples
+        .iter()
+        .map(|key| {
+            let parts = key.iter().map(|(name, value)| match value {
+                Value::String(text) => format!("{name} {text}"),
+                other => format!("{name} {other}"),
+            });
+            parts.collect::<Vec<_>>().join(", ")
+        })
+        .collect();
+    if !keys.is_empty() {
+        let is_all = i64::try_from(keys.len()) == Ok(count);
+        text.push_str(if is_all { ": " } else { ", such as " });
+        text.push_str(&keys.join("; "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_said_with_its_examples() {
+        let verdict = |row_count: i64, examples: &str| VerdictRow {
+            audit: "audits.a".into(),
+            run_id: 1,
+            severity: "warn".into(),
+            fingerprint: String::new(),
+            row_count,
+            examples: examples.into(),
+            found_at: String::new(),
+        };
+        assert_eq!(sentence(&verdict(3, "[]")), "3 rows found");
+        let one = r#"[{"code":"A","version":null}]"#;
+        assert_eq!(sentence(&verdict(1, one)), "1 row found: code A, version null");
+        let two = r#"[{"code":"A"},{"code":"B"}]"#;
+        assert_eq!(sentence(&verdict(9, two)), "9 rows found, such as code A; code B");
+    }
+}
