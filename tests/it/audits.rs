@@ -108,6 +108,12 @@ async fn a_blocking_audit_holds_back_figures_and_pushes_until_what_it_found_is_m
     assert!(said.contains(&format!("1 row found: project_no {case}")), "{said}");
     assert!(said.contains("市政务服务中心"), "{said}");
 
+    let shown = world.run(&["metric", "show", "invalid_credit_codes"]).expect(0).err;
+    assert!(shown.contains("held back by audits.cases_have_orgs: 1 row found"), "{shown}");
+    let sealing = ["metric", "seal", "invalid_credit_codes", "--reason", "公布"];
+    let refused = world.run(&sealing);
+    assert!(refused.code != Some(0) && refused.said().contains("E-AUDIT-FOUND"));
+
     set_org(&world, &case, &org_code).await;
     let mended = run(&world, "*").expect(0).json();
     assert_eq!(step(&mended, "audits", "audits.cases_have_orgs")["rows"], 0);

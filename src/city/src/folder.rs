@@ -11,7 +11,7 @@ use crate::stores::{catalog, drops, investment, items, operation, province};
 use crate::truth::{Truth, Written};
 use crate::world::World;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Stands in the folder from the first moment until the city is finished.
 const UNFINISHED: &str = "unfinished";
 const FINISHED: &str = "city.json";

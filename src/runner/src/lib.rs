@@ -46,3 +46,4 @@ pub use run::{Progress, RunOptions, RunReport, Silent};
 pub use seal::SealCheck;
 pub use ticker::{DueJob, Ticker};
 pub use trace::{TraceDetail, TraceEntry};
+pub use verdict::verdict_text;

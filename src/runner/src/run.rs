@@ -344,7 +344,7 @@ impl Run {
                 let ended = if verdict.row_count == 0 {
                     None
                 } else {
-                    step.message = Some(verdict::sentence(&verdict));
+                    step.message = Some(verdict::verdict_text(&verdict));
                     self.hub.engine.pipelines().audits.get(&node.name)
                 };
                 let error = ended.filter(|_| blocks).map(|audit| verdict::found(audit, &verdict));

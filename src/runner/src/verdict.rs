@@ -51,9 +51,24 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// What the blocking audits of a metric's table found when they looked last; none if nothing.
+    pub async fn held_back(&self, metric: &str) -> Result<Vec<VerdictRow>> {
+        let audits = &self.engine.pipelines().audits;
+        let mut verdicts = Vec::new();
+        let node = format!("metrics.{metric}");
+        let needs = self.project.graph.needs(&node);
+        for name in needs.filter(|name| audits.contains_key(*name)) {
+            let last = self.lake().store().last_verdict(name).await?;
+            verdicts.extend(last.filter(|verdict| verdict.row_count > 0));
+        }
+        Ok(verdicts)
+    }
+}
+
 /// The error of a blocking audit that found rows.
 pub(crate) fn found(audit: &Audit, verdict: &VerdictRow) -> Error {
-    Error::new(huiliu_sdk::ErrorKind::Data, "E-AUDIT-FOUND", sentence(verdict)).hint(format!(
+    Error::new(huiliu_sdk::ErrorKind::Data, "E-AUDIT-FOUND", verdict_text(verdict)).hint(format!(
         "{}: {}; {} answers for it; see the rows with `huiliu query \"select * from {}\"`",
         audit.file.display(),
         audit.header.description,
@@ -63,7 +78,7 @@ pub(crate) fn found(audit: &Audit, verdict: &VerdictRow) -> Error {
 }
 
 /// What an audit found, in words.
-pub(crate) fn sentence(verdict: &VerdictRow) -> String {
+pub fn verdict_text(verdict: &VerdictRow) -> String {
     let count = verdict.row_count;
     let mut text =
         if count == 1 { "1 row found".to_owned() } else { format!("{count} rows found") };
@@ -102,10 +117,10 @@ mod tests {
             examples: examples.into(),
             found_at: String::new(),
         };
-        assert_eq!(sentence(&verdict(3, "[]")), "3 rows found");
+        assert_eq!(verdict_text(&verdict(3, "[]")), "3 rows found");
         let one = r#"[{"code":"A","version":null}]"#;
-        assert_eq!(sentence(&verdict(1, one)), "1 row found: code A, version null");
+        assert_eq!(verdict_text(&verdict(1, one)), "1 row found: code A, version null");
         let two = r#"[{"code":"A"},{"code":"B"}]"#;
-        assert_eq!(sentence(&verdict(9, two)), "9 rows found, such as code A; code B");
+        assert_eq!(verdict_text(&verdict(9, two)), "9 rows found, such as code A; code B");
     }
 }
