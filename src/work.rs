@@ -137,7 +137,7 @@ pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
         print_failure(printer, step);
     }
     for step in steps.iter().filter(|step| step.kind == "audit") {
-        printer.line(&format!("  {:<28} {:<10}", step.node, step.state));
+        printer.line(&format!("  {:<28} {}", step.node, step.state));
         print_failure(printer, step);
     }
     for step in steps.iter().filter(|step| step.kind == "push") {

@@ -195,6 +195,9 @@ const PARTICULARS: &[(&str, &str)] = &[
     ("if it is right: `{}`", "确认无误后运行：`{}`"),
     ("if they were: `{}`", "已写入的，运行：`{}`"),
     ("if not: `{}`, which sends them again", "未写入的，运行：`{}`，将重新发送"),
+    ("the rule: {}", "规则：{}"),
+    ("{} answers for the audit {}", "责任单位：{}，核验：{}"),
+    ("see the rows with {}", "查看这些行：{}"),
     ("{} answers for {} ({})", "责任单位：{}，系统：{}（{}）"),
 ];
 

@@ -18,11 +18,12 @@ impl Hub {
             .get(name)
             .ok_or_else(|| Error::internal(format!("no audit is called {name}")))?;
         let store = self.lake().store();
+        let severity = audit.header.severity.as_str().to_owned();
         let last = store.last_verdict(name).await?;
         let fingerprint = last.as_ref().map(|last| last.fingerprint.as_str());
         let Some(outcome) = self.engine.audit(audit, fingerprint).await? else {
             let last = last.ok_or_else(|| Error::internal(format!("{name} did not look")))?;
-            return Ok((last, false));
+            return Ok((VerdictRow { severity, ..last }, false));
         };
         let examples: Vec<Value> = outcome
             .examples
@@ -37,7 +38,7 @@ impl Hub {
         let verdict = VerdictRow {
             audit: name.to_owned(),
             run_id: step.run_id,
-            severity: audit.header.severity.as_str().to_owned(),
+            severity,
             fingerprint: outcome.fingerprint,
             row_count: outcome.row_count,
             examples: Value::Array(examples).to_string(),
@@ -68,12 +69,11 @@ impl Hub {
 
 /// The error of a blocking audit that found rows.
 pub(crate) fn found(audit: &Audit, verdict: &VerdictRow) -> Error {
+    let (name, header) = (&audit.name, &audit.header);
     Error::new(huiliu_sdk::ErrorKind::Data, "E-AUDIT-FOUND", verdict_text(verdict)).hint(format!(
-        "{}: {}; {} answers for it; see the rows with `huiliu query \"select * from {}\"`",
-        audit.file.display(),
-        audit.header.description,
-        audit.header.owner,
-        audit.name
+        "the rule: {}; {} answers for the audit {name}; \
+         see the rows with `huiliu query \"select * from {name}\"`",
+        header.description, header.owner
     ))
 }
 
