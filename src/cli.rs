@@ -73,7 +73,7 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 10)]
         rows: u64,
     },
-    /// Read streams, build models, compute metrics, send pushes.
+    /// Read streams, build models, audit them, compute metrics, send pushes.
     Run {
         /// What: names with `*`, `+` before for what they need, `+` after for what needs them.
         #[arg(default_values_t = ["*".to_owned()])]

@@ -86,11 +86,12 @@ pub(crate) fn check(setup: &Setup) -> Result<u8, Failure> {
         return Ok(0);
     }
     setup.printer.line(&format!(
-        "{}: {} systems, {} models, {} reconciliations, {} metrics, {} jobs",
+        "{}: {} systems, {} models, {} reconciliations, {} audits, {} metrics, {} jobs",
         setup.printer.pick("valid", "配置有效"),
         project.systems.len(),
         project.pipelines.models.len(),
         project.pipelines.reconciliations.len(),
+        project.pipelines.audits.len(),
         project.pipelines.metrics.len(),
         project.jobs.jobs.len()
     ));

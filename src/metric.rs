@@ -3,7 +3,7 @@
 use huiliu_core::model::Unit;
 use huiliu_core::policy::exit;
 use huiliu_engine::{Breakdown, Explanation, Figure};
-use huiliu_runner::{Deed, SealCheck};
+use huiliu_runner::{Deed, Hub, SealCheck, verdict_text};
 use huiliu_store::SealedFigure;
 use serde_json::json;
 
@@ -30,6 +30,11 @@ pub(crate) async fn metric(setup: &Setup, command: MetricCommand) -> Result<u8, 
                 Some(key) => vec![session.figure(hub.metric(&key)?, &hub.today()).await?],
                 None => hub.figures(&session).await?,
             };
+            if snapshot.is_none() {
+                for figure in &figures {
+                    note_audits(printer, &hub, &figure.key).await?;
+                }
+            }
             if printer.is_json() {
                 printer.json(&json!({ "figures": figures }));
             } else {
@@ -79,6 +84,19 @@ pub(crate) async fn metric(setup: &Setup, command: MetricCommand) -> Result<u8, 
     }
     hub.close().await;
     Ok(code)
+}
+
+/// Says which audits keep a figure from being computed by runs: what is shown counts their rows.
+async fn note_audits(printer: Printer, hub: &Hub, key: &str) -> Result<(), Failure> {
+    for verdict in hub.held_back(key).await? {
+        printer.note(&format!(
+            "{key}: {} {}: {}",
+            printer.pick("held back by", "核验未通过，不予发布："),
+            verdict.audit,
+            verdict_text(&verdict)
+        ));
+    }
+    Ok(())
 }
 
 fn sign(unit: Unit) -> &'static str {

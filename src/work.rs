@@ -45,12 +45,25 @@ pub(crate) fn report_json(report: &RunReport) -> Value {
         "streams": of("stream"),
         "models": of("model"),
         "reconciliations": of("reconcile"),
+        "audits": of("audit").into_iter().map(|step| audit_json(report, step)).collect::<Vec<_>>(),
         "metrics": of("metric"),
         "pushes": pushes,
         "maintenance": of("maintain"),
         "outbox": report.outbox,
         "plans": report.plans,
         "unused_accepts": report.unused_accepts,
+    })
+}
+
+/// An audit's step with what it found; null where it could not look.
+fn audit_json(report: &RunReport, step: &StepRow) -> Value {
+    let verdict = report.audits.iter().find(|verdict| verdict.audit == step.node);
+    let examples = verdict.and_then(|v| serde_json::from_str::<Value>(&v.examples).ok());
+    json!({
+        "node": step.node, "state": step.state,
+        "severity": verdict.map(|v| &v.severity), "rows": verdict.map(|v| v.row_count),
+        "examples": examples, "found_in_run": verdict.map(|v| v.run_id),
+        "code": step.code, "message": step.message, "hint": step.hint,
     })
 }
 
@@ -121,6 +134,10 @@ pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
             "  {:<28} {:<10} {:>9} keys = written {} + unchanged {}",
             step.node, step.state, b.read, b.written, b.unchanged
         ));
+        print_failure(printer, step);
+    }
+    for step in steps.iter().filter(|step| step.kind == "audit") {
+        printer.line(&format!("  {:<28} {}", step.node, step.state));
         print_failure(printer, step);
     }
     for step in steps.iter().filter(|step| step.kind == "push") {

@@ -119,11 +119,29 @@ const FAULTS: &[(&str, &str)] = &[
     ("schedule `{}`: {}", "时间表 `{}`：{}"),
     ("it never fires", "永远不会触发"),
     ("five fields: minute hour day-of-month month day-of-week", "应为五个字段：分 时 日 月 星期"),
-    ("a model begins with its header", "模型文件须以文件头开始"),
-    ("the model's header does not end", "模型文件头没有结束标记"),
+    ("a file of SQL begins with its header", "SQL 文件须以文件头开始"),
+    ("the header does not end", "文件头没有结束标记"),
+    ("no audit is called `{}`", "没有名为 `{}` 的核验"),
     (
-        "begin with `/* +++`, then TOML such as `kind = \"view\"`, then `+++ */`",
-        "以 `/* +++` 开始，其后为 TOML 内容，如 `kind = \"view\"`，以 `+++ */` 结束",
+        "no stream, model or reconciliation makes the table `{}`",
+        "没有数据流、模型或核对生成表 `{}`",
+    ),
+    (
+        "the column `{}` holds personal data and cannot be shown",
+        "列 `{}` 含个人信息，不能作为示例显示",
+    ),
+    ("take it out of `{}`", "将其从 `{}` 中去掉"),
+    (
+        "records are queued from this model before the audit `{}` is done",
+        "该模型的记录在核验 `{}` 完成之前就已进入待发送队列",
+    ),
+    (
+        "name the audit in a model that this one reads, or make it `severity = \"warn\"`",
+        "在该模型所读的模型中指定此核验，或设为 `severity = \"warn\"`",
+    ),
+    (
+        "begin with `/* +++`, then TOML such as `{}`, then `+++ */`",
+        "以 `/* +++` 开始，其后为 TOML 内容，如 `{}`，以 `+++ */` 结束",
     ),
     ("a metric needs a [[definition]]", "指标须有 [[definition]] 口径定义"),
     ("`{}` is a date such as {}", "`{}` 须为日期，如 {}"),
@@ -177,6 +195,9 @@ const PARTICULARS: &[(&str, &str)] = &[
     ("if it is right: `{}`", "确认无误后运行：`{}`"),
     ("if they were: `{}`", "已写入的，运行：`{}`"),
     ("if not: `{}`, which sends them again", "未写入的，运行：`{}`，将重新发送"),
+    ("the rule: {}", "规则：{}"),
+    ("{} answers for the audit {}", "责任单位：{}，核验：{}"),
+    ("see the rows with {}", "查看这些行：{}"),
     ("{} answers for {} ({})", "责任单位：{}，系统：{}（{}）"),
 ];
 

@@ -12,7 +12,7 @@ fn names(folder: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_model_and_metric_has_a_case_and_all_cases_pass() {
+fn every_model_audit_and_metric_has_a_case_and_all_cases_pass() {
     let hub = Hub::shipped();
     let report = hub.run_json(&["test"]).expect(0).json();
     assert!(report["passed"].as_u64().unwrap() >= 3, "{report}");
@@ -24,6 +24,9 @@ fn every_model_and_metric_has_a_case_and_all_cases_pass() {
         for model in names(&format!("pipelines/models/{schema}")) {
             assert!(asked.contains(&format!("{schema}.{model}")), "no case asks for {model}");
         }
+    }
+    for audit in names("pipelines/audits") {
+        assert!(asked.contains(&format!("audits.{audit}")), "no case asks for the audit {audit}");
     }
     for metric in names("pipelines/metrics") {
         assert!(asked.contains(&format!("'{metric}'")), "no case asks for the metric {metric}");

@@ -1,5 +1,6 @@
 //! The product end to end: the real binary on real files, databases and sockets.
 
+mod audits;
 mod cases;
 mod databases;
 mod demo;
@@ -9,6 +10,7 @@ mod duckdb;
 mod faults;
 mod figures;
 mod hub;
+mod item_findings;
 mod kill;
 mod lake;
 mod maintain;

@@ -52,6 +52,8 @@ select
     a.project_no,
     a.row_guid,
     a.task_code,
+    -- 与事项一样:有业务办理项的按业务办理项,没有的按实施编码。
+    coalesce(nullif(trim(a.task_handle_item), ''), a.task_code) as item_id,
     a.task_name,
     a.org_code,
     a.org_name,

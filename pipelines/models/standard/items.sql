@@ -2,6 +2,7 @@
 kind = "table"
 description = "政务服务事项,一行是一个业务办理项(没有业务办理项的,是一个实施事项)的最新版本"
 key = ["item_id"]
+audits = ["item_versions_unique"]
 +++ */
 -- 事项按业务办理项编码计数;没有业务办理项的事项才用实施编码,否则同一事项会数两遍。
 with ranked as (
@@ -27,6 +28,8 @@ ranked_extensions as (
 latest as (
     select
         r.item_id,
+        v.row_guid,
+        x.row_guid as extension_guid,
         v.task_code,
         v.catalog_code,
         v.task_name,
@@ -92,6 +95,9 @@ placed as (
 
 select
     item_id,
+    -- 取其他各列时按这两个编号回原表。
+    row_guid,
+    extension_guid,
     task_code,
     catalog_code,
     task_name,

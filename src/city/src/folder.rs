@@ -7,11 +7,11 @@ use std::sync::Arc;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::stores::{drops, investment, items, operation, province};
+use crate::stores::{catalog, drops, investment, items, operation, province};
 use crate::truth::{Truth, Written};
 use crate::world::World;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Stands in the folder from the first moment until the city is finished.
 const UNFINISHED: &str = "unfinished";
 const FINISHED: &str = "city.json";
@@ -148,11 +148,14 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
     tasks.spawn(async move { province::write(&path, copy).await });
     let (path, copy) = (dir.join("items.db"), Arc::clone(&world));
     tasks.spawn(async move { items::write(&path, copy).await });
+    let (path, copy) = (dir.join("catalog.db"), Arc::clone(&world));
+    let catalogued = catalog::write(&path, copy).await?;
     let invested = investment::write(&investment_path(dir), Arc::clone(&world)).await?;
     let (folder, copy) = (dir.join("drops"), Arc::clone(&world));
     let dropped = blocking(move || drops::write(&folder, &copy)).await?;
     let mut rows = invested.rows;
     rows.extend(dropped.rows);
+    rows.push(catalogued.rows);
     while let Some(done) = tasks.join_next().await {
         rows.extend(done.map_err(stopped)??);
     }
@@ -161,6 +164,7 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
         broken: dropped.broken,
         outside: dropped.outside,
         investment: invested.states,
+        unused: catalogued.unused,
     };
     let path = dir.join("truth.json");
     blocking(move || write_atomically(&path, &Truth::new(&world, written))).await

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
-use crate::world::{Case, Flaw, Status, World};
+use crate::world::{Case, Flaw, Status, World, cases_out_of_force};
 
 /// How the copies of a case stand to each other.
 const CLASSES: [&str; 7] = [
@@ -17,7 +17,7 @@ const CLASSES: [&str; 7] = [
     "pending",
 ];
 
-const NOTES: [&str; 11] = [
+const NOTES: [&str; 12] = [
     "keys are project numbers; outside_platform has the departments' own numbers (内部编号)",
     "classes hold all cases, the ones that do not count among them; each case is in one class",
     "compared are the hub's state and the accept time; names, phones and the rest are not",
@@ -35,6 +35,9 @@ const NOTES: [&str; 11] = [
      at the province",
     "a department's line without 办件编号 is the case with the same 部门编码, 实施编码, 证件号码 \
      and day of 受理时间; none such: outside_platform, which does not count as a case",
+    "item_findings has items by 业务办理项编码 (by 实施编码 where they have none), cases by their \
+     number and entries of the catalogue by their code, under the rule that they break; an item \
+     breaks one rule at most",
     "conflicting states are both countable and conflicting accept times lie in the same period, \
      so no figure depends on whom one trusts",
 ];
@@ -88,6 +91,8 @@ pub(crate) struct Truth {
     classes: BTreeMap<&'static str, Keys>,
     /// Planted cases by what exactly is wrong with them.
     sets: BTreeMap<&'static str, Keys>,
+    /// Planted faults of items by the rule that finds them.
+    item_findings: BTreeMap<&'static str, Keys>,
     quarantined: BTreeMap<String, u64>,
     rows: BTreeMap<String, u64>,
     invalid_ids: InvalidIds,
@@ -100,6 +105,8 @@ pub(crate) struct Written {
     pub(crate) broken: Vec<(String, u64)>,
     pub(crate) outside: Vec<String>,
     pub(crate) investment: BTreeMap<String, u64>,
+    /// Codes of the catalogue that no item in use has.
+    pub(crate) unused: Vec<String>,
 }
 
 impl Truth {
@@ -118,6 +125,7 @@ impl Truth {
             }
             classes.entry(class_of(case)).or_default().push(number);
         }
+        let item_findings = item_findings(world, &written);
         classes.insert("outside_platform", written.outside);
         let misencoded = world.cases.iter().filter(|case| case.flaw == Flaw::Misencoded).count();
         let mut quarantined: BTreeMap<String, u64> = written.broken.into_iter().collect();
@@ -129,12 +137,32 @@ impl Truth {
             figures: figures(world),
             classes: classes.into_iter().map(|(name, keys)| (name, Keys::new(keys))).collect(),
             sets: sets.into_iter().map(|(name, keys)| (name, Keys::new(keys))).collect(),
+            item_findings: item_findings
+                .into_iter()
+                .map(|(rule, keys)| (rule, Keys::new(keys)))
+                .collect(),
             quarantined,
             rows: written.rows.into_iter().collect(),
             invalid_ids: invalid_ids(world),
             investment: written.investment,
         }
     }
+}
+
+fn item_findings(world: &World, written: &Written) -> BTreeMap<&'static str, Vec<String>> {
+    let mut findings: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for item in &world.items {
+        if let Some(fault) = item.fault.filter(|fault| !fault.rule.is_of_cases()) {
+            let id = item.handle_code.as_ref().unwrap_or(&item.task_code);
+            findings.entry(fault.rule.name()).or_default().push(id.to_string());
+        }
+    }
+    for (rule, number) in cases_out_of_force(world) {
+        findings.entry(rule.name()).or_default().push(number);
+    }
+    findings.insert("catalog_unused", written.unused.clone());
+    findings.insert("case_outside_platform", written.outside.clone());
+    findings
 }
 
 fn figures(world: &World) -> Figures {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huiliu_sdk::{Error, ErrorKind, Result};
 
+use crate::audit::Severity;
+
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NodeKind {
@@ -13,6 +15,8 @@ pub enum NodeKind {
     Model,
     /// Compares systems record by record.
     Reconcile,
+    /// Looks for rows that must not be.
+    Audit(Severity),
     /// Computes a metric.
     Metric,
     /// Sends records out.
@@ -30,6 +34,17 @@ pub struct Node {
     pub makes: Vec<String>,
     /// Tables it reads.
     pub reads: Vec<String>,
+    /// Audits of what it makes, by name.
+    pub audits: Vec<String>,
+    /// Whether what it makes is computed whenever it is read.
+    pub is_view: bool,
+}
+
+impl Node {
+    /// A node whose result is stored and not audited.
+    pub fn new(name: String, kind: NodeKind, makes: Vec<String>, reads: Vec<String>) -> Self {
+        Self { name, kind, makes, reads, audits: Vec::new(), is_view: false }
+    }
 }
 
 /// All nodes in an order in which each comes after those it needs.
@@ -37,6 +52,8 @@ pub struct Node {
 pub struct Graph {
     nodes: Vec<Node>,
     needs: BTreeMap<String, BTreeSet<String>>,
+    /// Those of `needs` that are audits.
+    gates: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Graph {
@@ -56,10 +73,12 @@ impl Graph {
                 }
             }
         }
-        let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let gates = gates(&nodes);
+        let mut needs = gates.clone();
         for node in &nodes {
             let from = node.reads.iter().filter_map(|table| makers.get(table.as_str()));
-            needs.insert(node.name.clone(), from.map(|name| (*name).to_owned()).collect());
+            let needed = needs.entry(node.name.clone()).or_default();
+            needed.extend(from.map(|name| (*name).to_owned()));
         }
         let mut ordered: Vec<Node> = Vec::with_capacity(nodes.len());
         let mut waiting: Vec<Node> = nodes;
@@ -75,13 +94,16 @@ impl Graph {
                     "E-GRAPH",
                     format!("these need each other in a circle: {}", names.join(", ")),
                 )
-                .hint("take one of the table names out of their SQL"));
+                .hint(
+                    "take one of the table names out of their SQL, or name the audit in a model \
+                     further down",
+                ));
             }
             done.extend(ready.iter().map(|node| node.name.clone()));
             ordered.extend(ready);
             waiting = rest;
         }
-        Ok(Self { nodes: ordered, needs })
+        Ok(Self { nodes: ordered, needs, gates })
     }
 
     /// All nodes, in order.
@@ -97,7 +119,8 @@ impl Graph {
     /// The nodes a selector names, in order.
     ///
     /// A selector is a list, separated by spaces or commas, of names with `*` for any text; a
-    /// `+` before a name adds all that it needs, a `+` after it all that needs it.
+    /// `+` before a name adds all that it needs, a `+` after it all that needs it. Audits are
+    /// added where they belong: those of a model that runs, and those that a node waits for.
     pub fn select(&self, selector: &str) -> Result<Vec<&Node>> {
         let mut chosen: BTreeSet<&str> = BTreeSet::new();
         for term in selector.split([' ', ',']).filter(|term| !term.is_empty()) {
@@ -132,7 +155,12 @@ impl Graph {
                 }
             }
         }
-        Ok(self.nodes.iter().filter(|node| chosen.contains(node.name.as_str())).collect())
+        let mut with_audits = chosen.clone();
+        for node in self.nodes.iter().filter(|node| chosen.contains(node.name.as_str())) {
+            let waited_for = self.gates.get(&node.name).into_iter().flatten();
+            with_audits.extend(node.audits.iter().chain(waited_for).map(String::as_str));
+        }
+        Ok(self.nodes.iter().filter(|node| with_audits.contains(node.name.as_str())).collect())
     }
 
     fn needed_by<'a>(&'a self, name: &str) -> Vec<&'a str> {
@@ -155,6 +183,38 @@ impl Graph {
             }
         }
     }
+}
+
+/// The blocking audits that each node waits for: those of the nodes whose tables it reads, also
+/// through views. An audit waits for none: it changes nothing, and two audits of one model would
+/// wait for each other.
+fn gates(nodes: &[Node]) -> BTreeMap<String, BTreeSet<String>> {
+    let makers: BTreeMap<&str, &Node> = nodes
+        .iter()
+        .flat_map(|node| node.makes.iter().map(move |table| (table.as_str(), node)))
+        .collect();
+    let blocking: BTreeSet<&str> = nodes
+        .iter()
+        .filter(|node| node.kind == NodeKind::Audit(Severity::Block))
+        .map(|node| node.name.as_str())
+        .collect();
+    let mut gates = BTreeMap::new();
+    for node in nodes.iter().filter(|node| !matches!(node.kind, NodeKind::Audit(_))) {
+        let mut waits = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<&str> = node.reads.iter().map(String::as_str).collect();
+        while let Some(table) = open.pop() {
+            let Some(maker) = makers.get(table).filter(|_| seen.insert(table)) else { continue };
+            waits.extend(
+                maker.audits.iter().filter(|name| blocking.contains(name.as_str())).cloned(),
+            );
+            if maker.is_view {
+                open.extend(maker.reads.iter().map(String::as_str));
+            }
+        }
+        gates.insert(node.name.clone(), waits);
+    }
+    gates
 }
 
 /// Whether `name` fits `pattern`, in which `*` stands for any text.
@@ -182,8 +242,11 @@ mod tests {
     use super::*;
 
     fn node(name: &str, kind: NodeKind, makes: &[&str], reads: &[&str]) -> Node {
-        let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect();
-        Node { name: name.into(), kind, makes: owned(makes), reads: owned(reads) }
+        Node::new(name.into(), kind, owned(makes), owned(reads))
+    }
+
+    fn owned(list: &[&str]) -> Vec<String> {
+        list.iter().map(|item| (*item).to_owned()).collect()
     }
 
     fn graph() -> Graph {
@@ -218,5 +281,72 @@ mod tests {
             node("b", NodeKind::Model, &["s.b"], &["s.a"]),
         ]);
         assert!(circle.unwrap_err().to_string().contains("a, b"));
+    }
+
+    /// A table, a view of it, a figure of the view, a push of the table behind the view, and three
+    /// audits of the first.
+    fn audited() -> Graph {
+        let mut items = node("s.items", NodeKind::Model, &["s.items"], &["current.items"]);
+        items.audits = owned(&["audits.codes", "audits.names", "audits.phones"]);
+        let mut view = node("s.shown", NodeKind::Model, &["s.shown"], &["s.items"]);
+        view.is_view = true;
+        Graph::new(vec![
+            node("push.a", NodeKind::Push, &[], &["s.counted"]),
+            node("metrics.m", NodeKind::Metric, &[], &["s.shown"]),
+            node("s.counted", NodeKind::Model, &["s.counted"], &["s.shown"]),
+            view,
+            items,
+            node("audits.codes", NodeKind::Audit(Severity::Block), &[], &["s.items"]),
+            node("audits.names", NodeKind::Audit(Severity::Block), &[], &["s.items"]),
+            node("audits.phones", NodeKind::Audit(Severity::Warn), &[], &["s.items"]),
+            node("a.items", NodeKind::Stream, &["current.items"], &[]),
+        ])
+        .unwrap()
+    }
+
+    fn needs(graph: &Graph, name: &str) -> Vec<String> {
+        graph.needs(name).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_reads_an_audited_table_waits_for_its_blocking_audits_also_through_views() {
+        let graph = audited();
+        assert_eq!(needs(&graph, "s.items"), ["a.items"]);
+        assert_eq!(needs(&graph, "audits.codes"), ["s.items"]);
+        assert_eq!(needs(&graph, "s.shown"), ["audits.codes", "audits.names", "s.items"]);
+        assert_eq!(needs(&graph, "metrics.m"), ["audits.codes", "audits.names", "s.shown"]);
+        assert_eq!(needs(&graph, "s.counted"), ["audits.codes", "audits.names", "s.shown"]);
+        // What is stored behind the audits was let through when it was built.
+        assert_eq!(needs(&graph, "push.a"), ["s.counted"]);
+        let order: Vec<&str> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
+        let place = |name: &str| order.iter().position(|known| *known == name);
+        assert!(place("s.items") < place("audits.codes"), "{order:?}");
+        assert!(place("audits.names") < place("s.shown"), "{order:?}");
+    }
+
+    #[test]
+    fn a_selection_holds_the_audits_of_its_models_and_those_its_nodes_wait_for() {
+        let graph = audited();
+        let names = |selector: &str| -> Vec<String> {
+            graph.select(selector).unwrap().iter().map(|node| node.name.clone()).collect()
+        };
+        assert_eq!(names("metrics.m"), ["audits.codes", "audits.names", "metrics.m"]);
+        assert_eq!(names("s.items"), ["s.items", "audits.codes", "audits.names", "audits.phones"]);
+        assert_eq!(names("audits.*").len(), 3);
+        assert_eq!(names("push.a"), ["push.a"]);
+        assert_eq!(names("+push.a").len(), 8);
+    }
+
+    #[test]
+    fn an_audit_that_reads_what_it_should_hold_back_is_an_error() {
+        let mut items = node("s.items", NodeKind::Model, &["s.items"], &[]);
+        items.audits = owned(&["audits.late"]);
+        let circle = Graph::new(vec![
+            items,
+            node("s.units", NodeKind::Model, &["s.units"], &["s.items"]),
+            node("audits.late", NodeKind::Audit(Severity::Block), &[], &["s.units"]),
+        ]);
+        let error = circle.unwrap_err();
+        assert!(error.to_string().contains("s.units, audits.late"), "{error}");
     }
 }

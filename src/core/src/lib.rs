@@ -2,6 +2,7 @@
 //!
 //! This crate must never touch a disk, a network, a database, DataFusion or a connector.
 
+pub mod audit;
 pub mod calendar;
 pub mod code_table;
 pub mod config;

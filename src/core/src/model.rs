@@ -1,4 +1,4 @@
-//! SQL models, audits and metrics as they are written in `pipelines/`.
+//! SQL models and metrics as they are written in `pipelines/`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,10 @@ pub struct ModelHeader {
     /// Columns that are unique and not null in the result; checked at every build.
     #[serde(default)]
     pub key: Vec<String>,
+    /// Audits of the result, by the names of their files. While a blocking one finds rows, nothing
+    /// that reads the model is computed or sent.
+    #[serde(default)]
+    pub audits: Vec<String>,
 }
 
 /// One model: a header and one SELECT.
@@ -47,26 +51,7 @@ pub struct Model {
 impl Model {
     /// Reads a model from the text of `file`, which stands in the folder of its schema.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Faults> {
-        let fault = |message: &str, hint: &str| {
-            Faults(vec![Fault {
-                file: file.to_owned(),
-                line: 1,
-                column: 1,
-                message: message.to_owned(),
-                hint: Some(hint.to_owned()),
-                excerpt: None,
-            }])
-        };
-        let hint = "begin with `/* +++`, then TOML such as `kind = \"view\"`, then `+++ */`";
-        let rest = text
-            .trim_start_matches('\u{feff}')
-            .trim_start()
-            .strip_prefix("/* +++")
-            .ok_or_else(|| fault("a model begins with its header", hint))?;
-        let (header, sql) = rest
-            .split_once("+++ */")
-            .ok_or_else(|| fault("the model's header does not end", hint))?;
-        let document = Document::parse(file, header)?;
+        let (document, sql) = split_header(file, text, "kind = \"view\"")?;
         let header: ModelHeader = serde_json::from_value(document.to_json())
             .map_err(|e| Faults(vec![document.fault("", e.to_string(), None)]))?;
         let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
@@ -76,9 +61,38 @@ impl Model {
             name: format!("{schema}.{stem}"),
             file: file.to_owned(),
             header,
-            sql: sql.trim().trim_end_matches(';').to_owned(),
+            sql: sql.to_owned(),
         })
     }
+}
+
+/// The header and the statement of a file of SQL; `example` is a line of such a header.
+pub(crate) fn split_header<'t>(
+    file: &Path,
+    text: &'t str,
+    example: &str,
+) -> Result<(Document, &'t str), Faults> {
+    let fault = |message: &str| {
+        Faults(vec![Fault {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+            message: message.to_owned(),
+            hint: Some(format!(
+                "begin with `/* +++`, then TOML such as `{example}`, then `+++ */`"
+            )),
+            excerpt: None,
+        }])
+    };
+    let rest = text
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .strip_prefix("/* +++")
+        .ok_or_else(|| fault("a file of SQL begins with its header"))?;
+    let (header, sql) =
+        rest.split_once("+++ */").ok_or_else(|| fault("the header does not end"))?;
+    let document = Document::parse(file, header)?;
+    Ok((document, sql.trim().trim_end_matches(';')))
 }
 
 /// Unit of a metric's value.

@@ -1,6 +1,7 @@
-//! Cases: rows in, rows out, for every model and metric of a project, in the sqllogictest format.
+//! Cases: rows in, rows out, for every model, audit and metric of a project, in the sqllogictest
+//! format.
 //!
-//! A case makes the tables that a model reads, as SQL, and asks for the model or for
+//! A case makes the tables that a model reads, as SQL, and asks for the model, for an audit or for
 //! `metrics.figures`. It has no lake: all models are views over what the case made.
 
 use std::collections::BTreeMap;
@@ -29,8 +30,8 @@ use crate::record_text;
 use crate::session::Session;
 
 /// Schemas in which a case may make tables.
-const SCHEMAS: [&str; 7] =
-    ["current", "history", "raw", "standard", "reconciled", "metrics", "codes"];
+const SCHEMAS: [&str; 8] =
+    ["current", "history", "raw", "standard", "reconciled", "metrics", "codes", "audits"];
 
 /// How a file of cases went.
 #[derive(Debug, Clone, Serialize)]
@@ -142,15 +143,17 @@ impl Bench {
     /// Plans the models anew over the tables that are there now, and tells those that cannot be.
     async fn plan_models(&self) -> Result<BTreeMap<String, String>> {
         let mut unavailable = BTreeMap::new();
-        for model in &self.pipelines.models {
+        let models = self.pipelines.models.iter().map(|model| (&model.name, &model.sql));
+        let audits = self.pipelines.audits.values().map(|audit| (&audit.name, &audit.sql));
+        for (name, sql) in models.chain(audits) {
             let state = self.session.context().state();
-            match state.create_logical_plan(&model.sql).await {
+            match state.create_logical_plan(sql).await {
                 Ok(plan) => {
-                    let view = Arc::new(ViewTable::new(plan, Some(model.sql.clone())));
-                    self.put(&model.name, view).map_err(|e| engine_error("plan a model", e))?;
+                    let view = Arc::new(ViewTable::new(plan, Some(sql.clone())));
+                    self.put(name, view).map_err(|e| engine_error("plan a model", e))?;
                 }
                 Err(fault) => {
-                    unavailable.insert(model.name.clone(), fault.strip_backtrace());
+                    unavailable.insert(name.clone(), fault.strip_backtrace());
                 }
             }
         }

@@ -6,6 +6,7 @@
 
 pub mod function;
 
+mod audit;
 mod build;
 mod case;
 mod catalog;
@@ -19,6 +20,7 @@ mod scan;
 mod session;
 mod text;
 
+pub use audit::AuditOutcome;
 pub use build::BuiltModel;
 pub use case::{CaseReport, CaseRunner};
 pub use metric::{

@@ -1,4 +1,4 @@
-//! The hub's own tables for queries: runs, steps, streams, outbox, quarantine, codes.
+//! The hub's own tables for queries: runs, steps, streams, outbox, audits, quarantine, codes.
 
 use std::sync::Arc;
 
@@ -46,6 +46,7 @@ pub(crate) async fn ops_tables(store: &Store) -> Result<Vec<Named>> {
     let steps = store.steps(None).await?;
     let streams = store.stream_states().await?;
     let outbox = store.outbox_counts().await?;
+    let audits = store.verdicts().await?;
     Ok(vec![
         table(
             "runs",
@@ -99,6 +100,17 @@ pub(crate) async fn ops_tables(store: &Store) -> Result<Vec<Named>> {
                 ("state", texts(&outbox, |o| Some(&o.state))),
                 ("records", numbers(&outbox, |o| Some(o.records))),
                 ("attempts", numbers(&outbox, |o| Some(o.attempts))),
+            ],
+        )?,
+        table(
+            "audits",
+            vec![
+                ("audit", texts(&audits, |a| Some(&a.audit))),
+                ("run_id", numbers(&audits, |a| Some(a.run_id))),
+                ("severity", texts(&audits, |a| Some(&a.severity))),
+                ("rows", numbers(&audits, |a| Some(a.row_count))),
+                ("examples", texts(&audits, |a| Some(&a.examples))),
+                ("found_at", texts(&audits, |a| Some(&a.found_at))),
             ],
         )?,
     ])

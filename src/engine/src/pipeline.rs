@@ -1,9 +1,10 @@
-//! What `pipelines/` holds: models in dependency order, metrics.
+//! What `pipelines/` holds: models in dependency order, metrics, reconciliations, audits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::resolve::resolve_table_references;
+use huiliu_core::audit::Audit;
 use huiliu_core::model::{Metric, Model, ModelKind};
 use huiliu_core::reconcile::Reconciliation;
 use huiliu_sdk::{Error, ErrorKind, Result};
@@ -18,6 +19,8 @@ pub struct Pipelines {
     pub metrics: BTreeMap<String, Metric>,
     /// The reconciliations by name.
     pub reconciliations: BTreeMap<String, Reconciliation>,
+    /// The audits by name.
+    pub audits: BTreeMap<String, Audit>,
     reads: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -72,7 +75,7 @@ impl Pipelines {
             waiting = rest;
         }
         let metrics = metrics.into_iter().map(|metric| (metric.key.clone(), metric)).collect();
-        Ok(Self { models: ordered, metrics, reconciliations: BTreeMap::new(), reads })
+        Ok(Self { models: ordered, metrics, reads, ..Self::default() })
     }
 
     /// With reconciliations; two that make the same tables are an error.
@@ -89,6 +92,16 @@ impl Pipelines {
                     .hint("give one of them another `entity`"));
             }
             self.reconciliations.insert(rec.name.clone(), rec);
+        }
+        Ok(self)
+    }
+
+    /// With audits; SQL that cannot be parsed is an error that names the audit.
+    pub fn with_audits(mut self, audits: Vec<Audit>) -> Result<Self> {
+        for audit in audits {
+            let tables = references(&audit.sql).map_err(|e| e.context(&audit.name))?;
+            self.reads.insert(audit.name.clone(), tables);
+            self.audits.insert(audit.name.clone(), audit);
         }
         Ok(self)
     }
@@ -118,7 +131,7 @@ impl Pipelines {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// The tables a model names.
+    /// The tables a model or an audit names.
     pub fn reads(&self, model: &str) -> impl Iterator<Item = &str> {
         self.reads.get(model).into_iter().flatten().map(String::as_str)
     }
@@ -135,12 +148,19 @@ impl Pipelines {
             if !seen.insert(name.clone()) {
                 continue;
             }
-            match self.model(&name) {
-                Some(model) if name == table || model.header.kind == ModelKind::View => {
-                    parts.insert(format!("{name}\0{}\0{:?}", model.sql, model.header.key));
+            let opened = match (self.model(&name), self.audits.get(&name)) {
+                (Some(model), _) if name == table || model.header.kind == ModelKind::View => {
+                    Some((&model.sql, &model.header.key))
+                }
+                (_, Some(audit)) => Some((&audit.sql, &audit.header.key)),
+                _ => None,
+            };
+            match opened {
+                Some((sql, key)) => {
+                    parts.insert(format!("{name}\0{sql}\0{key:?}"));
                     open.extend(self.reads(&name).map(str::to_owned));
                 }
-                _ => {
+                None => {
                     // Repairs are a view of the ledger.
                     let ledger = self.reconciliations.values().find(|r| r.repairs() == name);
                     if let Some(rec) = ledger {

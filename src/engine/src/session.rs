@@ -99,7 +99,7 @@ impl Engine {
         for name in LAKE_SCHEMAS {
             catalog.add(name, lake.schema(name));
         }
-        for name in ["raw", "ops", "quarantine", "codes"] {
+        for name in ["raw", "ops", "quarantine", "codes", "audits"] {
             catalog.add(name, None);
         }
         let catalog = Arc::new(catalog);
@@ -119,6 +119,9 @@ impl Engine {
             if model.header.kind == ModelKind::View {
                 session.add_view(&catalog, &model.name, &model.sql).await;
             }
+        }
+        for audit in self.pipelines.audits.values() {
+            session.add_view(&catalog, &audit.name, &audit.sql).await;
         }
         Ok(session)
     }

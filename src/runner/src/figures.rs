@@ -1,5 +1,7 @@
 //! Computing all figures into `metrics.figures`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{NaiveDate, TimeZone};
 use huiliu_engine::{Explanation, Figure, Session};
 use huiliu_sdk::{Error, ErrorKind, Result};
@@ -7,40 +9,67 @@ use huiliu_store::{Lease, ModelRow, StepRow};
 
 use crate::hub::Hub;
 
+/// From what each figure was computed, by key.
+type Fingerprints = BTreeMap<String, String>;
+
 /// The table the figures are kept in, and its name among the builds.
 const FIGURES: &str = "metrics.figures";
 
 impl Hub {
-    /// Computes all figures; `None` when nothing they are computed from has changed.
-    pub(crate) async fn compute_figures(&self, step: StepRow) -> Result<Option<StepRow>> {
+    /// Computes the figures of the metrics in `ready` and leaves all others as they are; `None`
+    /// when nothing they are computed from has changed.
+    pub(crate) async fn compute_figures(
+        &self,
+        ready: &BTreeSet<String>,
+        step: StepRow,
+    ) -> Result<Option<StepRow>> {
         let pipelines = self.engine.pipelines();
         let versions = self.lake().table_versions().await?;
-        let mut fingerprint = String::new();
-        let today = self.today();
-        for metric in pipelines.metrics.values() {
-            let from = pipelines.fingerprint(&metric.from, &versions, &self.project.salt);
-            let definition = metric.definition_on(&today);
-            fingerprint.push_str(&format!("{}{from}{definition:?}", metric.key));
-        }
         let store = self.lake().store();
         let last = store.models().await?.into_iter().find(|row| row.name == FIGURES);
-        if last.is_some_and(|row| row.fingerprint == fingerprint) {
+        let before: Fingerprints =
+            last.and_then(|row| serde_json::from_str(&row.fingerprint).ok()).unwrap_or_default();
+        let mut after = Fingerprints::new();
+        let today = self.today();
+        for metric in pipelines.metrics.values() {
+            let key = &metric.key;
+            if ready.contains(key) {
+                let from = pipelines.fingerprint(&metric.from, &versions, &self.project.salt);
+                let definition = metric.definition_on(&today);
+                after.insert(key.clone(), format!("{from}{definition:?}"));
+            } else if let Some(fingerprint) = before.get(key) {
+                after.insert(key.clone(), fingerprint.clone());
+            }
+        }
+        if before == after {
             return Ok(None);
         }
+        let fingerprint = serde_json::to_string(&after)
+            .map_err(|e| Error::internal("the figures' fingerprints cannot be kept").cause(e))?;
         let lease = self.table_lease(FIGURES).await?;
-        let done = self.figures_leased(fingerprint, &lease, step).await;
+        let done = self.figures_leased(ready, fingerprint, &lease, step).await;
         store.release_lease(&lease).await?;
         done
     }
 
     async fn figures_leased(
         &self,
+        ready: &BTreeSet<String>,
         fingerprint: String,
         lease: &Lease,
         mut step: StepRow,
     ) -> Result<Option<StepRow>> {
         let session = self.engine.session(None).await?;
-        let figures = self.figures(&session).await?;
+        let today = self.today();
+        let mut stored = session.stored_figures().await?;
+        let mut figures = Vec::new();
+        for metric in self.engine.pipelines().metrics.values() {
+            if ready.contains(&metric.key) {
+                figures.push(session.figure(metric, &today).await?);
+            } else {
+                figures.extend(stored.remove(&metric.key));
+            }
+        }
         let table = self.engine.figure_table(&figures).await?;
         let mut tx = self.lake().store().begin().await?;
         tx.check_lease(lease).await?;

@@ -30,6 +30,7 @@ mod stop;
 mod tests;
 mod ticker;
 mod trace;
+mod verdict;
 
 pub use audit::{AuditCheck, Deed};
 pub use gate::Protected;
@@ -45,3 +46,4 @@ pub use run::{Progress, RunOptions, RunReport, Silent};
 pub use seal::SealCheck;
 pub use ticker::{DueJob, Ticker};
 pub use trace::{TraceDetail, TraceEntry};
+pub use verdict::verdict_text;

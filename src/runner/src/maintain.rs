@@ -162,6 +162,7 @@ impl Hub {
             steps: report.steps,
             plans: Vec::new(),
             unused_accepts: Vec::new(),
+            audits: Vec::new(),
             outbox: self.lake().store().outbox_counts().await?,
         })
     }

@@ -1,11 +1,14 @@
 //! A project as it stands on disk: `config/` and `pipelines/`, read and checked as a whole.
 
+mod audit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use huiliu_core::audit::{Audit, audit_name};
 use huiliu_core::calendar::Calendar;
 use huiliu_core::code_table::CodeTables;
 use huiliu_core::config::{
@@ -44,6 +47,14 @@ pub struct System {
 }
 
 impl System {
+    /// Whether a stream of it tags a column of this name as personal data.
+    pub(crate) fn is_personal(&self, column: &str) -> bool {
+        self.config
+            .streams
+            .iter()
+            .any(|(stream, _)| stream.columns.get(column).is_some_and(|spec| spec.tag.is_some()))
+    }
+
     /// `error` of `node` with the words that say whom to ask.
     pub(crate) fn blame(&self, node: &str, error: Error) -> Error {
         let hint = error.hint_text().map(|hint| hint.replace("SYSTEM.STREAM", node));
@@ -177,6 +188,7 @@ impl Project {
             load_files(&root.join("pipelines/metrics"), "toml", Metric::parse, &mut faults);
         let reconcile = root.join("pipelines/reconcile");
         let reconciliations = load_files(&reconcile, "toml", Reconciliation::parse, &mut faults);
+        let audits = load_files(&root.join("pipelines/audits"), "sql", Audit::parse, &mut faults);
         if !faults.is_empty() {
             return Err(LoadFailure::Faults(faults));
         }
@@ -193,8 +205,12 @@ impl Project {
         }
         let codes = CodeTables::from_files(code_files)?;
         check_references(&reconciliations, &codes, &systems)?;
-        let pipelines = Pipelines::new(models, metrics)?.with_reconciliations(reconciliations)?;
-        let graph = build_graph(&systems, &pipelines)?;
+        let pipelines = Pipelines::new(models, metrics)?
+            .with_reconciliations(reconciliations)?
+            .with_audits(audits)?;
+        let nodes = nodes(&systems, &pipelines)?;
+        audit::check(&nodes, &systems, &pipelines)?;
+        let graph = Graph::new(nodes)?;
         for job in jobs.jobs.iter().filter(|job| job.run.trim() != crate::maintain::SELECTOR) {
             graph.select(&job.run).map_err(|e| e.context(format!("job {}", job.name)))?;
         }
@@ -446,7 +462,8 @@ fn stem(file: &Path) -> String {
     file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned()
 }
 
-fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Result<Graph, Error> {
+/// Everything that can run.
+fn nodes(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::new();
     let in_use = || systems.values().filter(|system| system.config.stage != Stage::Survey);
     let received: BTreeSet<String> = in_use()
@@ -462,12 +479,9 @@ fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Res
         let id = &system.config.id;
         for (settings, _) in &system.config.streams {
             let table = format!("{id}_{}", settings.name);
-            nodes.push(Node {
-                name: format!("{id}.{}", settings.name),
-                kind: NodeKind::Stream,
-                makes: ["current", "history", "raw"].map(|s| format!("{s}.{table}")).to_vec(),
-                reads: Vec::new(),
-            });
+            let makes = ["current", "history", "raw"].map(|s| format!("{s}.{table}")).to_vec();
+            let name = format!("{id}.{}", settings.name);
+            nodes.push(Node::new(name, NodeKind::Stream, makes, Vec::new()));
         }
         for push in &system.config.pushes {
             let built = pipelines.model(&push.from).map(|model| model.header.kind);
@@ -478,37 +492,29 @@ fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Res
                             `load`, a stream's table such as current.SYSTEM_STREAM";
                 return Err(Error::new(huiliu_sdk::ErrorKind::Config, "E-PUSH", message).hint(hint));
             }
-            nodes.push(Node {
-                name: format!("push.{id}.{}", push.name),
-                kind: NodeKind::Push,
-                makes: Vec::new(),
-                reads: vec![push.from.clone()],
-            });
+            let name = format!("push.{id}.{}", push.name);
+            nodes.push(Node::new(name, NodeKind::Push, Vec::new(), vec![push.from.clone()]));
         }
     }
+    let reads = |name: &str| pipelines.reads(name).map(str::to_owned).collect();
     for model in &pipelines.models {
+        let (name, makes) = (model.name.clone(), vec![model.name.clone()]);
         nodes.push(Node {
-            name: model.name.clone(),
-            kind: NodeKind::Model,
-            makes: vec![model.name.clone()],
-            reads: pipelines.reads(&model.name).map(str::to_owned).collect(),
+            audits: model.header.audits.iter().map(|name| audit_name(name)).collect(),
+            is_view: model.header.kind == ModelKind::View,
+            ..Node::new(name, NodeKind::Model, makes, reads(&model.name))
         });
     }
     for rec in pipelines.reconciliations.values() {
-        nodes.push(Node {
-            name: rec.table(),
-            kind: NodeKind::Reconcile,
-            makes: rec.makes().to_vec(),
-            reads: rec.reads(),
-        });
+        nodes.push(Node::new(rec.table(), NodeKind::Reconcile, rec.makes().to_vec(), rec.reads()));
+    }
+    for audit in pipelines.audits.values() {
+        let kind = NodeKind::Audit(audit.header.severity);
+        nodes.push(Node::new(audit.name.clone(), kind, Vec::new(), reads(&audit.name)));
     }
     for metric in pipelines.metrics.values() {
-        nodes.push(Node {
-            name: format!("metrics.{}", metric.key),
-            kind: NodeKind::Metric,
-            makes: Vec::new(),
-            reads: vec![metric.from.clone()],
-        });
+        let name = format!("metrics.{}", metric.key);
+        nodes.push(Node::new(name, NodeKind::Metric, Vec::new(), vec![metric.from.clone()]));
     }
-    Graph::new(nodes)
+    Ok(nodes)
 }

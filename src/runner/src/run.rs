@@ -1,13 +1,14 @@
 //! One run: the selected nodes of the graph, streams first and side by side, then what is
-//! computed from them, then what is sent.
+//! computed from them and audited, then what is sent.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use huiliu_core::audit::Severity;
 use huiliu_core::graph::{Node, NodeKind};
 use huiliu_core::policy::{self, exit};
 use huiliu_sdk::{Cx, Error, ErrorKind, Result};
-use huiliu_store::{Balance, OutboxCount, RunState, StepRow};
+use huiliu_store::{Balance, OutboxCount, RunState, StepRow, VerdictRow};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,7 @@ use crate::hub::Hub;
 use crate::lock::FolderLock;
 use crate::mover::{GuardPlan, Guards};
 use crate::stop::{broken_off, unbroken};
+use crate::verdict;
 
 /// Hears how a run goes.
 pub trait Progress: Send + Sync {
@@ -54,6 +56,8 @@ pub struct RunReport {
     pub plans: Vec<GuardPlan>,
     /// Hashes that were accepted although no plan of this run has them.
     pub unused_accepts: Vec<String>,
+    /// What its audits found, in this run or, where nothing changed since, in an earlier one.
+    pub audits: Vec<VerdictRow>,
 }
 
 /// What the person or job that starts a run wants of it.
@@ -111,6 +115,7 @@ impl Hub {
             postponed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
             findings: false,
+            audits: Vec::new(),
             steps: Vec::new(),
             unsaved: Vec::new(),
         };
@@ -119,6 +124,7 @@ impl Hub {
             match node.kind {
                 NodeKind::Model => Box::pin(run.model(node)).await?,
                 NodeKind::Reconcile => Box::pin(run.reconcile(node)).await?,
+                NodeKind::Audit(severity) => Box::pin(run.audit(node, severity)).await?,
                 NodeKind::Stream | NodeKind::Metric | NodeKind::Push => {}
             }
         }
@@ -143,7 +149,8 @@ impl Hub {
         }
         let outbox = store.outbox_counts().await?;
         let (plans, unused_accepts) = (run.guards.stopped(), run.guards.unused());
-        Ok(RunReport { run_id, state, exit_code, steps: run.steps, outbox, plans, unused_accepts })
+        let Run { steps, audits, .. } = run;
+        Ok(RunReport { run_id, state, exit_code, steps, outbox, plans, unused_accepts, audits })
     }
 
     /// Begins a run. One that has no room is stored and goes no further: what it wrote would take
@@ -201,8 +208,9 @@ struct Run {
     postponed: BTreeSet<String>,
     /// Those of `failed` whose system could not be reached or did not let us in.
     not_ready: BTreeSet<String>,
-    /// Whether differences are above their warn level.
+    /// Whether differences are above their warn level, or an audit that only warns found rows.
     findings: bool,
+    audits: Vec<VerdictRow>,
     steps: Vec<StepRow>,
     /// Those of `steps` that could not be stored yet, because the disk is full.
     unsaved: Vec<StepRow>,
@@ -324,17 +332,48 @@ impl Run {
         }
     }
 
-    async fn metrics(&mut self, nodes: &[&Node]) -> Result<()> {
-        let mut ready = false;
-        for node in nodes {
-            ready |= !self.blocked(node, "metric").await?;
+    async fn audit(&mut self, node: &Node, severity: Severity) -> Result<()> {
+        if self.cx.cancel.is_cancelled() || self.blocked(node, "audit").await? {
+            return Ok(());
         }
-        if !ready || self.cx.cancel.is_cancelled() {
+        let mut step = self.hub.new_step(self.run_id, &node.name, "audit");
+        self.progress.started(&node.name);
+        match unbroken(Box::pin(self.hub.run_audit(&node.name, &step))).await {
+            Ok((verdict, is_new)) => {
+                let blocks = verdict.row_count > 0 && severity == Severity::Block;
+                let ended = if verdict.row_count == 0 {
+                    None
+                } else {
+                    step.message = Some(verdict::verdict_text(&verdict));
+                    self.hub.engine.pipelines().audits.get(&node.name)
+                };
+                let error = ended.filter(|_| blocks).map(|audit| verdict::found(audit, &verdict));
+                self.findings |= verdict.row_count > 0;
+                self.audits.push(verdict);
+                match error {
+                    Some(error) => self.fail(step, &error).await,
+                    None if is_new => self.finish(step, RunState::Succeeded).await,
+                    None => self.finish(step, RunState::Unchanged).await,
+                }
+            }
+            Err(error) => self.fail(step, &error).await,
+        }
+    }
+
+    /// Computes the figures of `nodes` that are not blocked; all others stay as they are.
+    async fn metrics(&mut self, nodes: &[&Node]) -> Result<()> {
+        let mut ready = BTreeSet::new();
+        for node in nodes {
+            if !self.blocked(node, "metric").await? {
+                ready.insert(node.name.trim_start_matches("metrics.").to_owned());
+            }
+        }
+        if ready.is_empty() || self.cx.cancel.is_cancelled() {
             return Ok(());
         }
         let step = self.hub.new_step(self.run_id, "metrics.figures", "metric");
         self.progress.started(&step.node);
-        match unbroken(self.hub.compute_figures(step.clone())).await {
+        match unbroken(self.hub.compute_figures(&ready, step.clone())).await {
             Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
             Ok(None) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,

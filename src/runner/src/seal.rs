@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::audit::{Change, Deed};
 use crate::hub::Hub;
 use crate::lock::FolderLock;
+use crate::verdict::found;
 
 /// A seal, and whether it still holds.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +36,11 @@ impl Hub {
         deed: &Deed<'_>,
     ) -> Result<SealedFigure> {
         let metric = self.metric(key)?;
+        if let (None, Some(verdict)) = (snapshot, self.held_back(key).await?.first())
+            && let Some(audit) = self.engine.pipelines().audits.get(&verdict.audit)
+        {
+            return Err(found(audit, verdict).context(key));
+        }
         let lock = FolderLock::take(&self.data, &self.holder)?;
         let session = self.engine.session(snapshot).await?;
         let day = self.day_of(session.snapshot()).await?;
@@ -173,10 +179,6 @@ impl Hub {
 
     /// Whether a column of this name holds personal data in some system.
     fn is_personal(&self, column: &str) -> bool {
-        self.project.systems.values().any(|system| {
-            system.config.streams.iter().any(|(stream, _)| {
-                stream.columns.get(column).is_some_and(|spec| spec.tag.is_some())
-            })
-        })
+        self.project.systems.values().any(|system| system.is_personal(column))
     }
 }

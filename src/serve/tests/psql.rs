@@ -19,6 +19,7 @@ async fn psql_lists_databases_schemas_and_tables() {
     assert_eq!(
         schemas,
         [
+            "audits",
             "codes",
             "current",
             "history",

@@ -33,6 +33,7 @@ mod state;
 mod table;
 mod twin;
 mod upkeep;
+mod verdict;
 
 pub use address::{DEFAULT_SCHEMA, PostgresAddress, StoreAddress};
 pub use audit::AuditRow;
@@ -52,3 +53,4 @@ pub use sealed_figure::SealedFigure;
 pub use set_aside::{QuarantineCount, QuarantineFilter, SealedRow};
 pub use sql::{AssertSqlSafe, FromColumn, Row, SqlSafeStr, Value};
 pub use state::StreamState;
+pub use verdict::VerdictRow;

@@ -115,7 +115,7 @@ pub struct StepRow {
     pub run_id: i64,
     /// What it worked on.
     pub node: String,
-    /// `stream`, `replay`, `model`, `metric` or `push`.
+    /// `stream`, `replay`, `model`, `reconcile`, `audit`, `metric`, `push` or `maintain`.
     pub kind: String,
     /// How it stands.
     pub state: String,

@@ -3,7 +3,7 @@
 use huiliu_sdk::{Checkpoint, Scope, StreamId};
 use huiliu_store::{
     Balance, ModelRow, Occurrence, OutboxRow, OutboxState, QuarantinedRow, RunState, SealKey,
-    StepRow, Store, StreamState, args,
+    StepRow, Store, StreamState, VerdictRow, args,
 };
 
 use crate::backend::{Backend, on_both};
@@ -16,6 +16,7 @@ on_both!(
     an_occurrence_runs_once,
     runs_and_steps_are_kept_as_they_end,
     the_last_build_of_a_model_is_kept,
+    what_audits_found_is_kept_for_each_run,
     values_come_back_as_they_went,
     a_store_is_opened_again_as_it_was,
 );
@@ -219,6 +220,28 @@ async fn the_last_build_of_a_model_is_kept(backend: Backend) {
     let models = store.models().await.unwrap();
     let found: Vec<_> = models.iter().map(|m| (&*m.name, &*m.fingerprint, m.row_count)).collect();
     assert_eq!(found, [("standard.Z", "f2", 1 << 40), ("standard.a", "f2", 1 << 40)]);
+}
+
+async fn what_audits_found_is_kept_for_each_run(backend: Backend) {
+    let store = backend.store().await;
+    let verdict = |audit: &str, run_id: i64| VerdictRow {
+        audit: audit.into(),
+        run_id,
+        severity: "block".into(),
+        fingerprint: format!("f{run_id}"),
+        row_count: run_id << 40,
+        examples: r#"[{"code":"甲"}]"#.into(),
+        found_at: NOW.into(),
+    };
+    for (audit, run) in [("audits.a", 1), ("audits.b", 1), ("audits.a", 3)] {
+        let mut tx = store.begin().await.unwrap();
+        tx.put_verdict(&verdict(audit, run)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(store.last_verdict("audits.a").await.unwrap(), Some(verdict("audits.a", 3)));
+    assert_eq!(store.last_verdict("audits.c").await.unwrap(), None);
+    let found = store.verdicts().await.unwrap();
+    assert_eq!(found, [verdict("audits.a", 3), verdict("audits.a", 1), verdict("audits.b", 1)]);
 }
 
 async fn values_come_back_as_they_went(backend: Backend) {

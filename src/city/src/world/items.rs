@@ -8,6 +8,7 @@ use rand::seq::SliceRandom;
 
 use super::departments::Department;
 use super::divisions::{Level, Unit};
+use super::faults::{Fault, Force, Rule};
 use super::online::{NO_APPLICATION, Online, Reach, example};
 use super::words::{ACTIONS, OBJECTS, OCCASIONS, OFFICIAL_ACTIONS};
 use crate::seed::{chance, generator};
@@ -52,6 +53,40 @@ pub(crate) struct Item {
     /// 1 at once, 2 promised.
     pub(crate) project_type: u8,
     pub(crate) promise_days: u32,
+    /// Its name in the catalogue.
+    pub(crate) catalog_name: Arc<str>,
+    /// The day of its first case.
+    pub(crate) first_case: Option<u32>,
+    pub(crate) force: Force,
+    /// What is wrong with it.
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Item {
+    /// Whether its latest version is in use.
+    pub(crate) fn is_in_use(&self) -> bool {
+        matches!(self.role, Role::Counted | Role::Official)
+    }
+
+    /// Whether people pay for it.
+    pub(crate) fn has_fee(&self) -> bool {
+        self.role != Role::Official && self.task.is_multiple_of(23)
+    }
+
+    /// What it ends with: the kind's code and the name, if there is one to hold.
+    pub(crate) fn result(&self) -> Option<(&'static str, String)> {
+        match self.task % 5 {
+            0 => Some(("10", format!("{}证", self.name))),
+            1 => Some(("20", format!("关于{}的批复", self.name))),
+            2 => Some(("20", format!("{}准予文", self.name))),
+            _ => None,
+        }
+    }
+
+    /// The way in which it breaks `rule`, if it does.
+    pub(crate) fn breaks(&self, rule: Rule) -> Option<usize> {
+        self.fault.filter(|fault| fault.rule == rule).map(|fault| fault.variant)
+    }
 }
 
 /// The figures that the items must give.
@@ -76,7 +111,7 @@ pub(crate) fn scaled(number: f64, scale: f64) -> u64 {
 }
 
 #[allow(clippy::cast_precision_loss)] // counts are far below 2^53
-fn as_float(count: u64) -> f64 {
+pub(crate) fn as_float(count: u64) -> f64 {
     count as f64
 }
 
@@ -250,7 +285,7 @@ fn entries(rng: &mut StdRng, count: usize) -> Vec<Entry> {
 struct Draft {
     catalog_code: Arc<str>,
     task_code: Arc<str>,
-    name: String,
+    name: Arc<str>,
     task_type: &'static str,
     task: u32,
     department: usize,
@@ -272,7 +307,7 @@ impl Entry {
         Draft {
             task_code: format!("{}{use_level}{catalog_code}", department.code).into(),
             catalog_code: catalog_code.into(),
-            name,
+            name: name.into(),
             task_type,
             task,
             department: index,
@@ -309,15 +344,15 @@ impl Draft {
         let at_once = chance(rng, 0.5);
         let name = match handle {
             Some(serial) if serial > 1 => {
-                format!("{}{}", self.name, STEPS[(serial as usize) % STEPS.len()])
+                format!("{}{}", self.name, STEPS[(serial as usize) % STEPS.len()]).into()
             }
-            _ => self.name.clone(),
+            _ => Arc::clone(&self.name),
         };
         Item {
             catalog_code: Arc::clone(&self.catalog_code),
             task_code: Arc::clone(&self.task_code),
             handle_code: handle.map(|serial| format!("{}{serial:02}", self.task_code).into()),
-            name: name.into(),
+            name,
             task_type: self.task_type,
             task: self.task,
             department: self.department,
@@ -327,6 +362,10 @@ impl Draft {
             older,
             project_type: if at_once { 1 } else { 2 },
             promise_days: if at_once { 0 } else { rng.random_range(1..=15) },
+            catalog_name: Arc::clone(&self.name),
+            first_case: None,
+            force: Force::Always,
+            fault: None,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod applicants;
 mod cases;
+mod catalog;
 mod departments;
 mod divisions;
+mod faults;
 mod flaws;
 mod identity;
 mod items;
@@ -15,8 +17,10 @@ mod words;
 
 pub(crate) use applicants::{Applicant, person_name};
 pub(crate) use cases::{Case, Outside};
+pub(crate) use catalog::{CatalogEntry, catalog};
 pub(crate) use departments::{Department, OwnSystem};
 pub(crate) use divisions::{Level, Unit};
+pub(crate) use faults::{Force, Rule, cases_out_of_force};
 pub(crate) use flaws::Flaw;
 pub(crate) use identity::mobile;
 pub(crate) use items::{Item, ItemFigures, Role, scaled};
@@ -72,6 +76,7 @@ impl World {
             own_keys,
         };
         flaws::plant(seed, scale, &mut world);
+        faults::plant(seed, &mut world);
         world
     }
 

@@ -11,9 +11,12 @@ use tempfile::TempDir;
 
 use crate::City;
 
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 10] = [
     ("items.db", "up_task_general_basic"),
     ("items.db", "up_task_general_extend"),
+    ("items.db", "up_task_general_questions"),
+    ("items.db", "up_task_general_fee_project"),
+    ("catalog.db", "dn_task_directory"),
     ("operation.db", "up_pro_accept"),
     ("operation.db", "up_pro_result"),
     ("province.db", "cases"),

@@ -51,7 +51,15 @@ impl City {
     }
 
     fn true_keys(&self, class: &str) -> Vec<String> {
-        let keys = self.truth["classes"][class]["keys"].as_array().unwrap();
+        self.keys_of("classes", class)
+    }
+
+    fn true_findings(&self, rule: &str) -> Vec<String> {
+        self.keys_of("item_findings", rule)
+    }
+
+    fn keys_of(&self, list: &str, name: &str) -> Vec<String> {
+        let keys = self.truth[list][name]["keys"].as_array().unwrap();
         keys.iter().map(|key| key.as_str().unwrap().to_owned()).collect()
     }
 }

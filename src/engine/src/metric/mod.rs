@@ -7,6 +7,7 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
@@ -18,6 +19,7 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use crate::failure::engine_error;
+use crate::record_text;
 use crate::session::{Engine, Session};
 
 pub use breakdown::{Breakdown, Group};
@@ -91,6 +93,21 @@ impl Session {
         })
     }
 
+    /// The figures of `metrics.figures` by key, as they were computed last; none before the first.
+    pub async fn stored_figures(&self) -> Result<BTreeMap<String, Figure>> {
+        let mut figures = BTreeMap::new();
+        if !self.context().table_exist("metrics.figures").unwrap_or(false) {
+            return Ok(figures);
+        }
+        for batch in self.collect("select * from metrics.figures", None).await? {
+            for row in 0..batch.num_rows() {
+                let figure = stored_figure(record_text(&batch, row)?)?;
+                figures.insert(figure.key.clone(), figure);
+            }
+        }
+        Ok(figures)
+    }
+
     /// The rows a metric counts: those of the numerator, or of the whole denominator.
     pub async fn figure_rows(
         &self,
@@ -162,6 +179,26 @@ impl Engine {
         };
         Ok(FigureTable { commit, row_count: i64::try_from(figures.len()).unwrap_or(i64::MAX) })
     }
+}
+
+/// A figure from its row in `metrics.figures`.
+fn stored_figure(row: Vec<(String, Option<String>)>) -> Result<Figure> {
+    let mut cells: BTreeMap<String, Option<String>> = row.into_iter().collect();
+    let mut cell = |name: &str| cells.remove(name).flatten();
+    let number = |text: Option<String>| text.and_then(|text| text.parse::<i64>().ok());
+    let damaged = || Error::internal("a row of metrics.figures cannot be read");
+    Ok(Figure {
+        key: cell("key").ok_or_else(damaged)?,
+        title: cell("title").unwrap_or_default(),
+        unit: if cell("unit").as_deref() == Some("percent") { Unit::Percent } else { Unit::Count },
+        value: cell("value"),
+        numerator: number(cell("numerator")).ok_or_else(damaged)?,
+        denominator: number(cell("denominator")),
+        definition: cell("definition").unwrap_or_default(),
+        valid_from: cell("valid_from").unwrap_or_default(),
+        owner: cell("owner").unwrap_or_default(),
+        snapshot: number(cell("snapshot_id")).ok_or_else(damaged)?,
+    })
 }
 
 fn definition<'a>(metric: &'a Metric, day: &str) -> Result<&'a Definition> {
