@@ -7,7 +7,8 @@ use datafusion::sql::resolve::resolve_table_references;
 use huiliu_core::model::{Metric, Model, ModelKind};
 use huiliu_core::reconcile::Reconciliation;
 use huiliu_sdk::{Error, ErrorKind, Result};
-use sha2::{Digest, Sha256};
+
+use crate::origin::{FileHashes, Origin, short_hash};
 
 /// The models and metrics of a project.
 #[derive(Debug, Clone, Default)]
@@ -98,21 +99,6 @@ impl Pipelines {
         self.reconciliations.values().find(|rec| rec.table() == table)
     }
 
-    /// The version of what `table` shows now: that of a stored table, or of what a view reads.
-    pub(crate) fn content(
-        &self,
-        table: &str,
-        versions: &BTreeMap<String, i64>,
-        salt: &str,
-    ) -> String {
-        match self.model(table) {
-            Some(model) if model.header.kind == ModelKind::View => {
-                self.fingerprint(table, versions, salt)
-            }
-            _ => format!("{table}@{:?}", versions.get(table)),
-        }
-    }
-
     /// The model called `name`.
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.name == name)
@@ -123,46 +109,83 @@ impl Pipelines {
         self.reads.get(model).into_iter().flatten().map(String::as_str)
     }
 
-    /// A hash that changes when anything `table` is computed from changes: SQL of the views on
-    /// the way, and the version of each stored table (`versions`) at their ends.
-    pub fn fingerprint(&self, table: &str, versions: &BTreeMap<String, i64>, salt: &str) -> String {
-        let mut hash = Sha256::new();
-        hash.update(salt);
-        let mut open = vec![table.to_owned()];
+    /// What `table` is computed from: SQL of the views on the way, and the version of each stored
+    /// table (`versions`) at their ends.
+    pub fn origin(
+        &self,
+        table: &str,
+        versions: &BTreeMap<String, i64>,
+        files: &FileHashes,
+    ) -> Origin {
+        self.trace(vec![table.to_owned()], Some(table), versions, files)
+    }
+
+    /// Follows the tables in `open` through views to stored tables. Of `own` it is the SQL that
+    /// counts, even where it is stored.
+    fn trace(
+        &self,
+        mut open: Vec<String>,
+        own: Option<&str>,
+        versions: &BTreeMap<String, i64>,
+        files: &FileHashes,
+    ) -> Origin {
+        let mut origin = Origin { files: files.clone(), ..Origin::default() };
         let mut seen = BTreeSet::new();
-        let mut parts = BTreeSet::new();
         while let Some(name) = open.pop() {
             if !seen.insert(name.clone()) {
                 continue;
             }
             match self.model(&name) {
-                Some(model) if name == table || model.header.kind == ModelKind::View => {
-                    parts.insert(format!("{name}\0{}\0{:?}", model.sql, model.header.key));
+                Some(model) if own == Some(&name) || model.header.kind == ModelKind::View => {
+                    let key = model.header.key.join("\0");
+                    let hash = short_hash(&[&model.sql, &key]);
+                    origin.definitions.insert(name.clone(), hash);
                     open.extend(self.reads(&name).map(str::to_owned));
                 }
                 _ => {
                     // Repairs are a view of the ledger.
                     let ledger = self.reconciliations.values().find(|r| r.repairs() == name);
                     if let Some(rec) = ledger {
+                        let systems: Vec<&str> = rec
+                            .systems
+                            .iter()
+                            .filter(|system| system.repair)
+                            .map(|system| system.name.as_str())
+                            .collect();
+                        origin.definitions.insert(name, short_hash(&systems));
                         open.push(rec.differences());
+                        continue;
                     }
                     // `raw` and `history` change with `current` or on their own; take both.
                     let (_, plain) = name.split_once('.').unwrap_or(("", &name));
                     for layer in ["current", "history"] {
                         let stored = format!("{layer}.{plain}");
                         if let Some(version) = versions.get(&stored) {
-                            parts.insert(format!("{stored}@{version}"));
+                            origin.inputs.insert(stored, Some(*version));
                         }
                     }
-                    parts.insert(format!("{name}@{:?}", versions.get(&name)));
+                    // Code tables are among the files.
+                    if !name.starts_with("codes.") {
+                        let version = versions.get(&name).copied();
+                        origin.inputs.insert(name, version);
+                    }
                 }
             }
         }
-        for part in parts {
-            hash.update(part.as_bytes());
-            hash.update([0]);
-        }
-        hex(&hash.finalize())
+        origin
+    }
+
+    /// What a reconciliation depends on beside the rows of what it reads.
+    pub(crate) fn reconcile_origin(
+        &self,
+        rec: &Reconciliation,
+        method: &str,
+        versions: &BTreeMap<String, i64>,
+        files: &FileHashes,
+    ) -> Origin {
+        let mut origin = self.trace(rec.reads(), None, versions, files);
+        origin.definitions.insert(rec.table(), short_hash(&[method, &rec.definition()]));
+        origin
     }
 }
 

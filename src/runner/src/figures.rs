@@ -1,27 +1,61 @@
 //! Computing all figures into `metrics.figures`.
 
+use std::collections::BTreeMap;
+
 use chrono::{NaiveDate, TimeZone};
-use huiliu_engine::{Explanation, Figure, Session};
+use huiliu_core::model::{Definition, Metric, Unit};
+use huiliu_engine::{Explanation, Figure, Origin, Session};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Lease, ModelRow, StepRow};
+use serde::{Deserialize, Serialize};
 
 use crate::hub::Hub;
 
 /// The table the figures are kept in, and its name among the builds.
-const FIGURES: &str = "metrics.figures";
+pub(crate) const FIGURES: &str = "metrics.figures";
+
+/// What figures were computed from, by metric.
+pub(crate) type FigureOrigins = BTreeMap<String, FigureOrigin>;
+
+/// What one figure was computed from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FigureOrigin {
+    /// Its table.
+    pub(crate) origin: Origin,
+    /// What was counted in it, and under which name.
+    pub(crate) counted: Counted,
+}
+
+/// What decides about a figure beside its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Its name.
+    pub title: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// Digits after the point.
+    pub digits: u8,
+    /// Who answers for it.
+    pub owner: String,
+    /// The table.
+    pub from: String,
+    /// The definition in force.
+    pub definition: Option<Definition>,
+}
+
+/// The origins as they are stored.
+fn text(origins: &FigureOrigins) -> Result<String> {
+    serde_json::to_string(origins)
+        .map_err(|e| Error::internal("the origin of figures could not be written").cause(e))
+}
 
 impl Hub {
     /// Computes all figures; `None` when nothing they are computed from has changed.
     pub(crate) async fn compute_figures(&self, step: StepRow) -> Result<Option<StepRow>> {
-        let pipelines = self.engine.pipelines();
         let versions = self.lake().table_versions().await?;
-        let mut fingerprint = String::new();
-        let today = self.today();
-        for metric in pipelines.metrics.values() {
-            let from = pipelines.fingerprint(&metric.from, &versions, &self.project.salt);
-            let definition = metric.definition_on(&today);
-            fingerprint.push_str(&format!("{}{from}{definition:?}", metric.key));
-        }
+        let fingerprint = text(&self.figure_origins(|from| {
+            self.engine.pipelines().origin(from, &versions, &self.project.files)
+        }))?;
         let store = self.lake().store();
         let last = store.models().await?.into_iter().find(|row| row.name == FIGURES);
         if last.is_some_and(|row| row.fingerprint == fingerprint) {
@@ -60,6 +94,24 @@ impl Hub {
         tx.put_step(&step).await?;
         tx.commit().await?;
         Ok(Some(step))
+    }
+
+    /// What each figure is computed from today, `origin` telling it of tables.
+    pub(crate) fn figure_origins(&self, origin: impl Fn(&str) -> Origin) -> FigureOrigins {
+        let today = self.today();
+        let of = |metric: &Metric| FigureOrigin {
+            origin: origin(&metric.from),
+            counted: Counted {
+                title: metric.title.clone(),
+                unit: metric.unit,
+                digits: metric.digits(),
+                owner: metric.owner.clone(),
+                from: metric.from.clone(),
+                definition: metric.definition_on(&today).cloned(),
+            },
+        };
+        let metrics = self.engine.pipelines().metrics.values();
+        metrics.map(|metric| (metric.key.clone(), of(metric))).collect()
     }
 
     /// All figures, computed in `session`.

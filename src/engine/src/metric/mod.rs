@@ -21,6 +21,7 @@ use crate::failure::engine_error;
 use crate::session::{Engine, Session};
 
 pub use breakdown::{Breakdown, Group};
+pub(crate) use explain::{Counts, difference};
 pub use explain::{Explanation, Step};
 pub use ratio::Ratio;
 pub use seal::{Content, Recount, SealPlan, SealedDefinition, SealedRows};
