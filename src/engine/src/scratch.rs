@@ -1,7 +1,6 @@
 //! Tables beside the lake: written as the lake's own, read by one session, in no snapshot, gone with
 //! the process.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,7 +44,7 @@ impl Scratch {
         let (schema, table) = name.split_once('.').unwrap_or(("standard", name));
         let folder = self.0.path().join(schema).join(table);
         let table = lake.sketch_table(schema, table, rows, folder).await?;
-        Ok(ScratchWriter { table, open: None, files: Vec::new(), rows: 0 })
+        Ok(ScratchWriter { table, open: None, files: Vec::new() })
     }
 }
 
@@ -54,7 +53,6 @@ pub(crate) struct ScratchWriter {
     table: LakeTable,
     open: Option<FileWriter>,
     files: Vec<PathBuf>,
-    rows: u64,
 }
 
 impl ScratchWriter {
@@ -68,7 +66,6 @@ impl ScratchWriter {
             None => FileWriter::create(&self.table)?,
         };
         open.write(batch)?;
-        self.rows += batch.num_rows() as u64;
         if open.rows() >= FILE_ROWS {
             self.files.push(open.finish()?.path);
         } else {
@@ -89,11 +86,7 @@ impl ScratchWriter {
             .iter()
             .map(|field| field.as_ref().clone().with_metadata(std::collections::HashMap::new()))
             .collect();
-        Ok(ScratchTable {
-            schema: Arc::new(Schema::new(fields)),
-            files: self.files,
-            rows: self.rows,
-        })
+        Ok(ScratchTable { schema: Arc::new(Schema::new(fields)), files: self.files })
     }
 }
 
@@ -101,15 +94,9 @@ impl ScratchWriter {
 pub(crate) struct ScratchTable {
     schema: SchemaRef,
     files: Vec<PathBuf>,
-    rows: u64,
 }
 
 impl ScratchTable {
-    /// Rows.
-    pub(crate) fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// The table for DataFusion.
     pub(crate) fn provider(&self) -> Result<Arc<dyn TableProvider>> {
         let failed = |e| engine_error("a table beside the lake", e);
@@ -139,8 +126,7 @@ fn file_url(path: &Path) -> Result<String> {
         if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
             url.push(char::from(*byte));
         } else {
-            // Writing into a String cannot fail.
-            drop(write!(url, "%{byte:02X}"));
+            url.push_str(&format!("%{byte:02X}"));
         }
     }
     Ok(url)

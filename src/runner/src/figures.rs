@@ -173,7 +173,7 @@ impl Hub {
     }
 
     /// The metric called `key`.
-    pub fn metric(&self, key: &str) -> Result<&huiliu_core::model::Metric> {
+    pub fn metric(&self, key: &str) -> Result<&Metric> {
         let metrics = &self.engine.pipelines().metrics;
         metrics.get(key).ok_or_else(|| {
             let known: Vec<&str> = metrics.keys().map(String::as_str).collect();

@@ -1,7 +1,6 @@
 //! A reconciliation that is looked at and not written: its tables as they would be, in scratch files.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;

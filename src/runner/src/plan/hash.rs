@@ -84,7 +84,7 @@ impl PlanHash {
         }
         let message = format!("this plan is no longer the present one: {}", changed.join("; "));
         Err(Error::new(ErrorKind::Conflict, "E-PLAN-STALE", message)
-            .hint(format!("nothing ran; look at `huiliu plan` again, now {present}")))
+            .hint("nothing ran; look at `huiliu plan` again"))
     }
 }
 
