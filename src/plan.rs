@@ -40,7 +40,7 @@ struct Show<'a> {
 
 impl Show<'_> {
     fn line(&self, text: &str) {
-        self.printer.line(text);
+        self.printer.line(text.trim_end());
     }
 
     fn pick(&self, en: &'static str, zh: &'static str) -> &'static str {
@@ -71,11 +71,13 @@ impl Show<'_> {
         self.pushes();
         self.orphans();
         self.streams();
-        self.line("");
-        self.line(&format!(
-            "{} huiliu run --plan {hash}",
-            self.pick("to compute exactly this:", "按此计划执行：")
-        ));
+        if self.plan.computes() {
+            self.line("");
+            self.line(&format!(
+                "{} huiliu run --plan {hash}",
+                self.pick("to compute exactly this:", "按此计划执行：")
+            ));
+        }
     }
 
     fn tables(&self) {

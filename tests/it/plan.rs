@@ -377,3 +377,16 @@ async fn settings_of_a_stream_that_are_others_are_listed() {
     desk.0.describe("sqlite", CASES);
     assert!(desk.plan(0).await["streams"].as_array().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_figure_follows_its_table_and_not_sql_that_could_not_run_yet() {
+    let desk = Desk::new().await;
+    desk.hub().edit("pipelines/models/standard/cases.sql", "c.online,", "0 as online,");
+    desk.hub().edit("pipelines/models/standard/cases.sql", "codes.kinds", "codes.none");
+    desk.metric("asked", &metric("standard.asked", "fee > 6"));
+    desk.hub().run(&["run", "standard.*", "metrics.*"]).expect(4);
+    desk.hub().edit("pipelines/models/standard/cases.sql", "codes.none", "codes.kinds");
+    let plan = desk.plan(0).await;
+    assert_eq!(figure(&plan, "online")["after"]["numerator"], 0, "{plan}");
+    desk.apply(&plan).await;
+}

@@ -120,6 +120,17 @@ impl Pipelines {
         self.trace(vec![table.to_owned()], Some(table), versions, files)
     }
 
+    /// What the rows of `table` come from, as they are stored: of a model that is a table, its version
+    /// and not its SQL, which may not have been run yet.
+    pub fn rows_origin(
+        &self,
+        table: &str,
+        versions: &BTreeMap<String, i64>,
+        files: &FileHashes,
+    ) -> Origin {
+        self.trace(vec![table.to_owned()], None, versions, files)
+    }
+
     /// Follows the tables in `open` through views to stored tables. Of `own` it is the SQL that
     /// counts, even where it is stored.
     fn trace(

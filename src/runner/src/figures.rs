@@ -54,7 +54,7 @@ impl Hub {
     pub(crate) async fn compute_figures(&self, step: StepRow) -> Result<Option<StepRow>> {
         let versions = self.lake().table_versions().await?;
         let fingerprint = text(&self.figure_origins(|from| {
-            self.engine.pipelines().origin(from, &versions, &self.project.files)
+            self.engine.pipelines().rows_origin(from, &versions, &self.project.files)
         }))?;
         let store = self.lake().store();
         let last = store.models().await?.into_iter().find(|row| row.name == FIGURES);

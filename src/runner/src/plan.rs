@@ -258,7 +258,7 @@ impl Planning<'_> {
             stored.into_iter().map(|figure| (figure.key.clone(), figure)).collect();
         let last = self.builds.get(FIGURES).map(|build| build.fingerprint.as_str());
         let last: Option<FigureOrigins> = last.and_then(|text| serde_json::from_str(text).ok());
-        let now = hub.figure_origins(|from| self.rehearsal.origin(from));
+        let now = hub.figure_origins(|from| self.rehearsal.rows_origin(from));
         for node in hub.project.graph.nodes().iter().filter(|node| node.kind == NodeKind::Metric) {
             let blocked_by = self.blocked_by(node);
             let metric = hub.metric(node.name.strip_prefix("metrics.").unwrap_or(&node.name))?;

@@ -119,6 +119,11 @@ impl Rehearsal<'_> {
         self.engine.pipelines().origin(table, &self.versions, self.engine.files())
     }
 
+    /// What the rows of `table` would come from.
+    pub fn rows_origin(&self, table: &str) -> Origin {
+        self.engine.pipelines().rows_origin(table, &self.versions, self.engine.files())
+    }
+
     /// Takes note of a model that is a view or stays as it is: which of its columns are personal.
     pub async fn pass_model(&mut self, model: &Model) {
         // A SELECT that cannot be planned shows nothing.

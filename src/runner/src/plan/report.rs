@@ -176,6 +176,14 @@ impl Plan {
             && self.streams.is_empty()
     }
 
+    /// Whether `run --plan` would do anything.
+    pub fn computes(&self) -> bool {
+        self.tables.iter().any(|table| table.state.is_computed())
+            || self.figures.iter().any(|figure| figure.state.is_computed())
+            || !self.removed_figures.is_empty()
+            || !self.no_longer_built.is_empty()
+    }
+
     /// Whether something cannot be computed.
     pub fn has_failures(&self) -> bool {
         let is_failed = |state: NodeState| state == NodeState::Failed;
