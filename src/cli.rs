@@ -73,6 +73,13 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 10)]
         rows: u64,
     },
+    /// Show what edited files would do: which tables are built again, rows that come and go, how
+    /// each figure would move. Reads no system and writes nothing.
+    Plan {
+        /// At most this many rows of each kind for a table that changes.
+        #[arg(long, default_value_t = 5, value_name = "N")]
+        examples: usize,
+    },
     /// Read streams, build models, audit them, compute metrics, send pushes.
     Run {
         /// What: names with `*`, `+` before for what they need, `+` after for what needs them.
@@ -88,6 +95,13 @@ pub(crate) enum Command {
         /// `overlap`; the step says how many were late.
         #[arg(long)]
         whole: bool,
+        /// Compute exactly what the plan of this hash showed; read nothing and send nothing.
+        #[arg(
+            long,
+            value_name = "HASH",
+            conflicts_with_all = ["selector", "accept", "during_quiet_hours", "whole"]
+        )]
+        plan: Option<String>,
     },
     /// Run one read-only SQL statement.
     Query {

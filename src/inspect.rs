@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use huiliu_core::config::{hub_schema, jobs_schema, system_schema};
-use huiliu_core::identifier::{mask_address, mask_id, mask_mobile, mask_name};
+use huiliu_core::identifier::mask_tagged;
 use huiliu_core::reconcile::reconcile_schema;
 use huiliu_engine::record_text;
 use huiliu_runner::{Project, System};
@@ -237,12 +237,7 @@ fn masked(
 pub(crate) fn mask(tag: Option<&str>, value: String) -> String {
     match tag {
         None => value,
-        Some("id_number") => mask_id(&value),
-        Some("name") => mask_name(&value),
-        Some("mobile") => mask_mobile(&value),
-        Some("address") => mask_address(&value),
-        // An unknown kind of personal data shows nothing.
-        Some(_) => "***".into(),
+        Some(tag) => mask_tagged(tag, &value),
     }
 }
 

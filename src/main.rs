@@ -13,6 +13,7 @@ mod maintain;
 mod metric;
 mod operate;
 mod output;
+mod plan;
 mod progress;
 mod query;
 mod reconcile;
@@ -76,8 +77,10 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Check => inspect::check(&setup),
         Command::Discover(args) => discover::discover(&setup, args).await,
         Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
-        Command::Run { selector, accept, during_quiet_hours, whole } => {
-            let options = huiliu_runner::RunOptions { during_quiet_hours, accepted: accept, whole };
+        Command::Plan { examples } => plan::plan(&setup, examples).await,
+        Command::Run { selector, accept, during_quiet_hours, whole, plan } => {
+            let options =
+                huiliu_runner::RunOptions { during_quiet_hours, accepted: accept, whole, plan };
             work::run(&setup, &selector.join(" "), options).await
         }
         Command::Query { sql, snapshot, limit } => {

@@ -104,7 +104,12 @@ fn sign(unit: Unit) -> &'static str {
 }
 
 /// A value with its parts: `99.97 % = 52337 / 52353`.
-fn equation(unit: Unit, value: Option<&str>, numerator: i64, denominator: Option<i64>) -> String {
+pub(crate) fn equation(
+    unit: Unit,
+    value: Option<&str>,
+    numerator: i64,
+    denominator: Option<i64>,
+) -> String {
     let parts = match denominator {
         Some(denominator) => format!(" = {numerator} / {denominator}"),
         None => String::new(),

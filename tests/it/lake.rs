@@ -83,6 +83,24 @@ pub(crate) async fn number(connection: &mut SqliteConnection, sql: &'static str)
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await.unwrap()
 }
 
+/// All rows of all tables of the hub's database, as text.
+pub(crate) async fn database_rows(path: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut database = sqlite(path).await;
+    let mut texts = async |sql: String| -> Vec<String> {
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut database).await.unwrap()
+    };
+    let mut rows = BTreeMap::new();
+    for table in texts("select name from sqlite_master where type = 'table'".into()).await {
+        let columns =
+            texts(format!("select 'quote(\"' || name || '\")' from pragma_table_info('{table}')"))
+                .await;
+        let row = columns.join(" || ' ' || ");
+        let sql = format!("select {row} as r from \"{table}\" order by r");
+        rows.insert(table, texts(sql).await);
+    }
+    rows
+}
+
 /// What the province has received in pushes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Received {

@@ -16,7 +16,8 @@ use chrono::{Datelike, NaiveDate};
 pub use division::{division_level, division_parent};
 pub use item::{ItemCode, task_code_valid};
 pub use mask::{
-    mask_account, mask_address, mask_id, mask_landline, mask_mobile, mask_name, mask_uscc,
+    mask_account, mask_address, mask_id, mask_landline, mask_mobile, mask_name, mask_tagged,
+    mask_uscc,
 };
 pub use project::{ProjectCodeForm, project_code_form, project_code_valid};
 

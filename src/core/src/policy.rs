@@ -67,7 +67,8 @@ pub mod exit {
     pub const FAILED: u8 = 3;
     /// Some streams succeeded, some failed.
     pub const PARTIAL: u8 = 4;
-    /// Stopped by a guard, a busy lease or a system whose connections are all taken.
+    /// Stopped by a guard, a busy lease, a system whose connections are all taken, or a plan that is
+    /// no longer the present one.
     pub const GUARDED: u8 = 5;
     /// Not ready: credentials, network, missing secret.
     pub const NOT_READY: u8 = 6;
@@ -104,7 +105,7 @@ pub fn is_not_ready(error: &Error) -> bool {
 
 /// The exit code for an error that ended the whole command.
 pub fn exit_code(error: &Error) -> u8 {
-    if matches!(error.code(), "E-LEASE-BUSY" | "E-SLOT-BUSY") {
+    if matches!(error.code(), "E-LEASE-BUSY" | "E-PLAN-STALE" | "E-SLOT-BUSY") {
         return exit::GUARDED;
     }
     match error.kind() {

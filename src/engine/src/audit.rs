@@ -34,7 +34,8 @@ impl Engine {
     /// run).
     pub async fn audit(&self, audit: &Audit, last: Option<&str>) -> Result<Option<AuditOutcome>> {
         let versions = self.lake().table_versions().await?;
-        let fingerprint = self.pipelines().fingerprint(&audit.name, &versions, self.salt());
+        let fingerprint = self.pipelines().origin(&audit.name, &versions, self.files());
+        let fingerprint = fingerprint.to_string();
         if last == Some(fingerprint.as_str()) && !self.reads_the_hub(audit) {
             return Ok(None);
         }

@@ -2,19 +2,21 @@
 
 use std::collections::HashSet;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
+use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use huiliu_core::model::Model;
-use huiliu_lake::{Commit, FileWriter, TableChange, storage_schema};
+use huiliu_lake::{Commit, FileWriter, TableChange, storage_batch, storage_schema};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::failure::engine_error;
-use crate::session::Engine;
+use crate::session::{Engine, Session};
 
 /// Rows of one file of a model's table.
-const FILE_ROWS: i64 = 1_000_000;
+pub(crate) const FILE_ROWS: i64 = 1_000_000;
 
 /// A model's new rows, written and not committed.
 #[derive(Debug)]
@@ -40,33 +42,24 @@ impl Engine {
         keep_rows: bool,
     ) -> Result<Option<BuiltModel>> {
         let versions = self.lake().table_versions().await?;
-        let fingerprint = self.pipelines().fingerprint(&model.name, &versions, self.salt());
+        let fingerprint = self.pipelines().origin(&model.name, &versions, self.files()).to_string();
         if last == Some(fingerprint.as_str()) {
             return Ok(None);
         }
-        let action = format!("model {}", model.name);
         let session = self.session(None).await?;
-        let frame = session.query(&model.sql).await.map_err(|e| e.context(&action))?;
-        let schema = storage_schema(frame.schema().as_arrow());
+        let mut selected = Selected::of(&session, model).await?;
         let (schema_name, table_name) =
             model.name.split_once('.').unwrap_or(("standard", &model.name));
         let mut tx = self.lake().store().begin().await?;
-        let table = self.lake().ensure_table(&mut tx, schema_name, table_name, &schema).await?;
+        let table =
+            self.lake().ensure_table(&mut tx, schema_name, table_name, &selected.schema).await?;
         tx.commit().await?;
-        let mut key = KeyCheck::new(&schema, &model.header.key, &model.name)?;
         let mut change = TableChange::new(table.clone());
         change.replace = true;
         let mut writer: Option<FileWriter> = None;
         let mut rows = Vec::new();
         let mut row_count = 0;
-        let mut stream = frame.execute_stream().await.map_err(|e| engine_error(&action, e))?;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|e| engine_error(&action, e))?;
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            let batch = huiliu_lake::storage_batch(&batch, &schema)?;
-            key.check(&batch)?;
+        while let Some(batch) = selected.next().await? {
             let mut open = match writer.take() {
                 Some(open) => open,
                 None => FileWriter::create(&table)?,
@@ -91,6 +84,41 @@ impl Engine {
             message: format!("build {}", model.name),
         };
         Ok(Some(BuiltModel { commit, fingerprint, row_count, rows }))
+    }
+}
+
+/// The rows of a model's SELECT as the lake stores them, their key checked.
+pub(crate) struct Selected {
+    /// The columns.
+    pub(crate) schema: SchemaRef,
+    stream: SendableRecordBatchStream,
+    key: KeyCheck,
+    action: String,
+}
+
+impl Selected {
+    /// Starts to run the SELECT of `model` in `session`.
+    pub(crate) async fn of(session: &Session, model: &Model) -> Result<Self> {
+        let action = format!("model {}", model.name);
+        let frame = session.query(&model.sql).await.map_err(|e| e.context(&action))?;
+        let schema = storage_schema(frame.schema().as_arrow());
+        let key = KeyCheck::new(&schema, &model.header.key, &model.name)?;
+        let stream = frame.execute_stream().await.map_err(|e| engine_error(&action, e))?;
+        Ok(Self { schema, stream, key, action })
+    }
+
+    /// The next rows, at least one; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        while let Some(batch) = self.stream.next().await {
+            let batch = batch.map_err(|e| engine_error(&self.action, e))?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let batch = storage_batch(&batch, &self.schema)?;
+            self.key.check(&batch)?;
+            return Ok(Some(batch));
+        }
+        Ok(None)
     }
 }
 

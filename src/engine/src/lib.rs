@@ -7,16 +7,21 @@
 pub mod function;
 
 mod audit;
+mod buckets;
 mod build;
 mod case;
 mod catalog;
 mod distinct;
 mod failure;
+mod hash;
 mod metric;
 mod ops;
+mod origin;
 mod pipeline;
+mod plan;
 pub mod reconcile;
 mod scan;
+mod scratch;
 mod session;
 mod text;
 
@@ -27,7 +32,12 @@ pub use metric::{
     Breakdown, Content, Explanation, Figure, FigureTable, Group, Ratio, Recount, SealPlan,
     SealedDefinition, SealedRows, Step,
 };
+pub use origin::{CALENDAR, Cause, CauseKind, FileHashes, Origin, short_hash};
 pub use pipeline::{Pipelines, references};
+pub use plan::{
+    Cell, Example, FigureMove, ModelDraft, PLANNED, ReconcileDraft, Rehearsal, RowKind,
+    StoredFigure, TableDiff, Tags,
+};
 pub use scan::TableScan;
 pub use session::{Engine, EngineOptions, Session};
 pub use text::record_text;

@@ -3,6 +3,7 @@
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::prelude::DataFrame;
 use futures::StreamExt;
 use huiliu_lake::META_COLUMNS;
 use huiliu_sdk::{Error, ErrorKind, Result};
@@ -41,12 +42,7 @@ impl Engine {
                     .drop_columns(&META_COLUMNS)
                     .map_err(|e| engine_error(&format!("reading {table}"), e))?;
             }
-            let stream = frame
-                .execute_stream()
-                .await
-                .map_err(|e| engine_error(&format!("reading {table}"), e))?;
-            let (table, snapshot) = (table.to_owned(), session.snapshot());
-            return Ok(TableScan { stream, table, snapshot, version });
+            return TableScan::start(frame, table, session.snapshot(), version).await;
         }
         Err(Error::new(
             ErrorKind::Conflict,
@@ -66,6 +62,20 @@ impl Engine {
 }
 
 impl TableScan {
+    /// Starts to read the rows of `frame` as those of `table`.
+    pub(crate) async fn start(
+        frame: DataFrame,
+        table: &str,
+        snapshot: i64,
+        version: i64,
+    ) -> Result<Self> {
+        let stream = frame
+            .execute_stream()
+            .await
+            .map_err(|e| engine_error(&format!("reading {table}"), e))?;
+        Ok(Self { stream, table: table.to_owned(), snapshot, version })
+    }
+
     /// The columns of the batches.
     pub fn schema(&self) -> SchemaRef {
         self.stream.schema()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use datafusion::catalog::CatalogProvider;
+use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -23,6 +23,7 @@ use crate::distinct::CountDistinctByGroups;
 use crate::failure::engine_error;
 use crate::function::{self, DomainFunctions};
 use crate::ops::{code_tables, ops_tables, quarantine_tables};
+use crate::origin::FileHashes;
 use crate::pipeline::Pipelines;
 
 /// Schemas that hold tables of the lake.
@@ -46,28 +47,29 @@ pub struct Engine {
     pipelines: Arc<Pipelines>,
     functions: DomainFunctions,
     options: EngineOptions,
-    /// Changes when calendar or code tables change.
-    salt: String,
+    /// Hashes of the calendar and the code tables.
+    files: FileHashes,
 }
 
 /// DataFusion over the lake at one snapshot.
 pub struct Session {
     context: SessionContext,
+    catalog: Arc<HubCatalog>,
     snapshot: i64,
     unavailable: BTreeMap<String, String>,
 }
 
 impl Engine {
-    /// An engine over `lake`. `salt` must change when the calendar or the code tables do, so
-    /// that models are built again.
+    /// An engine over `lake`. A hash of `files` must change when its file does, so that models are
+    /// built again.
     pub fn new(
         lake: Lake,
         pipelines: Pipelines,
         functions: DomainFunctions,
         options: EngineOptions,
-        salt: String,
+        files: FileHashes,
     ) -> Self {
-        Self { lake, pipelines: Arc::new(pipelines), functions, options, salt }
+        Self { lake, pipelines: Arc::new(pipelines), functions, options, files }
     }
 
     /// The lake.
@@ -88,8 +90,9 @@ impl Engine {
         &self.options
     }
 
-    pub(crate) fn salt(&self) -> &str {
-        &self.salt
+    /// Hashes of the calendar and the code tables.
+    pub fn files(&self) -> &FileHashes {
+        &self.files
     }
 
     /// A session at `snapshot`, or at the latest one.
@@ -109,21 +112,26 @@ impl Engine {
         context.register_catalog("huiliu", shared);
         function::register(&context, &self.functions)
             .map_err(|e| engine_error("register functions", e))?;
-        let mut session =
-            Session { context, snapshot: lake.snapshot(), unavailable: BTreeMap::new() };
-        session.add_raw_views(&catalog).await?;
+        let (snapshot, unavailable) = (lake.snapshot(), BTreeMap::new());
+        let mut session = Session { context, catalog, snapshot, unavailable };
+        session.add_raw_views().await?;
+        self.add_views(&mut session).await;
+        Ok(session)
+    }
+
+    /// Plans the views of the pipelines over the tables that the session has now.
+    pub(crate) async fn add_views(&self, session: &mut Session) {
         for rec in self.pipelines.reconciliations.values() {
-            session.add_view(&catalog, &rec.repairs(), &repairs_sql(rec)).await;
+            session.add_view(&rec.repairs(), &repairs_sql(rec)).await;
         }
         for model in &self.pipelines.models {
             if model.header.kind == ModelKind::View {
-                session.add_view(&catalog, &model.name, &model.sql).await;
+                session.add_view(&model.name, &model.sql).await;
             }
         }
         for audit in self.pipelines.audits.values() {
-            session.add_view(&catalog, &audit.name, &audit.sql).await;
+            session.add_view(&audit.name, &audit.sql).await;
         }
-        Ok(session)
     }
 
     async fn fill(&self, catalog: &HubCatalog) -> Result<()> {
@@ -185,7 +193,19 @@ fn repairs_sql(rec: &Reconciliation) -> String {
 impl Session {
     /// A session over a context that has no lake.
     pub(crate) fn over(context: SessionContext) -> Self {
-        Self { context, snapshot: 0, unavailable: BTreeMap::new() }
+        Self { context, catalog: Arc::default(), snapshot: 0, unavailable: BTreeMap::new() }
+    }
+
+    /// Puts a table in the place of the lake's. Views that were planned before do not see it.
+    pub(crate) fn put_table(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        let (schema, table_name) = name.split_once('.').unwrap_or(("standard", name));
+        let Some(schema) = self.catalog.get(schema) else {
+            let message = format!("the lake has no schema {schema}");
+            return Err(Error::new(ErrorKind::Config, "E-SCHEMA-NAME", message)
+                .hint("use current, history, standard, reconciled or metrics"));
+        };
+        schema.put(table_name, table);
+        Ok(())
     }
 
     /// The snapshot it reads.
@@ -239,8 +259,9 @@ impl Session {
     }
 
     /// `raw.<table>`: every received version, current and superseded.
-    async fn add_raw_views(&mut self, catalog: &HubCatalog) -> Result<()> {
-        let tables = catalog.get("current").map(|schema| schema.lake_tables()).unwrap_or_default();
+    async fn add_raw_views(&mut self) -> Result<()> {
+        let current = self.catalog.get("current");
+        let tables = current.map(|schema| schema.lake_tables()).unwrap_or_default();
         for table in tables {
             let quoted = format!("\"{}\"", table.replace('"', "\"\""));
             let sql = format!(
@@ -248,17 +269,18 @@ impl Session {
                  union all by name \
                  select * exclude (_superseded_run), true as _superseded from history.{quoted}"
             );
-            self.add_view(catalog, &format!("raw.{table}"), &sql).await;
+            self.add_view(&format!("raw.{table}"), &sql).await;
         }
         Ok(())
     }
 
-    async fn add_view(&mut self, catalog: &HubCatalog, name: &str, sql: &str) {
+    async fn add_view(&mut self, name: &str, sql: &str) {
         let (schema, table) = name.split_once('.').unwrap_or(("standard", name));
         let planned = self.context.state().create_logical_plan(sql).await;
-        match (planned, catalog.get(schema)) {
+        match (planned, self.catalog.get(schema)) {
             (Ok(plan), Some(schema)) => {
                 schema.put(table, Arc::new(ViewTable::new(plan, Some(sql.to_owned()))));
+                self.unavailable.remove(name);
             }
             (Err(error), _) => {
                 let reason = error.strip_backtrace();

@@ -527,7 +527,22 @@ pub(crate) async fn insert_column(
     field: &arrow::datatypes::Field,
     snapshot: i64,
 ) -> Result<()> {
-    let column_type = arrow_to_ducklake_type(field.data_type()).map_err(|e| {
+    let column_type = column_type(field)?;
+    tx.run(
+        "insert a column",
+        "insert into ducklake_column
+           (column_id, begin_snapshot, table_id, column_order, column_name, column_type,
+            nulls_allowed)
+         values (?, ?, ?, ?, ?, ?, true)",
+        args![id, snapshot, table, order, field.name(), column_type],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The type under which the catalog holds a column.
+pub(crate) fn column_type(field: &arrow::datatypes::Field) -> Result<String> {
+    let name = arrow_to_ducklake_type(field.data_type()).map_err(|e| {
         Error::new(
             ErrorKind::Schema,
             "E-TYPE",
@@ -535,16 +550,7 @@ pub(crate) async fn insert_column(
         )
         .cause(e)
     })?;
-    tx.run(
-        "insert a column",
-        "insert into ducklake_column
-           (column_id, begin_snapshot, table_id, column_order, column_name, column_type,
-            nulls_allowed)
-         values (?, ?, ?, ?, ?, ?, true)",
-        args![id, snapshot, table, order, field.name(), column_type.replace(", ", ",")],
-    )
-    .await?;
-    Ok(())
+    Ok(name.replace(", ", ","))
 }
 
 pub(crate) async fn insert_schema_version(

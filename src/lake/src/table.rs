@@ -79,6 +79,37 @@ impl Lake {
             .ok_or_else(|| Error::internal("a table that was just made is not there"))
     }
 
+    /// The table that [`Self::ensure_table`] would give, without making or changing anything. Its
+    /// files belong into `folder`, and into no snapshot.
+    pub async fn sketch_table(
+        &self,
+        schema: &str,
+        name: &str,
+        rows: &Schema,
+        folder: PathBuf,
+    ) -> Result<LakeTable> {
+        let held = self.table(schema, name).await?;
+        let table_id = held.as_ref().map_or(0, |table| table.table_id);
+        let mut columns = held.map_or_else(Vec::new, |table| table.columns);
+        let highest = columns.iter().map(|column| column.column_id).max().unwrap_or(0);
+        let wanted = storage_schema(rows);
+        let is_new = |field: &&Arc<Field>| !columns.iter().any(|c| c.name == *field.name());
+        let missing: Vec<&Arc<Field>> = wanted.fields().iter().filter(is_new).collect();
+        for (column_id, field) in (highest + 1..).zip(missing) {
+            let column_type = crate::commit::column_type(field)?;
+            columns.push(TableColumn { column_id, name: field.name().clone(), column_type });
+        }
+        let arrow_schema = schema_of(&columns)?;
+        Ok(LakeTable {
+            table_id,
+            schema_name: schema.to_owned(),
+            name: name.to_owned(),
+            folder,
+            columns,
+            schema: arrow_schema,
+        })
+    }
+
     /// The live data files of a table.
     pub async fn data_files(&self, table: &LakeTable) -> Result<Vec<DataFile>> {
         let rows = self
@@ -230,30 +261,36 @@ pub(crate) async fn find_table(
         )
         .await?;
     let columns: Vec<TableColumn> = rows.iter().map(table_column).collect::<Result<_>>()?;
-    let mut fields = Vec::with_capacity(columns.len());
-    for column in &columns {
-        let data_type = ducklake_to_arrow_type(&column.column_type)
-            .map_err(|e| Error::internal("the catalog names an unknown type").cause(e))?;
-        fields.push(Field::new(&column.name, data_type, true));
-    }
-    let schema_with_ids: Vec<Field> = storage_schema(&Schema::new(fields))
-        .fields()
-        .iter()
-        .zip(&columns)
-        .map(|(field, column)| {
-            field.as_ref().clone().with_metadata(
-                [("PARQUET:field_id".to_owned(), column.column_id.to_string())].into(),
-            )
-        })
-        .collect();
+    let arrow_schema = schema_of(&columns)?;
     Ok(Some(LakeTable {
         table_id,
         schema_name: schema.to_owned(),
         name: name.to_owned(),
         folder: lake.root().join(schema_path).join(table_path),
         columns,
-        schema: Arc::new(Schema::new(schema_with_ids)),
+        schema: arrow_schema,
     }))
+}
+
+/// The schema of rows with these columns, with the Parquet field ids.
+fn schema_of(columns: &[TableColumn]) -> Result<SchemaRef> {
+    let mut fields = Vec::with_capacity(columns.len());
+    for column in columns {
+        let data_type = ducklake_to_arrow_type(&column.column_type)
+            .map_err(|e| Error::internal("the catalog names an unknown type").cause(e))?;
+        fields.push(Field::new(&column.name, data_type, true));
+    }
+    let with_ids: Vec<Field> = storage_schema(&Schema::new(fields))
+        .fields()
+        .iter()
+        .zip(columns)
+        .map(|(field, column)| {
+            field.as_ref().clone().with_metadata(
+                [("PARQUET:field_id".to_owned(), column.column_id.to_string())].into(),
+            )
+        })
+        .collect();
+    Ok(Arc::new(Schema::new(with_ids)))
 }
 
 fn table_column(row: &Row) -> Result<TableColumn> {

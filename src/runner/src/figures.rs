@@ -3,17 +3,51 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeZone};
-use huiliu_engine::{Explanation, Figure, Session};
+use huiliu_core::model::{Definition, Metric, Unit};
+use huiliu_engine::{Explanation, Figure, Origin, Session};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Lease, ModelRow, StepRow};
+use serde::{Deserialize, Serialize};
 
 use crate::hub::Hub;
 
-/// From what each figure was computed, by key.
-type Fingerprints = BTreeMap<String, String>;
-
 /// The table the figures are kept in, and its name among the builds.
-const FIGURES: &str = "metrics.figures";
+pub(crate) const FIGURES: &str = "metrics.figures";
+
+/// What figures were computed from, by metric.
+pub(crate) type FigureOrigins = BTreeMap<String, FigureOrigin>;
+
+/// What one figure was computed from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FigureOrigin {
+    /// Its table.
+    pub(crate) origin: Origin,
+    /// What was counted in it, and under which name.
+    pub(crate) counted: Counted,
+}
+
+/// What decides about a figure beside its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Its name.
+    pub title: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// Digits after the point.
+    pub digits: u8,
+    /// Who answers for it.
+    pub owner: String,
+    /// The table.
+    pub from: String,
+    /// The definition in force.
+    pub definition: Option<Definition>,
+}
+
+/// The origins as they are stored.
+fn text(origins: &FigureOrigins) -> Result<String> {
+    serde_json::to_string(origins)
+        .map_err(|e| Error::internal("the origin of figures could not be written").cause(e))
+}
 
 impl Hub {
     /// Computes the figures of the metrics in `ready` and leaves all others as they are; `None`
@@ -23,29 +57,24 @@ impl Hub {
         ready: &BTreeSet<String>,
         step: StepRow,
     ) -> Result<Option<StepRow>> {
-        let pipelines = self.engine.pipelines();
         let versions = self.lake().table_versions().await?;
         let store = self.lake().store();
         let last = store.models().await?.into_iter().find(|row| row.name == FIGURES);
-        let before: Fingerprints =
+        let before: FigureOrigins =
             last.and_then(|row| serde_json::from_str(&row.fingerprint).ok()).unwrap_or_default();
-        let mut after = Fingerprints::new();
-        let today = self.today();
-        for metric in pipelines.metrics.values() {
-            let key = &metric.key;
-            if ready.contains(key) {
-                let from = pipelines.fingerprint(&metric.from, &versions, &self.project.salt);
-                let definition = metric.definition_on(&today);
-                after.insert(key.clone(), format!("{from}{definition:?}"));
-            } else if let Some(fingerprint) = before.get(key) {
-                after.insert(key.clone(), fingerprint.clone());
+        let mut after = self.figure_origins(|from| {
+            self.engine.pipelines().rows_origin(from, &versions, &self.project.files)
+        });
+        after.retain(|key, _| ready.contains(key) || before.contains_key(key));
+        for (key, origin) in &before {
+            if let Some(kept) = after.get_mut(key).filter(|_| !ready.contains(key)) {
+                kept.clone_from(origin);
             }
         }
         if before == after {
             return Ok(None);
         }
-        let fingerprint = serde_json::to_string(&after)
-            .map_err(|e| Error::internal("the figures' fingerprints cannot be kept").cause(e))?;
+        let fingerprint = text(&after)?;
         let lease = self.table_lease(FIGURES).await?;
         let done = self.figures_leased(ready, fingerprint, &lease, step).await;
         store.release_lease(&lease).await?;
@@ -89,6 +118,24 @@ impl Hub {
         tx.put_step(&step).await?;
         tx.commit().await?;
         Ok(Some(step))
+    }
+
+    /// What each figure is computed from today, `origin` telling it of tables.
+    pub(crate) fn figure_origins(&self, origin: impl Fn(&str) -> Origin) -> FigureOrigins {
+        let today = self.today();
+        let of = |metric: &Metric| FigureOrigin {
+            origin: origin(&metric.from),
+            counted: Counted {
+                title: metric.title.clone(),
+                unit: metric.unit,
+                digits: metric.digits(),
+                owner: metric.owner.clone(),
+                from: metric.from.clone(),
+                definition: metric.definition_on(&today).cloned(),
+            },
+        };
+        let metrics = self.engine.pipelines().metrics.values();
+        metrics.map(|metric| (metric.key.clone(), of(metric))).collect()
     }
 
     /// All figures, computed in `session`.
@@ -150,7 +197,7 @@ impl Hub {
     }
 
     /// The metric called `key`.
-    pub fn metric(&self, key: &str) -> Result<&huiliu_core::model::Metric> {
+    pub fn metric(&self, key: &str) -> Result<&Metric> {
         let metrics = &self.engine.pipelines().metrics;
         metrics.get(key).ok_or_else(|| {
             let known: Vec<&str> = metrics.keys().map(String::as_str).collect();

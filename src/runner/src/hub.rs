@@ -79,7 +79,7 @@ impl Hub {
             project.pipelines.clone(),
             functions,
             EngineOptions { memory_bytes: memory, spill, partitions: 2 },
-            project.salt.clone(),
+            project.files.clone(),
         );
         let holder = format!("process {}", std::process::id());
         let hold = parse_duration(&project.hub.lease)?;

@@ -17,6 +17,7 @@ mod maintain;
 mod models;
 mod mover;
 mod operate;
+mod plan;
 mod project;
 mod push;
 mod quarantine;
@@ -33,11 +34,16 @@ mod trace;
 mod verdict;
 
 pub use audit::{AuditCheck, Deed};
+pub use figures::Counted;
 pub use gate::Protected;
 pub use hub::{Hub, HubOptions};
 pub use maintain::{MaintainOptions, MaintainReport, TableUpkeep};
 pub use mover::GuardPlan;
 pub use operate::{ResetTo, StreamView};
+pub use plan::{
+    DefinitionChange, FigurePlan, NodeState, Orphan, Plan, PlanError, PushPlan, ReconcilePlan,
+    SettingChange, StreamChange, StreamPlan, TablePlan,
+};
 pub use project::{LoadFailure, Project, Registry, System};
 pub use quarantine::{OriginalView, Selection};
 pub use reconcile::{AgedDifference, Decided, FieldView, OwnerCount, ReconcileSummary, SystemView};

@@ -1,6 +1,6 @@
 //! Building models, and queueing what is to be pushed from them in the same commit.
 
-use huiliu_core::config::Stage;
+use huiliu_core::config::{PushConfig, Stage};
 use huiliu_core::model::{Model, ModelKind};
 use huiliu_engine::{BuiltModel, record_text};
 use huiliu_lake::fault_point;
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::hub::Hub;
+use crate::project::System;
 
 /// How long the lease on a table holds while it is computed.
 const LEASE_MS: i64 = 60 * 60 * 1000;
@@ -29,7 +30,7 @@ impl Hub {
         let last = store.models().await?.into_iter().find(|row| row.name == name);
         let fingerprint = last.as_ref().map(|row| row.fingerprint.as_str());
         let versions = self.lake().table_versions().await?;
-        let wanted = pipelines.fingerprint(name, &versions, &self.project.salt);
+        let wanted = pipelines.origin(name, &versions, &self.project.files).to_string();
         if fingerprint == Some(wanted.as_str()) {
             return Ok(None);
         }
@@ -82,7 +83,7 @@ impl Hub {
 
     /// The pushes that take single records from `model`: system, push, key. A system on trial is
     /// never pushed to.
-    fn pushes_from(&self, model: &str) -> impl Iterator<Item = (&str, &str, &[String])> {
+    pub(crate) fn pushes_from(&self, model: &str) -> impl Iterator<Item = (&str, &str, &[String])> {
         self.project
             .systems
             .values()
@@ -92,6 +93,15 @@ impl Hub {
             })
             .filter(move |(_, push)| push.from == model && push.load.is_none())
             .map(|(system, push)| (system, push.name.as_str(), push.key.as_slice()))
+    }
+
+    /// The pushes of whole tables by system. A system on trial is never pushed to.
+    pub(crate) fn whole_pushes(&self) -> impl Iterator<Item = (&str, &PushConfig)> {
+        let live = |system: &&System| system.config.stage == Stage::Live;
+        self.project.systems.values().filter(live).flat_map(|system| {
+            let pushes = system.config.pushes.iter().filter(|push| push.load.is_some());
+            pushes.map(|push| (system.config.id.as_str(), push))
+        })
     }
 
     async fn enqueue(
@@ -122,29 +132,8 @@ fn outbox_row(
     key: &[String],
     record: Vec<(String, Option<String>)>,
 ) -> Result<OutboxRow> {
-    let mut parts = Vec::with_capacity(key.len());
-    for column in key {
-        let value = record.iter().find(|(name, _)| name == column);
-        let value = value.and_then(|(_, value)| value.as_deref()).ok_or_else(|| {
-            Error::new(
-                huiliu_sdk::ErrorKind::Config,
-                "E-PUSH",
-                format!("push {system}.{push}: the key column {column} is missing or null"),
-            )
-            .hint("correct `key` in the system file, or the model it takes its rows from")
-        })?;
-        parts.push(value.replace('\\', "\\\\").replace('|', "\\|"));
-    }
-    let record_key = parts.join("|");
-    let body: Map<String, Value> = record
-        .into_iter()
-        .map(|(name, value)| (name, value.map_or(Value::Null, Value::String)))
-        .collect();
-    let payload = serde_json::to_vec(&body)
-        .map_err(|e| Error::internal("a record could not be queued").cause(e))?;
-    let record_hash = hex(&Sha256::digest(&payload));
-    let identity = format!("{system}\0{push}\0{record_key}\0{record_hash}");
-    let idempotency_key = hex(&Sha256::digest(identity.as_bytes())[..16]);
+    let Outgoing { record_key, record_hash, idempotency_key, payload } =
+        Outgoing::of(system, push, key, record)?;
     Ok(OutboxRow {
         outbox_id: 0,
         record_key,
@@ -153,6 +142,49 @@ fn outbox_row(
         payload: hub.key.seal(&payload)?,
         attempts: 0,
     })
+}
+
+/// A record that is to be pushed, not yet encrypted.
+pub(crate) struct Outgoing {
+    record_key: String,
+    record_hash: String,
+    /// Equal for equal records of one push.
+    pub(crate) idempotency_key: String,
+    payload: Vec<u8>,
+}
+
+impl Outgoing {
+    pub(crate) fn of(
+        system: &str,
+        push: &str,
+        key: &[String],
+        record: Vec<(String, Option<String>)>,
+    ) -> Result<Self> {
+        let mut parts = Vec::with_capacity(key.len());
+        for column in key {
+            let value = record.iter().find(|(name, _)| name == column);
+            let value = value.and_then(|(_, value)| value.as_deref()).ok_or_else(|| {
+                Error::new(
+                    huiliu_sdk::ErrorKind::Config,
+                    "E-PUSH",
+                    format!("push {system}.{push}: the key column {column} is missing or null"),
+                )
+                .hint("correct `key` in the system file, or the model it takes its rows from")
+            })?;
+            parts.push(value.replace('\\', "\\\\").replace('|', "\\|"));
+        }
+        let record_key = parts.join("|");
+        let body: Map<String, Value> = record
+            .into_iter()
+            .map(|(name, value)| (name, value.map_or(Value::Null, Value::String)))
+            .collect();
+        let payload = serde_json::to_vec(&body)
+            .map_err(|e| Error::internal("a record could not be queued").cause(e))?;
+        let record_hash = hex(&Sha256::digest(&payload));
+        let identity = format!("{system}\0{push}\0{record_key}\0{record_hash}");
+        let idempotency_key = hex(&Sha256::digest(identity.as_bytes())[..16]);
+        Ok(Self { record_key, record_hash, idempotency_key, payload })
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

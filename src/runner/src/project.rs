@@ -19,10 +19,9 @@ use huiliu_core::graph::{Graph, Node, NodeKind};
 use huiliu_core::model::{Metric, Model, ModelKind};
 use huiliu_core::policy;
 use huiliu_core::reconcile::{Comparison, Reconciliation};
-use huiliu_engine::Pipelines;
+use huiliu_engine::{CALENDAR, FileHashes, Pipelines, short_hash};
 use huiliu_sdk::{Connector, Endpoint, Error};
 use huiliu_store::{PostgresAddress, StoreAddress};
-use sha2::{Digest, Sha256};
 
 /// A lease is renewed three times while it holds, which takes a moment of its own.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
@@ -105,8 +104,8 @@ pub struct Project {
     pub codes: Arc<CodeTables>,
     /// Everything that can run.
     pub graph: Graph,
-    /// Hash over calendar and code tables.
-    pub salt: String,
+    /// Hashes of the calendar and the code tables.
+    pub files: FileHashes,
 }
 
 /// Why a project could not be loaded.
@@ -192,16 +191,17 @@ impl Project {
         if !faults.is_empty() {
             return Err(LoadFailure::Faults(faults));
         }
-        let mut salt = Sha256::new();
+        let mut files = FileHashes::new();
         let calendar_file = root.join("config").join(&hub.calendar);
         let calendar_text = read_text(&calendar_file)?;
-        salt.update(&calendar_text);
+        files.insert(CALENDAR.to_owned(), short_hash(&[&calendar_text]));
         let calendar = Calendar::parse(&calendar_text, calendar_file.display().to_string())?;
         let mut code_files = Vec::new();
         for file in list(&root.join("config/codes"), "csv") {
             let text = read_text(&file)?;
-            salt.update(&text);
-            code_files.push((stem(&file), text));
+            let name = stem(&file);
+            files.insert(format!("codes.{name}"), short_hash(&[&text]));
+            code_files.push((name, text));
         }
         let codes = CodeTables::from_files(code_files)?;
         check_references(&reconciliations, &codes, &systems)?;
@@ -214,7 +214,6 @@ impl Project {
         for job in jobs.jobs.iter().filter(|job| job.run.trim() != crate::maintain::SELECTOR) {
             graph.select(&job.run).map_err(|e| e.context(format!("job {}", job.name)))?;
         }
-        let salt = salt.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
             root: root.to_owned(),
             hub,
@@ -226,7 +225,7 @@ impl Project {
             calendar: Arc::new(calendar),
             codes: Arc::new(codes),
             graph,
-            salt,
+            files,
         })
     }
 }

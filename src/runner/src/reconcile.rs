@@ -169,7 +169,7 @@ impl Hub {
     }
 
     /// Now, in microseconds of wall time in the hub's zone.
-    fn wall_time(&self) -> i64 {
+    pub(crate) fn wall_time(&self) -> i64 {
         let local = self.clock.now().with_timezone(&self.project.zone).naive_local();
         local.and_utc().timestamp_micros()
     }

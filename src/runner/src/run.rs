@@ -70,6 +70,8 @@ pub struct RunOptions {
     /// Incremental streams are read from the start once more, for rows that came later than their
     /// overlap.
     pub whole: bool,
+    /// Only what the plan of this hash showed is computed: nothing is read and nothing is sent.
+    pub plan: Option<String>,
 }
 
 impl Hub {
@@ -98,11 +100,18 @@ impl Hub {
         if selector.trim() == crate::maintain::SELECTOR {
             return Box::pin(self.maintain_run(job, cancel)).await;
         }
-        let nodes: Vec<Node> = self.project.graph.select(selector)?.into_iter().cloned().collect();
+        let mut nodes: Vec<Node> =
+            self.project.graph.select(selector)?.into_iter().cloned().collect();
         // The lock dies with its process, so whoever has it may clear what a dead one left.
         let _lock = FolderLock::take(&self.data, &self.holder)?;
         let store = self.lake().store();
-        let run_id = self.begin_run(selector, job).await?;
+        if let Some(plan) = &options.plan {
+            self.check_plan(plan).await?;
+            // What the plan says is unchanged has an equal fingerprint, and stays as it is.
+            nodes.retain(|node| !matches!(node.kind, NodeKind::Stream | NodeKind::Push));
+        }
+        let plan = options.plan.as_ref().map(|hash| format!("plan {}", hash.trim()));
+        let run_id = self.begin_run(plan.as_deref().unwrap_or(selector), job).await?;
         let mut run = Run {
             hub: Arc::clone(self),
             run_id,
@@ -134,9 +143,15 @@ impl Hub {
         for node in nodes.iter().filter(|node| node.kind == NodeKind::Push) {
             run.push(node).await?;
         }
-        match self.maintain_due(run_id, &run.cx).await {
-            Ok(steps) => run.steps.extend(steps),
-            Err(error) => run.fail(self.new_step(run_id, "maintain", "maintain"), &error).await?,
+        if options.plan.is_some() {
+            self.forget_orphans().await?;
+        } else {
+            match self.maintain_due(run_id, &run.cx).await {
+                Ok(steps) => run.steps.extend(steps),
+                Err(error) => {
+                    run.fail(self.new_step(run_id, "maintain", "maintain"), &error).await?;
+                }
+            }
         }
         let (state, exit_code) = run.outcome();
         if let Err(error) = run.close(state, exit_code).await {
@@ -261,6 +276,9 @@ impl Run {
             };
             match result {
                 Ok(()) => {
+                    if let Err(error) = self.hub.note_settings(&step.node, self.run_id).await {
+                        tracing::warn!(%error, node = step.node, "its settings could not be noted");
+                    }
                     let still = step.balance.written == 0 && step.balance.deleted == 0;
                     let state = if still && step.snapshot_id.is_none() {
                         RunState::Unchanged

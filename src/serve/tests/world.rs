@@ -145,7 +145,7 @@ async fn engine(data: &Path) -> Engine {
     std::fs::create_dir_all(&spill).unwrap();
     let options = EngineOptions { memory_bytes: 256 << 20, spill, partitions: 2 };
     let lake = Lake::open(data).await.unwrap();
-    Engine::new(lake, Pipelines::default(), functions, options, "test".into())
+    Engine::new(lake, Pipelines::default(), functions, options, huiliu_engine::FileHashes::new())
 }
 
 /// Receives cases `from..to` into `current.cases`: one new snapshot.

@@ -30,6 +30,7 @@ mod sealed_figure;
 mod set_aside;
 mod sql;
 mod state;
+mod stream_settings;
 mod table;
 mod twin;
 mod upkeep;

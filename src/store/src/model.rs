@@ -74,4 +74,10 @@ impl Tx {
         .await?;
         Ok(())
     }
+
+    /// Forgets the build of a table that nothing builds any more.
+    pub async fn forget_model(&mut self, name: &str) -> Result<()> {
+        self.run("forget a model", "delete from huiliu_model where name = ?", args![name]).await?;
+        Ok(())
+    }
 }

@@ -1,5 +1,7 @@
 //! Records to push, written in the commit that caused them and sent afterwards.
 
+use std::collections::HashSet;
+
 use huiliu_sdk::Result;
 use serde::Serialize;
 
@@ -228,6 +230,18 @@ impl Store {
                 "read the outbox",
                 "select distinct record_key from huiliu_outbox
                  where system = ? and push = ? and state = 'accepted'",
+                args![system, push],
+            )
+            .await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The idempotency keys of all records of a push, whatever became of them.
+    pub async fn outbox_keys(&self, system: &str, push: &str) -> Result<HashSet<String>> {
+        let rows = self
+            .all(
+                "read the keys of a push",
+                "select idempotency_key from huiliu_outbox where system = ? and push = ?",
                 args![system, push],
             )
             .await?;

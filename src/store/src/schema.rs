@@ -25,6 +25,7 @@ pub(crate) async fn prepare(store: &Store, data_path: &Path) -> Result<()> {
     crate::upkeep::prepare(&mut tx).await?;
     crate::sealed_figure::prepare(&mut tx).await?;
     crate::verdict::prepare(&mut tx).await?;
+    crate::stream_settings::prepare(&mut tx).await?;
     let row = tx
         .one("read its layout", "select value from huiliu_meta where key = 'layout'", args![])
         .await?;

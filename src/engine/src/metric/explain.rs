@@ -53,9 +53,9 @@ pub struct Step {
 
 /// One count of rows: below and above the line.
 #[derive(Clone, Copy)]
-struct Counts {
-    denominator: i64,
-    numerator: i64,
+pub(crate) struct Counts {
+    pub(crate) denominator: i64,
+    pub(crate) numerator: i64,
 }
 
 impl Engine {
@@ -144,7 +144,11 @@ struct Identity {
 }
 
 /// The change from one count to the next: exact, and rounded in the metric's unit.
-fn difference(metric: &Metric, from: Counts, to: Counts) -> (Option<Ratio>, Option<String>) {
+pub(crate) fn difference(
+    metric: &Metric,
+    from: Counts,
+    to: Counts,
+) -> (Option<Ratio>, Option<String>) {
     let ratio = |counts: Counts| match metric.unit {
         Unit::Count => Ratio::of(counts.numerator, 1),
         Unit::Percent => Ratio::of(counts.numerator, counts.denominator),

@@ -23,6 +23,7 @@ use crate::record_text;
 use crate::session::{Engine, Session};
 
 pub use breakdown::{Breakdown, Group};
+pub(crate) use explain::{Counts, difference};
 pub use explain::{Explanation, Step};
 pub use ratio::Ratio;
 pub use seal::{Content, Recount, SealPlan, SealedDefinition, SealedRows};

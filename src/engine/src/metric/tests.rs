@@ -35,7 +35,7 @@ impl World {
         std::fs::create_dir_all(&spill).unwrap();
         let options = EngineOptions { memory_bytes: 256 << 20, spill, partitions: 2 };
         let pipelines = Pipelines::new(Vec::new(), Vec::new()).unwrap();
-        let engine = Engine::new(lake, pipelines, functions, options, String::new());
+        let engine = Engine::new(lake, pipelines, functions, options, crate::FileHashes::new());
         Self { engine, _folder: folder }
     }
 

@@ -1,25 +1,14 @@
 //! The first pass: a few words per row instead of the row, joined by key.
 //!
-//! Entries lie in buckets by the first bits of their key's hash. Beyond a limit they are spilled
-//! to one file per bucket, and buckets are joined one after the other, so that memory stays
-//! bounded however many rows there are.
+//! Entries lie in buckets, which are joined one after the other.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_sdk::Result;
 
-use super::hash::{Identity, salted};
-
-/// Buckets; a power of two.
-pub(super) const BUCKETS: usize = 64;
-
-/// The bucket of a key.
-pub(super) fn bucket(key: u128) -> usize {
-    usize::try_from(key >> 122).unwrap_or(0)
-}
+use crate::buckets::{Buckets, key_of};
+use crate::hash::{Identity, salted};
 
 /// What one row is worth in the first pass.
 #[derive(Debug, Clone, Copy)]
@@ -31,103 +20,44 @@ pub(super) struct Entry<'a> {
     pub(super) groups: &'a [u64],
 }
 
-/// The entries of all rows.
-pub(super) struct KeyStore {
-    folder: PathBuf,
-    /// Words of an entry: key, source, full hash, hashes of groups.
-    stride: usize,
-    buckets: Vec<Vec<u64>>,
-    words: usize,
-    limit_words: usize,
-    spilled: Option<Vec<BufWriter<File>>>,
-}
+/// The entries of all rows: key, source, full hash, hashes of groups.
+pub(super) struct KeyStore(Buckets);
 
 impl KeyStore {
     /// An empty store that holds at most `limit_bytes` in memory, and spills into `folder`.
     pub(super) fn new(folder: &Path, groups: usize, limit_bytes: usize) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            // The golden table's entry has its class in the place of the first group.
-            stride: 4 + groups.max(1),
-            buckets: vec![Vec::new(); BUCKETS],
-            words: 0,
-            limit_words: limit_bytes / 8,
-            spilled: None,
-        }
+        // The golden table's entry has its class in the place of the first group.
+        Self(Buckets::new(folder, 2 + groups.max(1), limit_bytes))
     }
 
     /// Adds an entry.
-    #[allow(clippy::cast_possible_truncation)] // the two halves are taken apart
     pub(super) fn push(&mut self, entry: Entry<'_>) {
-        let bucket = &mut self.buckets[bucket(entry.key)];
-        let start = bucket.len();
-        bucket.resize(start + self.stride, 0);
-        let words = &mut bucket[start..];
-        words[0] = (entry.key >> 64) as u64;
-        words[1] = entry.key as u64;
-        words[2] = u64::from(entry.source);
-        words[3] = entry.full;
-        for (word, group) in words[4..].iter_mut().zip(entry.groups) {
+        let words = self.0.push(entry.key);
+        words[0] = u64::from(entry.source);
+        words[1] = entry.full;
+        for (word, group) in words[2..].iter_mut().zip(entry.groups) {
             *word = *group;
         }
-        self.words += self.stride;
     }
 
     /// Spills when there is too much.
     pub(super) fn settle(&mut self) -> Result<()> {
-        if self.words <= self.limit_words {
-            return Ok(());
-        }
-        self.spill()
-    }
-
-    fn spill(&mut self) -> Result<()> {
-        if self.spilled.is_none() {
-            let mut files = Vec::with_capacity(BUCKETS);
-            for _ in 0..BUCKETS {
-                // Without a name, so that it goes when the process does.
-                let file = tempfile::tempfile_in(&self.folder).map_err(|e| self.failed(e))?;
-                files.push(BufWriter::new(file));
-            }
-            self.spilled = Some(files);
-        }
-        let Some(files) = &mut self.spilled else { return Ok(()) };
-        let mut failure = None;
-        for (words, file) in self.buckets.iter_mut().zip(files) {
-            for word in words.iter() {
-                if let Err(error) = file.write_all(&word.to_le_bytes()) {
-                    failure = Some(error);
-                }
-            }
-            *words = Vec::new();
-        }
-        self.words = 0;
-        failure.map_or(Ok(()), |error| Err(self.failed(error)))
-    }
-
-    fn failed(&self, error: std::io::Error) -> Error {
-        let message = format!("keys could not be spilled into {}", self.folder.display());
-        Error::new(ErrorKind::Unreachable, "E-DISK-FULL", message)
-            .hint("free some space and run it again")
-            .cause(error)
+        self.0.settle()
     }
 
     /// Joins one bucket: what there is of each key.
     pub(super) fn join(&mut self, number: usize, groups: &[u8], golden: u8) -> Result<Bucket> {
-        let mut words = std::mem::take(&mut self.buckets[number]);
-        if let Some(files) = &mut self.spilled {
-            let read = read_back(&mut files[number], &mut words);
-            read.map_err(|error| self.failed(error))?;
-        }
-        let count = words.len() / self.stride;
+        let words = self.0.take(number)?;
+        let stride = self.0.stride();
+        let count = words.len() / stride;
         let mut bucket = Bucket {
             keys: Vec::with_capacity(count / 2),
             index: HashMap::with_capacity_and_hasher(count / 2, Identity::default()),
         };
         let mut firsts: Vec<u64> = Vec::new();
         let width = groups.len();
-        for entry in words.chunks_exact(self.stride) {
-            let key = u128::from(entry[0]) << 64 | u128::from(entry[1]);
+        for entry in words.chunks_exact(stride) {
+            let key = key_of(entry);
             let slot = *bucket.index.entry(key).or_insert(bucket.keys.len());
             if slot == bucket.keys.len() {
                 bucket.keys.push(KeyFacts { key, ..KeyFacts::default() });
@@ -158,21 +88,6 @@ impl KeyStore {
             facts.inputs = facts.inputs.wrapping_add(salted(entry[3], u64::from(source) + 1));
         }
         Ok(bucket)
-    }
-}
-
-fn read_back(file: &mut BufWriter<File>, words: &mut Vec<u64>) -> std::io::Result<()> {
-    file.flush()?;
-    let mut reader = file.get_ref().try_clone()?;
-    reader.rewind()?;
-    let mut reader = BufReader::with_capacity(1 << 16, reader);
-    let mut bytes = [0_u8; 8];
-    loop {
-        match reader.read_exact(&mut bytes) {
-            Ok(()) => words.push(u64::from_le_bytes(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => return Err(error),
-        }
     }
 }
 
@@ -209,6 +124,7 @@ pub(super) struct KeyFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buckets::BUCKETS;
 
     fn filled(limit: usize) -> KeyStore {
         let folder = std::env::temp_dir();

@@ -23,11 +23,11 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::decide::text_options;
 use super::findings::joined_key;
-use super::hash::{Identity, add_column};
 use super::ledger::{DifferenceEvent, Moment};
 use super::plan::{Layout, SystemLayout};
 use super::state::{has_table, quoted};
 use crate::failure::engine_error;
+use crate::hash::{Identity, add_column};
 use crate::session::{Engine, Session};
 
 /// The rule under which matches are noted among the events.

@@ -9,9 +9,9 @@
 mod agree;
 mod coverage;
 mod decide;
+mod draft;
 mod findings;
 mod golden;
-mod hash;
 mod keys;
 mod ledger;
 mod matching;
@@ -40,15 +40,18 @@ use serde::Serialize;
 use self::decide::{Context, Decision, Judge};
 use self::findings::{KeyText, Unkeyed};
 use self::golden::Golden;
-use self::hash::Identity;
-use self::keys::{BUCKETS, Entry, KeyStore};
+use self::keys::{Entry, KeyStore};
 use self::ledger::{Ledger, Moment};
-use self::output::Output;
+use self::matching::Matches;
+use self::output::{Output, Target};
 use self::plan::{Layout, SystemLayout};
 use self::rows::{Entity, Loaded};
 use self::state::{Fingerprint, Scope};
 use self::wanted::Wanted;
+use crate::buckets::BUCKETS;
 use crate::failure::engine_error;
+use crate::hash::Identity;
+use crate::origin::Cause;
 use crate::session::{Engine, Session};
 
 pub use ledger::{Difference, DifferenceEvent, LedgerCounts, event};
@@ -118,15 +121,29 @@ impl Engine {
     pub async fn reconcile(&self, request: ReconcileRequest<'_>) -> Result<Option<Reconciled>> {
         let rec = request.reconciliation;
         let versions = self.lake().table_versions().await?;
-        let now = Fingerprint::of_inputs(self.pipelines(), rec, &versions, self.salt());
+        let now = Fingerprint::of_inputs(self.pipelines(), rec, &versions, self.files());
         let last = request.last.and_then(Fingerprint::parse);
-        if !request.everything && last.as_ref().is_some_and(|last| last.holds(&now, request)) {
+        let is_same = |last: &Fingerprint| last.causes(&now, rec, request.wall_time).is_empty();
+        if !request.everything && last.as_ref().is_some_and(is_same) {
             return Ok(None);
         }
         let session = self.session(None).await?;
         let action = format!("reconciliation {}", rec.name);
         let done = Reconciling { engine: self, session: &session, request }.run(now, last).await;
         done.map(Some).map_err(|e| e.context(action))
+    }
+
+    /// Why `rec` would be looked at again, had the tables these versions; nothing when it would
+    /// not. `last` is the fingerprint of the last time.
+    pub fn reconcile_causes(
+        &self,
+        rec: &Reconciliation,
+        versions: &BTreeMap<String, i64>,
+        last: &str,
+        wall_time: i64,
+    ) -> Option<Vec<Cause>> {
+        let now = Fingerprint::of_inputs(self.pipelines(), rec, versions, self.files());
+        Fingerprint::parse(last).map(|last| last.causes(&now, rec, wall_time))
     }
 }
 
@@ -147,6 +164,23 @@ impl Tally {
     }
 }
 
+/// What is known before something is written.
+struct Ready {
+    layout: Layout,
+    matching: Matches,
+    context: Context,
+    first: FirstPass,
+    ledger: Ledger,
+}
+
+/// What was found.
+struct Found {
+    report: ReconcileReport,
+    due: Option<i64>,
+    /// Keys that were left as they are.
+    left: u64,
+}
+
 struct Reconciling<'a> {
     engine: &'a Engine,
     session: &'a Session,
@@ -159,23 +193,48 @@ impl Reconciling<'_> {
     }
 
     async fn run(&self, mut now: Fingerprint, last: Option<Fingerprint>) -> Result<Reconciled> {
+        let ready = self.prepare(&mut now, last).await?;
+        let mut output = Output::new(self.engine, self.request, &ready.layout).await?;
+        let found = self.look(ready, &mut output).await?;
+        now.due = found.due;
+        let (changes, mut balance) = output.finish().await?;
+        balance.read += found.left;
+        balance.unchanged += found.left;
+        let commit = Commit {
+            changes,
+            author: format!("run {}", self.request.run),
+            message: format!("reconcile {}", self.rec().name),
+        };
+        Ok(Reconciled { commit, fingerprint: now.text()?, report: found.report, balance })
+    }
+
+    /// Everything up to where something is written.
+    async fn prepare(&self, now: &mut Fingerprint, last: Option<Fingerprint>) -> Result<Ready> {
         let rec = self.rec();
         let mut layout = Layout::new(rec, self.session).await?;
         let moment = Moment { at: self.request.wall_time, run: self.request.run };
-        let matching = matching::find(self.engine, self.session, rec, &layout, moment).await?;
-        layout.assign(matching.keys)?;
-        let context = self.context(&mut now).await?;
-        let scope = now.scope(last.as_ref(), self.request.everything);
+        let mut matching = matching::find(self.engine, self.session, rec, &layout, moment).await?;
+        layout.assign(std::mem::take(&mut matching.keys))?;
+        let context = self.context(now).await?;
+        let scope = now.scope(last.as_ref(), rec, self.request.everything);
         let first = self.first_pass(&layout, scope).await?;
-        let classes = first.kept.clone();
         // Before the tables are made, which the session's snapshot does not have then.
         let rows = read_differences(self.engine, self.session, rec).await?;
-        let mut ledger = Ledger::new(&rec.entity, moment, rows);
-        let mut output = Output::new(self.engine, self.request, &layout).await?;
-        for key in output.remove(self.session, &first.gone).await? {
-            ledger.meet(&key, Vec::new());
+        let ledger = Ledger::new(&rec.entity, moment, rows);
+        Ok(Ready { layout, matching, context, first, ledger })
+    }
+
+    /// Looks at the keys that need it, and writes what is found to `output`.
+    async fn look(&self, ready: Ready, output: &mut impl Target) -> Result<Found> {
+        let rec = self.rec();
+        let Ready { layout, matching, context, first, mut ledger } = ready;
+        for rows in output::gone(self.session, rec, &first.gone).await? {
+            for key in output::key_texts(&rows)? {
+                ledger.meet(&key, Vec::new());
+            }
+            output.remove(rows).await?;
         }
-        let mut tally = Tally { classes, due: None };
+        let mut tally = Tally { classes: first.kept.clone(), due: None };
         for range in self.ranges(&first) {
             let loaded = rows::load(&layout, &first.wanted, range).await?;
             let schema = Arc::clone(output.schema());
@@ -196,18 +255,11 @@ impl Reconciling<'_> {
         output.matches(&matching.rows).await?;
         output.coverage(coverage).await?;
         output.classes(&tally.classes).await?;
-        now.due = tally.due;
-        let report = self.report(&first, &tally.classes, counts);
-        let left = first.keys.saturating_sub(first.wanted_keys);
-        let (changes, mut balance) = output.finish().await?;
-        balance.read += left;
-        balance.unchanged += left;
-        let commit = Commit {
-            changes,
-            author: format!("run {}", self.request.run),
-            message: format!("reconcile {}", rec.name),
-        };
-        Ok(Reconciled { commit, fingerprint: now.to_string(), report, balance })
+        Ok(Found {
+            report: self.report(&first, &tally.classes, counts),
+            due: tally.due,
+            left: first.keys.saturating_sub(first.wanted_keys),
+        })
     }
 
     /// Decides about the loaded keys, and gives their golden rows.

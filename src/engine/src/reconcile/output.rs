@@ -20,7 +20,6 @@ use huiliu_store::Balance;
 use super::decide::{Decision, text_options};
 use super::findings::joined_key;
 use super::golden::{self, Golden};
-use super::hash::{Identity, add_column};
 use super::ledger::{self, Difference, DifferenceEvent, Ledger};
 use super::matching::{self, Match};
 use super::plan::Layout;
@@ -28,12 +27,31 @@ use super::rows::Entity;
 use super::state::{has_table, quoted};
 use super::{ReconcileRequest, coverage};
 use crate::failure::engine_error;
+use crate::hash::{Identity, add_column};
 use crate::session::{Engine, Session};
 
 /// Rows handed to a merge at once.
 const CHUNK: usize = 1 << 16;
 
-/// The tables of one reconciliation, being written.
+/// Where a reconciliation writes what it finds.
+pub(super) trait Target {
+    /// The columns of the golden table.
+    fn schema(&self) -> &SchemaRef;
+    /// Takes rows out of the golden table by the key in their columns.
+    async fn remove(&mut self, keys: RecordBatch) -> Result<()>;
+    /// Writes rows of the golden table.
+    async fn golden(&mut self, batches: Vec<RecordBatch>) -> Result<()>;
+    /// Writes what the run did to the ledger.
+    async fn ledger(&mut self, ledger: Ledger) -> Result<()>;
+    /// Writes which rows belong to which entity.
+    async fn matches(&mut self, rows: &[Match]) -> Result<()>;
+    /// Writes the coverage.
+    async fn coverage(&mut self, batch: RecordBatch) -> Result<()>;
+    /// Writes how many keys are in each class.
+    async fn classes(&mut self, counts: &[u64]) -> Result<()>;
+}
+
+/// The tables of one reconciliation in the lake, being written.
 pub(super) struct Output<'a> {
     engine: &'a Engine,
     request: ReconcileRequest<'a>,
@@ -60,19 +78,7 @@ impl<'a> Output<'a> {
         let lake = engine.lake();
         let mut tx = lake.store().begin().await?;
         let mut tables = Vec::with_capacity(6);
-        for (name, data, is_merged) in [
-            (rec.table(), Arc::clone(&schema), true),
-            (rec.differences(), ledger::difference_schema(), true),
-            (rec.events(), ledger::event_schema(), false),
-            (rec.coverage(), coverage::schema(), true),
-            (rec.matches(), matching::schema(), true),
-            (rec.class_counts(), class_schema(), true),
-        ] {
-            let stored = if is_merged {
-                Merge::table_schemas(&data, WriteMode::Upsert).0
-            } else {
-                data.as_ref().clone()
-            };
+        for (name, stored) in stored_tables(rec, &schema) {
             let (schema_name, table) = name.split_once('.').unwrap_or(("reconciled", &name));
             tables.push(lake.ensure_table(&mut tx, schema_name, table, &stored).await?);
         }
@@ -96,11 +102,6 @@ impl<'a> Output<'a> {
         let (schema, key) = (Arc::clone(&output.schema), rec.key.clone());
         output.golden = Some(output.merge(&table, &schema, key, WriteMode::Upsert).await?);
         Ok(output)
-    }
-
-    /// The columns of the golden table.
-    pub(super) fn schema(&self) -> &SchemaRef {
-        &self.schema
     }
 
     async fn merge(
@@ -143,96 +144,6 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Writes rows of the golden table.
-    pub(super) async fn golden(&mut self, batches: Vec<RecordBatch>) -> Result<()> {
-        for batch in batches {
-            self.merge_golden(batch, Ops::Upsert).await?;
-        }
-        Ok(())
-    }
-
-    /// Removes the rows of keys that no system has any more, and names them.
-    pub(super) async fn remove(
-        &mut self,
-        session: &Session,
-        gone: &HashSet<u128, Identity>,
-    ) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        if gone.is_empty() {
-            return Ok(names);
-        }
-        let rec = self.request.reconciliation;
-        let columns: Vec<String> = rec.key.iter().map(|column| quoted(column)).collect();
-        let sql = format!("select {} from {}", columns.join(", "), quoted(&rec.table()));
-        let failed = |e| engine_error("reading the golden table", e);
-        let mut stream = session.query(&sql).await?.execute_stream().await.map_err(failed)?;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(failed)?;
-            let mut keys = vec![0_u128; batch.num_rows()];
-            for (column, seed) in batch.columns().iter().zip(1..) {
-                add_column(&mut keys, column, seed)?;
-            }
-            let mask: BooleanArray = keys.iter().map(|key| Some(gone.contains(key))).collect();
-            let batch = filter_record_batch(&batch, &mask)?;
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            names.extend(key_texts(&batch)?);
-            self.merge_golden(batch, Ops::Delete).await?;
-        }
-        Ok(names)
-    }
-
-    /// Writes what the run did to the ledger.
-    pub(super) async fn ledger(&mut self, ledger: Ledger) -> Result<()> {
-        if !ledger.events.is_empty() {
-            self.changes.push(appended(&self.events, &ledger.events)?);
-        }
-        if ledger.written.is_empty() {
-            return Ok(());
-        }
-        let batch = ledger::difference_batch(&ledger.written)?;
-        let key = vec!["difference_id".to_owned()];
-        let table = self.differences.clone();
-        let change = self.small(&table, batch, key, WriteMode::Upsert).await?;
-        self.changes.extend(change);
-        Ok(())
-    }
-
-    /// Writes which rows belong to which entity, if that is something else.
-    pub(super) async fn matches(&mut self, rows: &[Match]) -> Result<()> {
-        let key = ["system", "row_id"].map(str::to_owned).to_vec();
-        let table = self.matches.clone();
-        let batch = matching::batch(rows)?;
-        let change = self.small(&table, batch, key, WriteMode::Replace).await?;
-        self.changes.extend(change);
-        Ok(())
-    }
-
-    /// Writes how many keys are in each class, if that is something else.
-    pub(super) async fn classes(&mut self, counts: &[u64]) -> Result<()> {
-        let names = self.request.reconciliation.classes();
-        let numbers = counts.iter().map(|count| i64::try_from(*count).ok());
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(names)),
-            Arc::new(numbers.collect::<Int64Array>()),
-        ];
-        let batch = RecordBatch::try_new(class_schema(), columns)?;
-        let table = self.classes.clone();
-        let change = self.small(&table, batch, vec!["class".into()], WriteMode::Replace).await?;
-        self.changes.extend(change);
-        Ok(())
-    }
-
-    /// Writes the coverage, if it is another one.
-    pub(super) async fn coverage(&mut self, batch: RecordBatch) -> Result<()> {
-        let key = ["field", "system", "code"].map(str::to_owned).to_vec();
-        let table = self.coverage.clone();
-        let change = self.small(&table, batch, key, WriteMode::Replace).await?;
-        self.changes.extend(change);
-        Ok(())
-    }
-
     /// Merges a batch that is small enough to be done at once.
     async fn small(
         &mut self,
@@ -263,6 +174,106 @@ impl<'a> Output<'a> {
         changes.append(&mut self.changes);
         Ok((changes, result.balance))
     }
+}
+
+impl Target for Output<'_> {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    async fn golden(&mut self, batches: Vec<RecordBatch>) -> Result<()> {
+        for batch in batches {
+            self.merge_golden(batch, Ops::Upsert).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&mut self, keys: RecordBatch) -> Result<()> {
+        self.merge_golden(keys, Ops::Delete).await
+    }
+
+    async fn ledger(&mut self, ledger: Ledger) -> Result<()> {
+        if !ledger.events.is_empty() {
+            self.changes.push(appended(&self.events, &ledger.events)?);
+        }
+        if ledger.written.is_empty() {
+            return Ok(());
+        }
+        let batch = ledger::difference_batch(&ledger.written)?;
+        let key = vec!["difference_id".to_owned()];
+        let table = self.differences.clone();
+        let change = self.small(&table, batch, key, WriteMode::Upsert).await?;
+        self.changes.extend(change);
+        Ok(())
+    }
+
+    async fn matches(&mut self, rows: &[Match]) -> Result<()> {
+        let key = ["system", "row_id"].map(str::to_owned).to_vec();
+        let table = self.matches.clone();
+        let batch = matching::batch(rows)?;
+        let change = self.small(&table, batch, key, WriteMode::Replace).await?;
+        self.changes.extend(change);
+        Ok(())
+    }
+
+    async fn classes(&mut self, counts: &[u64]) -> Result<()> {
+        let batch = class_batch(self.request.reconciliation, counts)?;
+        let table = self.classes.clone();
+        let change = self.small(&table, batch, vec!["class".into()], WriteMode::Replace).await?;
+        self.changes.extend(change);
+        Ok(())
+    }
+
+    async fn coverage(&mut self, batch: RecordBatch) -> Result<()> {
+        let key = ["field", "system", "code"].map(str::to_owned).to_vec();
+        let table = self.coverage.clone();
+        let change = self.small(&table, batch, key, WriteMode::Replace).await?;
+        self.changes.extend(change);
+        Ok(())
+    }
+}
+
+/// The tables of a reconciliation and the columns they have in the lake. `golden` are those of the
+/// golden table without the hub's own.
+pub(super) fn stored_tables(rec: &Reconciliation, golden: &SchemaRef) -> [(String, Schema); 6] {
+    let merged = |data: &Schema| Merge::table_schemas(data, WriteMode::Upsert).0;
+    [
+        (rec.table(), merged(golden)),
+        (rec.differences(), merged(&ledger::difference_schema())),
+        (rec.events(), ledger::event_schema().as_ref().clone()),
+        (rec.coverage(), merged(&coverage::schema())),
+        (rec.matches(), merged(&matching::schema())),
+        (rec.class_counts(), merged(&class_schema())),
+    ]
+}
+
+/// The keys of rows of the golden table that no system has any more.
+pub(super) async fn gone(
+    session: &Session,
+    rec: &Reconciliation,
+    gone: &HashSet<u128, Identity>,
+) -> Result<Vec<RecordBatch>> {
+    let mut found = Vec::new();
+    if gone.is_empty() {
+        return Ok(found);
+    }
+    let columns: Vec<String> = rec.key.iter().map(|column| quoted(column)).collect();
+    let sql = format!("select {} from {}", columns.join(", "), quoted(&rec.table()));
+    let failed = |e| engine_error("reading the golden table", e);
+    let mut stream = session.query(&sql).await?.execute_stream().await.map_err(failed)?;
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(failed)?;
+        let mut keys = vec![0_u128; batch.num_rows()];
+        for (column, seed) in batch.columns().iter().zip(1..) {
+            add_column(&mut keys, column, seed)?;
+        }
+        let mask: BooleanArray = keys.iter().map(|key| Some(gone.contains(key))).collect();
+        let batch = filter_record_batch(&batch, &mask)?;
+        if batch.num_rows() > 0 {
+            found.push(batch);
+        }
+    }
+    Ok(found)
 }
 
 impl Engine {
@@ -307,8 +318,18 @@ fn class_schema() -> SchemaRef {
     ]))
 }
 
+/// How many keys are in each class, as a batch.
+pub(super) fn class_batch(rec: &Reconciliation, counts: &[u64]) -> Result<RecordBatch> {
+    let numbers = counts.iter().map(|count| i64::try_from(*count).ok());
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(rec.classes())),
+        Arc::new(numbers.collect::<Int64Array>()),
+    ];
+    Ok(RecordBatch::try_new(class_schema(), columns)?)
+}
+
 /// Events as a file that is added to their table.
-pub(super) fn appended(table: &LakeTable, events: &[DifferenceEvent]) -> Result<TableChange> {
+fn appended(table: &LakeTable, events: &[DifferenceEvent]) -> Result<TableChange> {
     let mut writer = FileWriter::create(table)?;
     writer.write(&ledger::event_batch(events)?)?;
     let mut change = TableChange::new(table.clone());
@@ -337,7 +358,8 @@ pub(super) fn chunks(
     Ok(chunks)
 }
 
-fn key_texts(batch: &RecordBatch) -> Result<Vec<String>> {
+/// The keys in the columns of `batch` as text.
+pub(super) fn key_texts(batch: &RecordBatch) -> Result<Vec<String>> {
     let options = text_options();
     let mut columns = Vec::with_capacity(batch.num_columns());
     for column in batch.columns() {

@@ -18,9 +18,9 @@ use huiliu_core::reconcile::{
 use huiliu_lake::{storage_batch, storage_schema};
 use huiliu_sdk::{Error, ErrorKind, Result};
 
-use super::hash::add_column;
 use super::wanted::Wanted;
 use crate::failure::engine_error;
+use crate::hash::add_column;
 use crate::session::Session;
 
 /// Space that counts as such around a text.

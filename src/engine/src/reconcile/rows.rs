@@ -10,11 +10,11 @@ use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use huiliu_sdk::Result;
 
-use super::hash::Identity;
-use super::keys::bucket;
 use super::plan::{Layout, SystemLayout};
 use super::wanted::Wanted;
+use crate::buckets::bucket;
 use crate::failure::engine_error;
+use crate::hash::Identity;
 
 /// The rows of one system.
 pub(super) struct Rows {
@@ -73,7 +73,7 @@ pub(super) async fn load(layout: &Layout, wanted: &Wanted, range: Range<usize>) 
             // Like the first pass, which counts a row that stands for several twice.
             let times = if copied[row] { 2 } else { 1 };
             for _ in 0..times {
-                let salted = super::hash::salted(rows.full[row], number as u64 + 1);
+                let salted = crate::hash::salted(rows.full[row], number as u64 + 1);
                 entity.inputs = entity.inputs.wrapping_add(salted);
             }
         }

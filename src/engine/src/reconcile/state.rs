@@ -1,7 +1,6 @@
 //! What the last run left: the fingerprint of what it saw, and the golden table it wrote.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray};
@@ -10,13 +9,14 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use futures::StreamExt;
 use huiliu_core::reconcile::Reconciliation;
 use huiliu_sdk::Result;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::ReconcileRequest;
 use super::golden::INPUTS;
-use super::hash::add_column;
 use super::keys::{Entry, KeyStore};
 use crate::failure::engine_error;
+use crate::hash::add_column;
+use crate::origin::{Cause, CauseKind, FileHashes, Origin, json};
 use crate::pipeline::{Pipelines, hex};
 use crate::session::{Engine, Session};
 
@@ -36,12 +36,10 @@ pub(super) enum Scope {
 }
 
 /// What a run saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fingerprint {
-    /// The file, code tables and calendar.
-    config: String,
-    /// The versions of the tables.
-    inputs: String,
+    /// The file, code tables and calendar, and the versions of the tables.
+    pub(super) origin: Origin,
     /// Which entities are expected where.
     context: String,
     /// Now, when it comes from a system; microseconds.
@@ -56,49 +54,36 @@ impl Fingerprint {
         pipelines: &Pipelines,
         rec: &Reconciliation,
         versions: &BTreeMap<String, i64>,
-        salt: &str,
+        files: &FileHashes,
     ) -> Self {
-        let mut inputs = Sha256::new();
-        for table in rec.reads() {
-            inputs.update(pipelines.content(&table, versions, salt));
-            inputs.update([0]);
-        }
-        let mut config = Sha256::new();
-        for part in [METHOD, &rec.definition(), salt] {
-            config.update(part);
-            config.update([0]);
-        }
-        Self {
-            config: hex(&config.finalize()),
-            inputs: hex(&inputs.finalize()),
-            context: "0".into(),
-            as_of: None,
-            due: None,
-        }
+        let origin = pipelines.reconcile_origin(rec, METHOD, versions, files);
+        Self { origin, context: "0".into(), as_of: None, due: None }
     }
 
-    /// Reads what [`fmt::Display`] wrote.
+    /// Reads what [`Self::text`] wrote.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let parts: Vec<&str> = text.split(':').collect();
-        let [config, inputs, context, as_of, due] = parts[..] else { return None };
-        let time = |text: &str| match text {
-            "-" => Some(None),
-            text => text.parse().ok().map(Some),
-        };
-        Some(Self {
-            config: config.to_owned(),
-            inputs: inputs.to_owned(),
-            context: context.to_owned(),
-            as_of: time(as_of)?,
-            due: time(due)?,
-        })
+        serde_json::from_str(text).ok()
     }
 
-    /// Whether a run after this one would find nothing new in `now`.
-    pub(super) fn holds(&self, now: &Self, request: ReconcileRequest<'_>) -> bool {
-        let by_clock = request.reconciliation.as_of.is_none();
-        let is_due = by_clock && self.due.is_some_and(|due| due <= request.wall_time);
-        self.config == now.config && self.inputs == now.inputs && !is_due
+    /// As it is stored.
+    pub(super) fn text(&self) -> Result<String> {
+        json(self)
+    }
+
+    /// Why a run after this one would find something new in `now`; nothing when it would not.
+    pub(super) fn causes(&self, now: &Self, rec: &Reconciliation, wall_time: i64) -> Vec<Cause> {
+        let mut causes = now.origin.causes(&self.origin);
+        if rec.as_of.is_none() && self.due.is_some_and(|due| due <= wall_time) {
+            causes.push(Cause::new(CauseKind::Time, rec.table()));
+        }
+        causes
+    }
+
+    /// Whether the file, the code tables and the calendar are the same, so that a key whose rows
+    /// are the same is decided the same.
+    fn decides_like(&self, other: &Self, rec: &Reconciliation) -> bool {
+        let own = |it: &Self| it.origin.definitions.get(&rec.table()).cloned();
+        own(self) == own(other) && self.origin.files == other.origin.files
     }
 
     /// Adds the entities that are expected in a system.
@@ -115,23 +100,20 @@ impl Fingerprint {
     }
 
     /// Which keys have to be looked at after `last`.
-    pub(super) fn scope(&self, last: Option<&Self>, everything: bool) -> Scope {
+    pub(super) fn scope(
+        &self,
+        last: Option<&Self>,
+        rec: &Reconciliation,
+        everything: bool,
+    ) -> Scope {
         let Some(last) = last.filter(|_| !everything) else { return Scope::All };
         // Only forward does time make nothing but pending entities into others.
         let forward = self.as_of >= last.as_of;
-        if self.config == last.config && self.context == last.context && forward {
+        if self.decides_like(last, rec) && self.context == last.context && forward {
             Scope::Changed
         } else {
             Scope::All
         }
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |time: Option<i64>| time.map_or_else(|| "-".to_owned(), |t| t.to_string());
-        let (as_of, due) = (time(self.as_of), time(self.due));
-        write!(f, "{}:{}:{}:{as_of}:{due}", self.config, self.inputs, self.context)
     }
 }
 

@@ -88,7 +88,7 @@ impl World {
             .unwrap();
         let options =
             EngineOptions { memory_bytes, spill: folder.path().to_owned(), partitions: 2 };
-        let engine = Engine::new(lake, pipelines, functions, options, "salt".into());
+        let engine = Engine::new(lake, pipelines, functions, options, BTreeMap::new());
         Self { _folder: folder, engine, rec, run: 0, last: None }
     }
 

@@ -14,9 +14,9 @@ use datafusion::logical_expr::{
 use datafusion::prelude::{DataFrame, ident};
 use huiliu_sdk::Result;
 
-use super::hash::{Identity, add_column};
-use super::keys::bucket;
+use crate::buckets::bucket;
 use crate::failure::engine_error;
+use crate::hash::{Identity, add_column};
 
 /// Beyond one key in so many, decoding everything costs less than choosing.
 const FEW: u64 = 8;

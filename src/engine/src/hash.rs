@@ -14,7 +14,7 @@ use huiliu_sdk::Result;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// A hash that cells add to.
-pub(super) trait CellHash: Copy {
+pub(crate) trait CellHash: Copy {
     /// The hash of a cell.
     fn of(bytes: &[u8], seed: u64) -> Self;
     /// Both together.
@@ -43,10 +43,10 @@ impl CellHash for u128 {
 
 /// A hasher for what is a hash already.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Halve(u64);
+pub(crate) struct Halve(u64);
 
 /// Builds [`Halve`]s.
-pub(super) type Identity = BuildHasherDefault<Halve>;
+pub(crate) type Identity = BuildHasherDefault<Halve>;
 
 impl Hasher for Halve {
     fn finish(&self) -> u64 {
@@ -66,7 +66,7 @@ impl Hasher for Halve {
 }
 
 /// Adds the hashes of a column's cells to `sums`. A null adds nothing.
-pub(super) fn add_column<H: CellHash>(sums: &mut [H], column: &ArrayRef, seed: u64) -> Result<()> {
+pub(crate) fn add_column<H: CellHash>(sums: &mut [H], column: &ArrayRef, seed: u64) -> Result<()> {
     match column.data_type() {
         DataType::Null => {}
         DataType::Utf8 => {
@@ -133,6 +133,6 @@ fn add<H: CellHash>(sums: &mut [H], column: &ArrayRef, hash: impl Fn(usize) -> H
 }
 
 /// Spreads a hash again, so that equal rows of different systems do not cancel each other.
-pub(super) fn salted(hash: u64, salt: u64) -> u64 {
+pub(crate) fn salted(hash: u64, salt: u64) -> u64 {
     xxh3_64_with_seed(&hash.to_le_bytes(), salt)
 }
