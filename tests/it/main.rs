@@ -16,6 +16,7 @@ mod memory;
 mod mover;
 mod office;
 mod operate;
+mod page;
 mod postgres_store;
 mod protect;
 mod reconcile;

@@ -50,6 +50,12 @@ pub fn next_step(error: &Error, attempt: u32) -> NextStep {
     }
 }
 
+/// Whether the error of this code is a guard's: nothing was committed, and a person may let the
+/// plan pass.
+pub fn is_guard(code: &str) -> bool {
+    matches!(code, "E-SHRINK" | "E-MASS-DELETE" | "E-DRIFT")
+}
+
 /// Whether a step that ended with this error only waits for a better hour.
 pub fn is_postponed(error: &Error) -> bool {
     error.code() == "E-QUIET-HOURS"

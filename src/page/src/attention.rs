@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::daily::{Daily, Push, Step, StepState, Stream};
+use crate::daily::{Daily, Push, Step, StepState, Stopped, Stream, Trouble};
 use crate::text;
 
 /// How much something needs a person.
@@ -20,8 +20,10 @@ pub enum Level {
 pub struct Attention {
     /// How much.
     pub level: Level,
-    /// What it is about.
+    /// What it is about, by its name for people.
     pub subject: String,
+    /// The node, where it is about one.
+    pub node: Option<String>,
     /// What is the matter.
     pub matter: String,
     /// What can be done.
@@ -36,8 +38,15 @@ impl Daily {
         let mut found = Vec::new();
         self.streams.iter().for_each(|stream| of_stream(stream, &self.day, &mut found));
         self.pushes.iter().for_each(|push| of_push(push, &self.day, &mut found));
-        for stopped in &self.stopped {
-            found.extend(of_step(&stopped.node, &stopped.step, "top"));
+        for Stopped { node, step } in &self.stopped {
+            found.extend(matter_of(step).map(|(matter, todo)| Attention {
+                level: Level::Stop,
+                subject: "加工步骤".into(),
+                node: Some(node.clone()),
+                matter,
+                todo,
+                section: "top",
+            }));
         }
         found.extend(self.held_up());
         for differences in &self.differences {
@@ -45,6 +54,7 @@ impl Daily {
                 found.push(Attention {
                     level: Level::Look,
                     subject: format!("{}核对", differences.title),
+                    node: None,
                     matter: format!("“{}”{} 个，超过预警线", class.title, class.keys),
                     todo: "按部门差异逐家督促".into(),
                     section: "differences",
@@ -68,6 +78,7 @@ impl Daily {
         (!nodes.is_empty()).then(|| Attention {
             level: Level::Look,
             subject: format!("{} 个后续步骤", nodes.len()),
+            node: None,
             matter: format!("因上游失败没有运行，沿用上一次的结果：{}", nodes.join("、")),
             todo: "上游恢复后再次运行即可".into(),
             section: "balances",
@@ -75,56 +86,55 @@ impl Daily {
     }
 }
 
-/// A step that failed by itself. What only waits for something else, or for a better hour, is not
-/// said here.
-fn of_step(node: &str, step: &Step, section: &'static str) -> Option<Attention> {
-    if !matches!(step.state, StepState::Failed | StepState::Blocked) {
+/// Whether a step failed by itself. What only waits for something else, or for a better hour, did
+/// not.
+fn has_failed(step: &Step) -> bool {
+    let waits = step.trouble.as_ref().is_some_and(|t| t.is_blocked || t.is_postponed);
+    matches!(step.state, StepState::Failed | StepState::Blocked) && !waits
+}
+
+/// What is the matter with a step that failed by itself, and what can be done.
+fn matter_of(step: &Step) -> Option<(String, String)> {
+    if !has_failed(step) {
         return None;
     }
-    let trouble = step.trouble.clone().unwrap_or_default();
-    if trouble.is_blocked || trouble.is_postponed {
-        return None;
+    let Trouble { code, meaning, todo, is_guard, .. } = step.trouble.clone().unwrap_or_default();
+    let mut matter = if is_guard { "被保护规则拦下" } else { text::state(step.state) }.to_owned();
+    if !meaning.is_empty() {
+        matter.push_str(&format!("：{meaning}"));
     }
-    let kind = if trouble.is_guard { "已被保护规则拦下" } else { text::state(step.state) };
-    let code =
-        if trouble.code.is_empty() { String::new() } else { format!("（{}）", trouble.code) };
-    let meaning = match trouble.meaning.as_str() {
-        "" => String::new(),
-        meaning => format!("：{meaning}"),
-    };
+    if !code.is_empty() {
+        matter.push_str(&format!("（{code}）"));
+    }
     let look = format!("详见 huiliu runs show {}", step.run);
-    Some(Attention {
-        level: Level::Stop,
-        subject: node.to_owned(),
-        matter: format!("{kind}{meaning}{code}"),
-        todo: if trouble.todo.is_empty() { look } else { format!("{}；{look}", trouble.todo) },
-        section,
-    })
+    Some((matter, if todo.is_empty() { look } else { format!("{todo}；{look}") }))
 }
 
 fn of_stream(stream: &Stream, day: &str, found: &mut Vec<Attention>) {
     let mut add = |level, matter: String, todo: String, section| {
-        found.push(Attention { level, subject: stream.node.clone(), matter, todo, section });
+        let (subject, node) = (stream.system.clone(), Some(stream.node.clone()));
+        found.push(Attention { level, subject, node, matter, todo, section });
     };
-    if let Some(step) = &stream.last
-        && !step.balance.is_even()
-    {
+    let since = match &stream.timing.done_at {
+        Some(at) => format!("最近一次成功在 {}", text::moment(at, day)),
+        None => "还没有成功过".to_owned(),
+    };
+    let last = stream.last.as_ref();
+    let waits = last.and_then(|step| step.trouble.as_ref()).is_some_and(|t| t.is_postponed);
+    if let Some((matter, todo)) = last.and_then(matter_of) {
+        add(Level::Stop, format!("{matter}，{since}"), todo, "balances");
+    } else if let Some(step) = last.filter(|step| !step.balance.is_even()) {
         let todo = format!("详见 huiliu runs show {}", step.run);
         add(Level::Stop, "读到的行数与去向不平".into(), todo, "balances");
+    } else if stream.timing.is_late && !waits {
+        let due = stream.timing.due_at.as_deref().map_or("-", |at| text::moment(at, day));
+        let matter = format!("没有按时读取：应在 {due}，{since}");
+        add(Level::Look, matter, "看枢纽服务是否一直在运行".into(), "late");
     }
     if stream.quarantine > 0 {
         let matter = format!("{} 行在隔离区", stream.quarantine);
-        let todo = format!("huiliu quarantine list --stream {}；更正后重放", stream.node);
+        let todo = format!("huiliu quarantine list --stream {}，更正后重放", stream.node);
         add(Level::Look, matter, todo, "balances");
-    }
-    if stream.timing.is_late {
-        let since = match &stream.timing.done_at {
-            Some(at) => format!("最近一次成功在 {}", text::moment(at, day)),
-            None => "还没有成功过".to_owned(),
-        };
-        let due = stream.timing.due_at.as_deref().map(|at| text::moment(at, day));
-        let matter = format!("没有按时读取：应在 {}，{since}", due.unwrap_or("-"));
-        add(Level::Look, matter, format!("{}负责", stream.owner), "late");
     }
     if stream.news.is_long_ago() {
         let matter = format!(
@@ -134,26 +144,21 @@ fn of_stream(stream: &Stream, day: &str, found: &mut Vec<Attention>) {
         );
         add(Level::Look, matter, format!("问{}是否停用或改了出数方式", stream.owner), "late");
     }
-    if let Some(step) = &stream.last {
-        found.extend(of_step(&stream.node, step, "balances"));
-    }
 }
 
 fn of_push(push: &Push, day: &str, found: &mut Vec<Attention>) {
     let mut add = |level, matter: String, todo: &str| {
+        let (subject, node) = (format!("发往{}", push.system), Some(push.node.clone()));
         let todo = todo.to_owned();
-        found.push(Attention {
-            level,
-            subject: push.node.clone(),
-            matter,
-            todo,
-            section: "pushes",
-        });
+        found.push(Attention { level, subject, node, matter, todo, section: "pushes" });
     };
     let outbox = &push.outbox;
     if outbox.unknown > 0 {
         let matter = format!("{} 条已发出但不知是否送达，不会自动重发", outbox.unknown);
         add(Level::Stop, matter, "向对方核实后再处理");
+    }
+    if let Some((matter, todo)) = push.last.as_ref().and_then(matter_of) {
+        add(Level::Stop, matter, &todo);
     }
     if outbox.rejected > 0 {
         add(Level::Look, format!("{} 条被对方退回", outbox.rejected), "看退回原因，更正后重推");
@@ -167,9 +172,6 @@ fn of_push(push: &Push, day: &str, found: &mut Vec<Attention>) {
     } else if outbox.waiting > 0 && push.timing.is_late {
         let due = push.timing.due_at.as_deref().map_or("-", |at| text::moment(at, day));
         let matter = format!("{} 条待发，没有按时发送（应在 {due}）", outbox.waiting);
-        add(Level::Look, matter, "检查枢纽服务是否在运行");
-    }
-    if let Some(step) = &push.last {
-        found.extend(of_step(&push.node, step, "pushes"));
+        add(Level::Look, matter, "看枢纽服务是否一直在运行");
     }
 }

@@ -105,6 +105,8 @@ pub struct Change {
     pub size: String,
     /// The value on that day.
     pub before: Option<String>,
+    /// Whether the definition is another one since then.
+    pub is_redefined: bool,
 }
 
 /// A value on a day.

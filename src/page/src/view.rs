@@ -8,7 +8,7 @@ mod late;
 use maud::{Markup, html};
 
 use crate::attention::{Attention, Level};
-use crate::daily::{Daily, Run};
+use crate::daily::{Daily, Run, StepState};
 use crate::document::document;
 use crate::text;
 
@@ -28,6 +28,7 @@ impl Daily {
                         (differences::section(differences, &self.day))
                     }
                     (late::section(self))
+                    (figures::definitions(self))
                 }
                 footer {
                     p { "本页只有计数、单位名称和事项编码，不含申请人信息。数字出自数据快照 "
@@ -96,16 +97,39 @@ fn verdict(daily: &Daily, attention: &[Attention]) -> Markup {
                         li class=(if item.level == Level::Stop { "stop" } else { "look" }) {
                             span.mark { (if item.level == Level::Stop { "急" } else { "看" }) }
                             div {
-                                p { a href=(format!("#{}", item.section)) { (item.subject) } " " (item.matter) }
+                                p {
+                                    a href=(format!("#{}", item.section)) { (item.subject) }
+                                    @if let Some(node) = &item.node { " " code { (node) } }
+                                    " " (item.matter)
+                                }
                                 p.todo { (item.todo) }
                             }
                         }
                     }
                 }
             }
+            (summary(daily))
             @if postponed > 0 {
                 p.note { (postponed) " 个数据流在对方的免打扰时段内，时段过后再读。" }
             }
+        }
+    }
+}
+
+/// The day in a line.
+fn summary(daily: &Daily) -> Markup {
+    let read = daily.streams.iter().filter_map(|stream| stream.last.as_ref());
+    let good = read.filter(|step| {
+        matches!(step.state, StepState::Succeeded | StepState::Unchanged) && step.balance.is_even()
+    });
+    let kinds = || daily.differences.iter().flat_map(|differences| &differences.kinds);
+    let waiting: i64 = daily.pushes.iter().map(|push| push.outbox.waiting).sum();
+    html! {
+        p.note {
+            (daily.streams.len()) " 个数据流中 " (good.count()) " 个读到且平衡；未解决的部门差异 "
+            (kinds().map(|kind| kind.open).sum::<u64>()) " 条，今日新增 "
+            (kinds().map(|kind| kind.opened_today).sum::<u64>()) "、关闭 "
+            (kinds().map(|kind| kind.closed_today).sum::<u64>()) "；待发 " (waiting) " 条。"
         }
     }
 }

@@ -7,6 +7,7 @@ mod attempt;
 mod audit;
 mod ballast;
 mod chance;
+mod daily;
 mod figures;
 mod gate;
 mod heartbeat;
@@ -32,8 +33,9 @@ mod ticker;
 mod trace;
 
 pub use audit::{AuditCheck, Deed};
+pub use daily::write_page;
 pub use gate::Protected;
-pub use hub::{Hub, HubOptions};
+pub use hub::{Hub, HubOptions, Meaning};
 pub use maintain::{MaintainOptions, MaintainReport, TableUpkeep};
 pub use mover::GuardPlan;
 pub use operate::{ResetTo, StreamView};

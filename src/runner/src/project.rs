@@ -194,7 +194,7 @@ impl Project {
         let codes = CodeTables::from_files(code_files)?;
         check_references(&reconciliations, &codes, &systems)?;
         let pipelines = Pipelines::new(models, metrics)?.with_reconciliations(reconciliations)?;
-        let graph = build_graph(&systems, &pipelines)?;
+        let graph = build_graph(&systems, &pipelines, &hub)?;
         for job in jobs.jobs.iter().filter(|job| job.run.trim() != crate::maintain::SELECTOR) {
             graph.select(&job.run).map_err(|e| e.context(format!("job {}", job.name)))?;
         }
@@ -446,7 +446,11 @@ fn stem(file: &Path) -> String {
     file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned()
 }
 
-fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Result<Graph, Error> {
+fn build_graph(
+    systems: &BTreeMap<String, System>,
+    pipelines: &Pipelines,
+    hub: &HubConfig,
+) -> Result<Graph, Error> {
     let mut nodes = Vec::new();
     let in_use = || systems.values().filter(|system| system.config.stage != Stage::Survey);
     let received: BTreeSet<String> = in_use()
@@ -508,6 +512,15 @@ fn build_graph(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Res
             kind: NodeKind::Metric,
             makes: Vec::new(),
             reads: vec![metric.from.clone()],
+        });
+    }
+    if hub.daily_page.is_some() {
+        // It needs nothing, because it is written all the more when something failed.
+        nodes.push(Node {
+            name: crate::daily::NODE.to_owned(),
+            kind: NodeKind::Report,
+            makes: Vec::new(),
+            reads: Vec::new(),
         });
     }
     Graph::new(nodes)

@@ -83,16 +83,17 @@ fn owners(differences: &Differences) -> Markup {
     let full = shown.iter().chain(&rest).map(Owner::all_open).max().unwrap_or(0);
     html! {
         @if !differences.owners.is_empty() {
-            table.owners {
+            table.owners role="table" {
                 caption { "按部门" }
-                thead { tr {
-                    th scope="col" { "部门" }
-                    th scope="col" colspan="2" { "未解决" }
-                    th.num scope="col" { "今日新增" }
-                    th.num scope="col" { "今日关闭" }
-                    th.num scope="col" { "最早已" span.of { "工作日" } }
+                thead role="rowgroup" { tr role="row" {
+                    th scope="col" role="columnheader" { "部门" }
+                    th.num scope="col" role="columnheader" { "未解决" }
+                    th scope="col" role="columnheader" { "各类所占" }
+                    th.num scope="col" role="columnheader" { "今日新增" }
+                    th.num scope="col" role="columnheader" { "今日关闭" }
+                    th.num scope="col" role="columnheader" { "最早的已（工作日）" }
                 } }
-                tbody {
+                tbody role="rowgroup" {
                     @for owner in shown.iter().chain(&rest) {
                         (row(owner, &differences.kinds, full))
                     }
@@ -136,13 +137,13 @@ fn row(owner: &Owner, kinds: &[Kind], full: u64) -> Markup {
         parts.push(owner.open.iter().skip(COLOURS).sum());
     }
     html! {
-        tr {
-            th scope="row" { (owner.name) }
-            td.num { (open) }
-            td.chart { (bar(&parts, full, &words)) }
-            td.num.zero[owner.opened_today == 0] { (owner.opened_today) }
-            td.num.zero[owner.closed_today == 0] { (owner.closed_today) }
-            td.num {
+        tr role="row" {
+            th scope="row" role="rowheader" { (owner.name) }
+            td.num role="cell" { (open) }
+            td.chart role="cell" { (bar(&parts, full, &words)) }
+            td.num.zero[owner.opened_today == 0] role="cell" data-label="新增" { (owner.opened_today) }
+            td.num.zero[owner.closed_today == 0] role="cell" data-label="关闭" { (owner.closed_today) }
+            td.num role="cell" data-label="最早" {
                 @match (open, owner.oldest_workdays) {
                     (0, _) => { "—" }
                     (_, Some(days)) => { (days) }

@@ -24,6 +24,35 @@ pub(super) fn section(daily: &Daily) -> Markup {
     }
 }
 
+/// What the figures mean, for paper, where nothing can be unfolded.
+pub(super) fn definitions(daily: &Daily) -> Markup {
+    html! {
+        @if !daily.figures.is_empty() {
+            section.paper aria-labelledby="definitions" {
+                (section_head("definitions", "指标口径", ""))
+                dl {
+                    @for figure in &daily.figures {
+                        dt { (figure.title) }
+                        dd { (meaning(figure)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn meaning(figure: &Figure) -> Markup {
+    html! {
+        p { (figure.definition) }
+        p.small {
+            span { "负责：" (figure.owner) }
+            span { "自 " (figure.valid_from) " 起" }
+            @if let Some(snapshot) = figure.snapshot { span { "快照 " (snapshot) } }
+            code { (figure.key) }
+        }
+    }
+}
+
 fn card(figure: &Figure) -> Markup {
     html! {
         article.card {
@@ -49,12 +78,7 @@ fn card(figure: &Figure) -> Markup {
             }
             details {
                 summary { "口径" }
-                p { (figure.definition) }
-                p.small {
-                    "负责：" (figure.owner) "　" "自 " (figure.valid_from) " 起　"
-                    code { (figure.key) }
-                    @if let Some(snapshot) = figure.snapshot { "　快照 " (snapshot) }
-                }
+                (meaning(figure))
             }
         }
     }
@@ -65,19 +89,20 @@ fn change(figure: &Figure) -> Markup {
         return html! { span.flat { "无前日可比" } };
     };
     let unit = if figure.is_percent { " 个百分点" } else { "" };
+    let redefined = if change.is_redefined { "，口径有变" } else { "" };
     let since = format!("较{}", text::short_day(&change.since));
     let is_nothing = change.size.chars().all(|c| matches!(c, '0' | '.'));
     match (change.sign, is_nothing) {
-        (0, _) => html! { span.flat { (since) " 持平" } },
+        (0, _) => html! { span.flat { (since) " 持平" (redefined) } },
         (sign, true) => {
             let way = if sign > 0 { "微升" } else { "微降" };
-            html! { span.flat { (since) " " (way) "，不足一位" } }
+            html! { span.flat { (since) " " (way) "，不足一位" (redefined) } }
         }
         (sign, false) => {
             let (class, arrow) = if sign > 0 { ("up", "▲") } else { ("down", "▼") };
             html! {
                 span class=(class) { (arrow) " " (change.size) (unit) }
-                span.since { (since) }
+                span.since { (since) (redefined) }
             }
         }
     }

@@ -26,7 +26,7 @@ fn stream(node: &str, last: Option<Step>) -> Stream {
 
 fn push(outbox: Outbox) -> Push {
     Push {
-        node: "province.cases".into(),
+        node: "push.province.cases".into(),
         system: "省级政务服务平台".into(),
         owner: "省数据资源主管部门".into(),
         outbox,
@@ -66,6 +66,7 @@ fn daily() -> Daily {
                 sign: 1,
                 size: "0.02".into(),
                 before: Some("99.95".into()),
+                is_redefined: false,
             }),
             trend: vec![
                 Point { day: "2018-12-12".into(), text: "99.95".into(), height: 99.95 },
@@ -80,7 +81,9 @@ fn daily() -> Daily {
 }
 
 fn matters(daily: &Daily) -> Vec<String> {
-    daily.attention().into_iter().map(|item| format!("{} {}", item.subject, item.matter)).collect()
+    let said =
+        |item: crate::Attention| format!("{} {}", item.node.unwrap_or(item.subject), item.matter);
+    daily.attention().into_iter().map(said).collect()
 }
 
 #[test]
@@ -149,12 +152,12 @@ fn a_ratio_of_nothing_and_small_moves_are_said_in_words() {
     let change = |sign, size: &str| {
         let mut daily = self::daily();
         let since = "2018-12-12".into();
-        daily.figures[0].change =
-            Some(Change { since, sign, size: size.into(), before: Some("99.97".into()) });
+        let (size, before, is_redefined) = (size.into(), Some("99.97".into()), sign < 0);
+        daily.figures[0].change = Some(Change { since, sign, size, before, is_redefined });
         daily.html()
     };
     assert!(change(0, "0.00").contains("较12月12日 持平"));
-    assert!(change(-1, "0.00").contains("较12月12日 微降"));
+    assert!(change(-1, "0.00").contains("较12月12日 微降，不足一位，口径有变"));
     assert!(change(-1, "0.50").contains("▼ 0.50 个百分点"));
 }
 
@@ -187,9 +190,9 @@ fn many_departments_share_a_line_and_none_is_lost() {
     assert!(html.contains("第29局") && !html.contains("第28局"), "twelve have lines of their own");
     // 1 + 2 + … + 28, and one of the second kind each.
     let rest: u64 = (1..=28).sum::<u64>() + 28;
-    let line = format!("其余 28 个部门合计</th><td class=\"num\">{rest}</td>");
+    let line = format!("其余 28 个部门合计</th><td class=\"num\" role=\"cell\">{rest}</td>");
     assert!(html.contains(&line), "{html}");
-    assert!(html.contains("<td class=\"num\">28</td></tr></tbody>"), "the oldest of the rest");
+    assert!(html.contains("data-label=\"最早\">28</td></tr></tbody>"), "the oldest of the rest");
     assert_eq!(matters(&daily), ["办件核对 “省平台缺失”100 个，超过预警线"]);
 }
 
@@ -215,12 +218,12 @@ fn what_needs_a_person_comes_first_and_worst_first() {
     assert_eq!(
         matters(&daily),
         [
-            "a.failed 失败：系统没有应答（E-UNREACHABLE）",
-            "b.guarded 已被保护规则拦下（E-SHRINK）",
-            "province.cases 2 条已发出但不知是否送达，不会自动重发",
+            "a.failed 失败：系统没有应答（E-UNREACHABLE），最近一次成功在 07:31",
+            "b.guarded 被保护规则拦下（E-SHRINK），最近一次成功在 07:31",
+            "push.province.cases 2 条已发出但不知是否送达，不会自动重发",
             "city_cases.accepted 3 行在隔离区",
-            "province.cases 1 条被对方退回",
-            "1 个后续步骤 因上游失败没有运行，沿用上一次的结果：province.cases",
+            "push.province.cases 1 条被对方退回",
+            "1 个后续步骤 因上游失败没有运行，沿用上一次的结果：push.province.cases",
         ]
     );
     let levels: Vec<Level> = daily.attention().iter().map(|item| item.level).collect();
@@ -268,11 +271,11 @@ fn records_that_wait_for_their_time_need_nobody() {
     daily.pushes = vec![push(waiting)];
     assert_eq!(matters(&daily), [""; 0]);
     daily.pushes[0].timing.job = None;
-    assert_eq!(matters(&daily), ["province.cases 5 条待发，但没有任务发送"]);
+    assert_eq!(matters(&daily), ["push.province.cases 5 条待发，但没有任务发送"]);
     daily.pushes = vec![push(Outbox { vain_attempts: 2, ..waiting })];
-    assert_eq!(matters(&daily), ["province.cases 5 条发送过但尚未送达"]);
+    assert_eq!(matters(&daily), ["push.province.cases 5 条发送过但尚未送达"]);
     daily.pushes = vec![push(waiting)];
     daily.pushes[0].timing.is_late = true;
     daily.pushes[0].timing.due_at = Some("2018-12-12 19:20".into());
-    assert_eq!(matters(&daily), ["province.cases 5 条待发，没有按时发送（应在 12-12 19:20）"]);
+    assert_eq!(matters(&daily), ["push.province.cases 5 条待发，没有按时发送（应在 12-12 19:20）"]);
 }
