@@ -153,12 +153,13 @@ fn of_push(push: &Push, day: &str, found: &mut Vec<Attention>) {
         found.push(Attention { level, subject, node, matter, todo, section: "pushes" });
     };
     let outbox = &push.outbox;
+    let failed = push.last.as_ref().and_then(matter_of);
     if outbox.unknown > 0 {
         let matter = format!("{} 条已发出但不知是否送达，不会自动重发", outbox.unknown);
-        add(Level::Stop, matter, "向对方核实后再处理");
-    }
-    if let Some((matter, todo)) = push.last.as_ref().and_then(matter_of) {
-        add(Level::Stop, matter, &todo);
+        let look = failed.as_ref().map_or("向对方核实后再处理", |(_, todo)| todo);
+        add(Level::Stop, matter, look);
+    } else if let Some((matter, todo)) = &failed {
+        add(Level::Stop, matter.clone(), todo);
     }
     if outbox.rejected > 0 {
         add(Level::Look, format!("{} 条被对方退回", outbox.rejected), "看退回原因，更正后重推");

@@ -14,12 +14,13 @@ pub(crate) fn sparkline(heights: &[f64], title: &str) -> Markup {
     let text: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let line = text.join(" ");
     let last = places.last().copied();
+    let moves = places.iter().any(|(_, y)| Some(*y) != last.map(|(_, y)| y));
     html! {
         svg.spark viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" role="img" {
             title { (title) }
             @if let (Some((first_x, _)), Some((x, y))) = (places.first(), last) {
                 @if places.len() > 1 {
-                    polygon points=(format!("{first_x:.1},{HEIGHT} {line} {x:.1},{HEIGHT}")) {}
+                    @if moves { polygon points=(format!("{first_x:.1},{HEIGHT} {line} {x:.1},{HEIGHT}")) {} }
                     polyline points=(line) {}
                 } @else {
                     path.ground d=(format!("M0,{y:.1}H{x:.1}")) {}

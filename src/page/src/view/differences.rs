@@ -51,7 +51,7 @@ fn kinds(kinds: &[Kind]) -> Markup {
                 thead { tr {
                     th scope="col" { "类别" }
                     th.num scope="col" { "未解决" }
-                    th.num scope="col" { "已说明或已补" }
+                    th.num scope="col" { "已处置" }
                     th.num scope="col" { "今日新增" }
                     th.num scope="col" { "今日关闭" }
                 } }

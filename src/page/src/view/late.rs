@@ -43,22 +43,22 @@ pub(super) fn section(daily: &Daily) -> Markup {
 
 fn streams(streams: &[&Stream], day: &str) -> Markup {
     html! {
-        table.plain {
-            thead { tr {
-                th scope="col" { "数据流" }
-                th scope="col" { "应读" }
-                th scope="col" { "最近成功" }
-                th scope="col" { "最近新数据" }
-                th scope="col" { "判断" }
+        table.stack role="table" {
+            thead role="rowgroup" { tr role="row" {
+                th scope="col" role="columnheader" { "数据流" }
+                th scope="col" role="columnheader" { "应读" }
+                th scope="col" role="columnheader" { "最近成功" }
+                th scope="col" role="columnheader" { "最近新数据" }
+                th scope="col" role="columnheader" { "判断" }
             } }
-            tbody {
+            tbody role="rowgroup" {
                 @for stream in streams {
-                    tr {
-                        th.name scope="row" { (stream.node) span.of { (stream.owner) } }
-                        td { (due(&stream.timing, day)) }
-                        td { (known(stream.timing.done_at.as_deref().map(|at| text::moment(at, day)))) }
-                        td { (known(stream.news.last_day.as_deref().map(text::short_day))) }
-                        td { (judged(stream)) }
+                    tr role="row" {
+                        th.name scope="row" role="rowheader" { (stream.node) span.of { (stream.owner) } }
+                        td role="cell" data-label="应读" { (due(&stream.timing, day)) }
+                        td role="cell" data-label="最近成功" { (known(stream.timing.done_at.as_deref().map(|at| text::moment(at, day)))) }
+                        td role="cell" data-label="最近新数据" { (known(stream.news.last_day.as_deref().map(text::short_day))) }
+                        td role="cell" { (judged(stream)) }
                     }
                 }
             }
@@ -98,31 +98,31 @@ fn judged(stream: &Stream) -> Markup {
 
 fn pushes(pushes: &[Push], day: &str) -> Markup {
     html! {
-        table.plain {
-            thead { tr {
-                th scope="col" { "推送" }
-                th.num scope="col" { "待发" }
-                th.num scope="col" { "已收下" }
-                th.num scope="col" { "被退回" }
-                th.num scope="col" { "不知是否送达" }
-                th scope="col" { "最近发送" }
-                th scope="col" { "应发" }
+        table.stack role="table" {
+            thead role="rowgroup" { tr role="row" {
+                th scope="col" role="columnheader" { "推送" }
+                th.num scope="col" role="columnheader" { "待发" }
+                th.num scope="col" role="columnheader" { "已收下" }
+                th.num scope="col" role="columnheader" { "被退回" }
+                th.num scope="col" role="columnheader" { "不知是否送达" }
+                th scope="col" role="columnheader" { "最近发送" }
+                th scope="col" role="columnheader" { "应发" }
             } }
-            tbody {
+            tbody role="rowgroup" {
                 @for push in pushes {
                     @let outbox = &push.outbox;
-                    tr {
-                        th.name scope="row" { (push.node) span.of { (push.system) } }
-                        td.num.zero[outbox.waiting == 0] { (outbox.waiting) }
-                        td.num.zero[outbox.accepted == 0] { (outbox.accepted) }
-                        td.num.zero[outbox.rejected == 0].bad[outbox.rejected > 0] { (outbox.rejected) }
-                        td.num.zero[outbox.unknown == 0].bad[outbox.unknown > 0] { (outbox.unknown) }
-                        td {
+                    tr role="row" {
+                        th.name scope="row" role="rowheader" { (push.node) span.of { (push.system) } }
+                        td.num.zero[outbox.waiting == 0] role="cell" data-label="待发" { (outbox.waiting) }
+                        td.num.zero[outbox.accepted == 0] role="cell" data-label="已收下" { (outbox.accepted) }
+                        td.num.zero[outbox.rejected == 0].bad[outbox.rejected > 0] role="cell" data-label="被退回" { (outbox.rejected) }
+                        td.num.zero[outbox.unknown == 0].bad[outbox.unknown > 0] role="cell" data-label="不知是否送达" { (outbox.unknown) }
+                        td role="cell" data-label="最近发送" {
                             @if let Some(step) = &push.last {
                                 (text::moment(&step.at, day)) span.of { (text::state(step.state)) }
                             } @else { "—" }
                         }
-                        td { (due(&push.timing, day)) }
+                        td role="cell" data-label="应发" { (due(&push.timing, day)) }
                     }
                 }
             }
