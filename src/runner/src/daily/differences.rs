@@ -74,7 +74,7 @@ impl Hub {
             return Ok(counts);
         }
         let standing = format!(
-            "select coalesce(owner, '') as owner, rule, field, count(*) as found,
+            "select coalesce(owner, '') as owner, rule, field,
                     count(case when state = 'open' then 1 end) as open,
                     count(case when state not in ('open', 'closed') then 1 end) as settled,
                     cast(min(case when state = 'open' then first_seen end) as date) as oldest
@@ -110,7 +110,8 @@ fn take(counts: &mut Counts, mut row: BTreeMap<String, Option<String>>) {
     let mut text = |name: &str| row.remove(name).flatten();
     let kind = (text("rule").unwrap_or_default(), text("field"));
     let count = counts.entry((text("owner").unwrap_or_default(), kind)).or_default();
-    let mut number = |name: &str| text(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut number =
+        |name: &str| -> u64 { text(name).and_then(|text| text.parse().ok()).unwrap_or(0) };
     count.open += number("open");
     count.settled += number("settled");
     count.opened_today += number("opened_today");
@@ -142,7 +143,7 @@ fn arrange(rec: &Reconciliation, counts: &Counts, today: &Today<'_>) -> (Vec<Kin
     for ((name, key), count) in counts {
         let Some(place) = kinds.iter().position(|(known, _)| *known == key) else { continue };
         let (owner, oldest) = by_owner.entry(name).or_insert_with(|| {
-            let name = if name.is_empty() { "没有指明部门" } else { name };
+            let name = if name.is_empty() { "没有指明部门" } else { name.as_str() };
             let open = vec![0; kinds.len()];
             (Owner { name: name.to_owned(), open, ..Owner::default() }, None)
         });
