@@ -93,7 +93,8 @@ async fn a_page_says_how_figures_moved_since_the_day_before() {
     // What was done so far was done a day ago.
     let mut database = crate::lake::sqlite(&hub.database()).await;
     for moved in [
-        "update ducklake_snapshot set snapshot_time = datetime(snapshot_time, '-1 day')",
+        "update ducklake_snapshot set snapshot_time =
+           strftime('%Y-%m-%d %H:%M:%f+00', substr(snapshot_time, 1, 23), '-1 day')",
         "update huiliu_run set started_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '-1 day')",
         "update huiliu_step set finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', finished_at, '-1 day')",
     ] {

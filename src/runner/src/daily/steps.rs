@@ -194,8 +194,9 @@ fn page_step(row: &StepRow, today: &Today<'_>, meaning: Meaning) -> Step {
         let (meaning, todo) = meaning(code).unwrap_or_default();
         Trouble {
             code: code.to_owned(),
-            meaning: meaning.to_owned(),
-            todo: todo.to_owned(),
+            meaning: meaning.replace('`', ""),
+            // Names stand in backquotes for a terminal.
+            todo: todo.replace('`', ""),
             is_guard: policy::is_guard(code),
             is_blocked: code == "E-BLOCKED",
             is_postponed: code == "E-QUIET-HOURS",
