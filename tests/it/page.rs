@@ -102,6 +102,12 @@ async fn a_page_says_how_figures_moved_since_the_day_before() {
     }
     drop(database);
     hub.run(&["demo", "change", "--rows", "60"]).expect(0);
+    // The rows just edited were accepted on another day than the province was told.
+    let mut city = crate::lake::sqlite(&hub.city().join("operation.db")).await;
+    let moved = "update up_pro_accept set accept_date = '2017-12-25 10:00:00'
+                 where update_time = (select max(update_time) from up_pro_accept)";
+    sqlx::query(moved).execute(&mut city).await.unwrap();
+    drop(city);
     hub.demo(7);
     let after = total(&hub);
     assert_ne!(before["numerator"], after["numerator"], "nothing moved");
