@@ -85,7 +85,8 @@ pub mod exit {
 
 /// Whether the fault lies with the hub's own disk or database, and with no system.
 pub fn is_local(error: &Error) -> bool {
-    let local = ["E-DISK-FULL", "E-STORE", "E-LAKE-IO", "E-LAKE-TORN", "E-LOCK", "E-DATA"];
+    let local =
+        ["E-DISK-FULL", "E-STORE", "E-LAKE-IO", "E-LAKE-TORN", "E-LOCK", "E-DATA", "E-REPORT"];
     // A code or a family of codes: `E-STORE-IO` is of `E-STORE`, `E-DATABASE-MISSING` not of `E-DATA`.
     let rest = |family: &&str| error.code().strip_prefix(*family);
     local.iter().filter_map(rest).any(|rest| rest.is_empty() || rest.starts_with('-'))
