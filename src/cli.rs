@@ -137,6 +137,9 @@ pub(crate) enum Command {
         #[arg(long)]
         update: bool,
     },
+    /// Pages for people, as one HTML file that needs nothing beside itself.
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Runs and their balances.
     Runs {
         #[command(subcommand)]
@@ -299,6 +302,17 @@ pub(crate) enum ReconcileCommand {
         /// Why, for the ledger and the audit.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// The page of the day: what needs a person, figures, balances, differences by department, what
+    /// is late.
+    Daily {
+        /// The file; stdout without it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
 }
 

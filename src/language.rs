@@ -27,6 +27,11 @@ pub(crate) fn failure(code: &str, message: &str, hint: Option<&str>, to: Languag
     }
 }
 
+/// What a code means and what can be done, in Chinese.
+pub(crate) fn meaning(code: &str) -> Option<(&'static str, &'static str)> {
+    table::find(code).map(|(_, meaning, todo)| (*meaning, *todo))
+}
+
 /// The faults of the configuration as they are printed.
 pub(crate) fn faults(faults: &Faults, to: Language) -> String {
     if to == Language::En {

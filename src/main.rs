@@ -18,6 +18,7 @@ mod progress;
 mod query;
 mod reconcile;
 mod registry;
+mod report;
 mod setup;
 mod work;
 
@@ -90,6 +91,7 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Test { filter, update } => cases::test(&setup, filter.as_deref(), update).await,
         Command::Reconcile(command) => reconcile::reconcile(&setup, command).await,
         Command::Trace { key, of } => reconcile::trace(&setup, &key, of.as_deref()).await,
+        Command::Report(command) => report::report(&setup, command).await,
         Command::Runs { command } => query::runs(&setup, command).await,
         Command::State(command) => operate::state(&setup, command).await,
         Command::Quarantine(command) => operate::quarantine(&setup, command).await,

@@ -99,6 +99,7 @@ impl Setup {
             data: self.data.clone(),
             key_file: self.environment.key_file(),
             clock: Arc::new(SystemClock),
+            meaning: crate::language::meaning,
         };
         Ok(Arc::new(Hub::open(project, options).await?))
     }

@@ -49,6 +49,7 @@ pub(crate) fn report_json(report: &RunReport) -> Value {
         "metrics": of("metric"),
         "pushes": pushes,
         "maintenance": of("maintain"),
+        "reports": of("report"),
         "outbox": report.outbox,
         "plans": report.plans,
         "unused_accepts": report.unused_accepts,
@@ -149,6 +150,10 @@ pub(crate) fn print_steps(printer: Printer, steps: &[StepRow]) {
         print_failure(printer, step);
     }
     print_upkeep(printer, steps);
+    for step in steps.iter().filter(|step| step.kind == "report") {
+        printer.line(&format!("  {:<28} {:<10}", step.node, step.state));
+        print_failure(printer, step);
+    }
 }
 
 /// What maintenance did to each table.

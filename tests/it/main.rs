@@ -18,6 +18,7 @@ mod memory;
 mod mover;
 mod office;
 mod operate;
+mod page;
 mod plan;
 mod postgres_store;
 mod protect;

@@ -9,16 +9,24 @@ use crate::hub::root;
 
 /// Each crate of ours and the crates of ours it may use. A connector is not in the list: it may
 /// use the contract and the HTTP client.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("huiliu-sdk", &[]),
     ("huiliu-httpkit", &["huiliu-sdk"]),
     ("huiliu-core", &["huiliu-sdk"]),
     ("huiliu-store", &["huiliu-core", "huiliu-sdk"]),
     ("huiliu-lake", &["huiliu-store", "huiliu-sdk"]),
     ("huiliu-engine", &["huiliu-core", "huiliu-lake", "huiliu-store", "huiliu-sdk"]),
+    ("huiliu-page", &[]),
     (
         "huiliu-runner",
-        &["huiliu-core", "huiliu-store", "huiliu-lake", "huiliu-engine", "huiliu-sdk"],
+        &[
+            "huiliu-core",
+            "huiliu-store",
+            "huiliu-lake",
+            "huiliu-engine",
+            "huiliu-page",
+            "huiliu-sdk",
+        ],
     ),
     (
         "huiliu-serve",

@@ -21,6 +21,8 @@ pub enum NodeKind {
     Metric,
     /// Sends records out.
     Push,
+    /// Writes a page for people.
+    Report,
 }
 
 /// One thing that can run.

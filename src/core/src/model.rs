@@ -142,6 +142,9 @@ pub struct Metric {
     pub decimals: Option<u8>,
     /// Who answers for it.
     pub owner: String,
+    /// Its place on pages: lower numbers first, then those without one. Default: none.
+    #[serde(default)]
+    pub order: Option<u32>,
     /// The table or model it counts.
     pub from: String,
     /// Columns that tell the rows of `from` apart, for `explain` and `seal`. Default: the key of

@@ -50,6 +50,12 @@ pub fn next_step(error: &Error, attempt: u32) -> NextStep {
     }
 }
 
+/// Whether the error of this code is a guard's: nothing was committed, and a person may let the
+/// plan pass.
+pub fn is_guard(code: &str) -> bool {
+    matches!(code, "E-SHRINK" | "E-MASS-DELETE" | "E-DRIFT")
+}
+
 /// Whether a step that ended with this error only waits for a better hour.
 pub fn is_postponed(error: &Error) -> bool {
     error.code() == "E-QUIET-HOURS"
@@ -80,7 +86,8 @@ pub mod exit {
 
 /// Whether the fault lies with the hub's own disk or database, and with no system.
 pub fn is_local(error: &Error) -> bool {
-    let local = ["E-DISK-FULL", "E-STORE", "E-LAKE-IO", "E-LAKE-TORN", "E-LOCK", "E-DATA"];
+    let local =
+        ["E-DISK-FULL", "E-STORE", "E-LAKE-IO", "E-LAKE-TORN", "E-LOCK", "E-DATA", "E-REPORT"];
     // A code or a family of codes: `E-STORE-IO` is of `E-STORE`, `E-DATABASE-MISSING` not of `E-DATA`.
     let rest = |family: &&str| error.code().strip_prefix(*family);
     local.iter().filter_map(rest).any(|rest| rest.is_empty() || rest.starts_with('-'))

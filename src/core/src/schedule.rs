@@ -109,6 +109,21 @@ impl Schedule {
         }
     }
 
+    /// The latest occurrence at or before `instant`; nothing when there was none for ten years.
+    pub fn last_before(&self, instant: DateTime<Utc>) -> Option<DateTime<Tz>> {
+        // Looked for in longer and longer stretches, so that one of every minute is not walked
+        // through for years.
+        [1, 24, 8 * 24, 32 * 24, 366 * 24, 10 * 366 * 24].into_iter().find_map(|hours| {
+            let mut after = instant.checked_sub_signed(Duration::hours(hours))?;
+            let mut latest = None;
+            while let Some(next) = self.next_after(after).filter(|next| *next <= instant) {
+                after = next.to_utc();
+                latest = Some(next);
+            }
+            latest
+        })
+    }
+
     /// The next `count` occurrences after `from`.
     pub fn upcoming(&self, from: DateTime<Utc>, count: usize) -> Vec<DateTime<Tz>> {
         let mut occurrences = Vec::new();

@@ -150,7 +150,7 @@ impl Engine {
         Ok(())
     }
 
-    fn context(&self) -> Result<SessionContext> {
+    pub(crate) fn context(&self) -> Result<SessionContext> {
         let config = SessionConfig::new()
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema("huiliu", "standard")

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{NaiveDate, TimeZone};
+use chrono::NaiveDate;
 use huiliu_core::model::{Definition, Metric, Unit};
 use huiliu_engine::{Explanation, Figure, Origin, Session};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Lease, ModelRow, StepRow};
 use serde::{Deserialize, Serialize};
 
+use crate::daily::end_of;
 use crate::hub::Hub;
 
 /// The table the figures are kept in, and its name among the builds.
@@ -175,10 +176,8 @@ impl Hub {
                 .hint("write a snapshot's number, or a day such as 2018-12-13")
         };
         let day: NaiveDate = text.parse().map_err(|_| wrong())?;
-        let next = day.succ_opt().and_then(|day| day.and_hms_opt(0, 0, 0)).ok_or_else(wrong)?;
-        // Where a day begins twice or not at all, the earlier reading is as good as the other.
-        let end = self.project.zone.from_local_datetime(&next).earliest().ok_or_else(wrong)?;
-        let snapshot = self.lake().snapshot_before(end.to_utc()).await?.ok_or_else(|| {
+        let end = end_of(self.project.zone, day).ok_or_else(wrong)?;
+        let snapshot = self.lake().snapshot_before(end).await?.ok_or_else(|| {
             let message = format!("no snapshot of {text} or before it is kept");
             Error::new(ErrorKind::Config, "E-SNAPSHOT-GONE", message)
                 .hint("name a later day; `maintenance` in config/hub.toml says how long they stay")

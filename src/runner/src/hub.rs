@@ -22,7 +22,12 @@ pub struct HubOptions {
     pub key_file: Option<PathBuf>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// What codes of errors mean, for the pages that a run writes.
+    pub meaning: Meaning,
 }
+
+/// What a code of an error means and what can be done, in the words of the page's readers.
+pub type Meaning = fn(&str) -> Option<(&'static str, &'static str)>;
 
 /// The hub at work.
 pub struct Hub {
@@ -35,6 +40,7 @@ pub struct Hub {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) holder: String,
     pub(crate) heartbeat: Heartbeat,
+    pub(crate) meaning: Meaning,
 }
 
 impl Hub {
@@ -84,7 +90,8 @@ impl Hub {
         let holder = format!("process {}", std::process::id());
         let hold = parse_duration(&project.hub.lease)?;
         let heartbeat = Heartbeat::new(engine.lake().store().clone(), hold);
-        Ok(Self { project, engine, data, key, clock: options.clock, holder, heartbeat })
+        let HubOptions { clock, meaning, .. } = options;
+        Ok(Self { project, engine, data, key, clock, holder, heartbeat, meaning })
     }
 
     /// The lake.
@@ -154,7 +161,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Syncs a folder, so that the names in it survive a power loss.
-fn sync_folder(folder: Option<&Path>) -> std::io::Result<()> {
+pub(crate) fn sync_folder(folder: Option<&Path>) -> std::io::Result<()> {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

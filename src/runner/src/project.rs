@@ -208,7 +208,7 @@ impl Project {
         let pipelines = Pipelines::new(models, metrics)?
             .with_reconciliations(reconciliations)?
             .with_audits(audits)?;
-        let nodes = nodes(&systems, &pipelines)?;
+        let nodes = nodes(&systems, &pipelines, &hub)?;
         audit::check(&nodes, &systems, &pipelines)?;
         let graph = Graph::new(nodes)?;
         for job in jobs.jobs.iter().filter(|job| job.run.trim() != crate::maintain::SELECTOR) {
@@ -462,7 +462,11 @@ fn stem(file: &Path) -> String {
 }
 
 /// Everything that can run.
-fn nodes(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Result<Vec<Node>, Error> {
+fn nodes(
+    systems: &BTreeMap<String, System>,
+    pipelines: &Pipelines,
+    hub: &HubConfig,
+) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::new();
     let in_use = || systems.values().filter(|system| system.config.stage != Stage::Survey);
     let received: BTreeSet<String> = in_use()
@@ -514,6 +518,11 @@ fn nodes(systems: &BTreeMap<String, System>, pipelines: &Pipelines) -> Result<Ve
     for metric in pipelines.metrics.values() {
         let name = format!("metrics.{}", metric.key);
         nodes.push(Node::new(name, NodeKind::Metric, Vec::new(), vec![metric.from.clone()]));
+    }
+    if hub.daily_page.is_some() {
+        // It needs nothing, because it is written all the more when something failed.
+        let name = crate::daily::NODE.to_owned();
+        nodes.push(Node::new(name, NodeKind::Report, Vec::new(), Vec::new()));
     }
     Ok(nodes)
 }

@@ -241,25 +241,7 @@ impl Hub {
         }
         let session = self.engine.session(None).await?;
         let rows = read_differences(&self.engine, &session, rec).await?;
-        Ok(passed(rec, &self.class_counts(&session, rec, &rows).await?))
-    }
-
-    async fn class_counts(
-        &self,
-        session: &Session,
-        rec: &Reconciliation,
-        differences: &[Difference],
-    ) -> Result<BTreeMap<String, u64>> {
-        let mut counts: BTreeMap<String, u64> =
-            rec.classes().into_iter().map(|class| (class, 0)).collect();
-        let sql = format!("select class, keys from {}", rec.class_counts());
-        for (class, count) in pairs(session, &sql).await? {
-            counts.insert(class, count.parse().unwrap_or(0));
-        }
-        let is_unkeyed = |row: &&Difference| row.rule == "unkeyed" && row.state != "closed";
-        let unkeyed = differences.iter().filter(is_unkeyed).count();
-        counts.insert("unkeyed".into(), unkeyed as u64);
-        Ok(counts)
+        Ok(passed(rec, &class_counts(&session, rec, unkeyed(&rows)).await?))
     }
 
     /// The reconciliation called `name`; the only one without a name.
@@ -304,7 +286,7 @@ impl Hub {
         AgedDifference { difference, age_workdays }
     }
 
-    async fn built(&self, rec: &Reconciliation) -> Result<Option<ModelRow>> {
+    pub(crate) async fn built(&self, rec: &Reconciliation) -> Result<Option<ModelRow>> {
         let table = rec.table();
         Ok(self.lake().store().models().await?.into_iter().find(|row| row.name == table))
     }
@@ -323,7 +305,7 @@ impl Hub {
         let session = self.looked_at(rec).await?;
         let built = self.built(rec).await?;
         let rows = read_differences(&self.engine, &session, rec).await?;
-        let classes = self.class_counts(&session, rec, &rows).await?;
+        let classes = class_counts(&session, rec, unkeyed(&rows)).await?;
         let keys = classes.iter().filter(|(class, _)| *class != "unkeyed").map(|(_, n)| n).sum();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         let mut owners: BTreeMap<(String, String, Option<String>), (u64, i64)> = BTreeMap::new();
@@ -587,7 +569,30 @@ impl Hub {
 }
 
 /// The classes above their warn level.
-fn passed(rec: &Reconciliation, counts: &BTreeMap<String, u64>) -> Vec<String> {
+/// Entities in each class, and rows without key, of which there are `unkeyed`.
+pub(crate) async fn class_counts(
+    session: &Session,
+    rec: &Reconciliation,
+    unkeyed: u64,
+) -> Result<BTreeMap<String, u64>> {
+    let mut counts: BTreeMap<String, u64> =
+        rec.classes().into_iter().map(|class| (class, 0)).collect();
+    let sql = format!("select class, keys from {}", rec.class_counts());
+    for (class, count) in pairs(session, &sql).await? {
+        counts.insert(class, count.parse().unwrap_or(0));
+    }
+    counts.insert("unkeyed".into(), unkeyed);
+    Ok(counts)
+}
+
+/// How many rows without key are not closed.
+fn unkeyed(differences: &[Difference]) -> u64 {
+    let is_unkeyed = |row: &&Difference| row.rule == "unkeyed" && row.state != "closed";
+    differences.iter().filter(is_unkeyed).count() as u64
+}
+
+/// The classes that are above their warn level.
+pub(crate) fn passed(rec: &Reconciliation, counts: &BTreeMap<String, u64>) -> Vec<String> {
     let all = counts.iter().filter(|(class, _)| *class != "unkeyed").map(|(_, n)| n).sum();
     let is_passed = |(class, level): &(&String, &huiliu_core::reconcile::Level)| {
         level.is_passed(counts.get(*class).copied().unwrap_or(0), all)

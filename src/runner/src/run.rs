@@ -134,7 +134,7 @@ impl Hub {
                 NodeKind::Model => Box::pin(run.model(node)).await?,
                 NodeKind::Reconcile => Box::pin(run.reconcile(node)).await?,
                 NodeKind::Audit(severity) => Box::pin(run.audit(node, severity)).await?,
-                NodeKind::Stream | NodeKind::Metric | NodeKind::Push => {}
+                NodeKind::Stream | NodeKind::Metric | NodeKind::Push | NodeKind::Report => {}
             }
         }
         let metrics: Vec<&Node> =
@@ -152,6 +152,10 @@ impl Hub {
                     run.fail(self.new_step(run_id, "maintain", "maintain"), &error).await?;
                 }
             }
+        }
+        // Last, and whatever failed: a page says so.
+        for node in nodes.iter().filter(|node| node.kind == NodeKind::Report) {
+            Box::pin(run.report(node)).await?;
         }
         let (state, exit_code) = run.outcome();
         if let Err(error) = run.close(state, exit_code).await {
@@ -423,6 +427,23 @@ impl Run {
         }
     }
 
+    async fn report(&mut self, node: &Node) -> Result<()> {
+        if self.cx.cancel.is_cancelled() {
+            return Ok(());
+        }
+        let mut step = self.hub.new_step(self.run_id, &node.name, "report");
+        self.progress.started(&node.name);
+        let (state, _) = self.outcome();
+        let written = Box::pin(self.hub.write_daily_page(self.run_id, state));
+        match unbroken(written).await {
+            Ok(file) => {
+                step.message = Some(format!("written to {}", file.display()));
+                self.finish(step, RunState::Succeeded).await
+            }
+            Err(error) => self.fail(step, &error).await,
+        }
+    }
+
     async fn fail(&mut self, mut step: StepRow, error: &Error) -> Result<()> {
         let state = if error.kind() == ErrorKind::Cancelled {
             RunState::Cancelled
@@ -482,7 +503,10 @@ impl Run {
             return (RunState::Cancelled, exit::INTERRUPTED);
         }
         let bad = |step: &&StepRow| matches!(step.state.as_str(), "failed" | "blocked");
-        let failed: Vec<&StepRow> = self.steps.iter().filter(bad).collect();
+        // A page that was written is no part of the work: it may say that all of it failed.
+        let work: Vec<&StepRow> =
+            self.steps.iter().filter(|step| step.kind != "report" || bad(step)).collect();
+        let failed: Vec<&StepRow> = work.iter().copied().filter(bad).collect();
         if failed.is_empty() {
             let code = if self.findings { exit::FINDINGS } else { exit::DONE };
             return (RunState::Succeeded, code);
@@ -496,10 +520,10 @@ impl Run {
                 || stopped.iter().any(|plan| plan.node == step.node)
         };
         if failed.iter().filter(|step| step.state == "failed").all(|step| is_guarded(step)) {
-            let all = failed.len() == self.steps.len();
+            let all = failed.len() == work.len();
             return (if all { RunState::Failed } else { RunState::Partial }, exit::GUARDED);
         }
-        if failed.len() < self.steps.len() {
+        if failed.len() < work.len() {
             return (RunState::Partial, exit::PARTIAL);
         }
         let not_ready = failed

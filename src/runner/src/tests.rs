@@ -5,6 +5,7 @@ mod case;
 mod contract;
 mod delete;
 mod load;
+mod page;
 mod progress;
 mod push;
 mod quiet;

@@ -1,6 +1,7 @@
 //! The schedule: which jobs are due, each occurrence claimed once.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use chrono_tz::Tz;
 use huiliu_core::config::{CatchUpWord, JobConfig};
 use huiliu_core::schedule::{CatchUp, Schedule};
 use huiliu_sdk::Result;
@@ -33,9 +34,7 @@ impl Ticker {
     pub fn new(hub: &Hub) -> Result<Self> {
         let mut jobs = Vec::new();
         for job in &hub.project.jobs.jobs {
-            let zone = job.zone.as_deref().and_then(|zone| zone.parse().ok());
-            let schedule = Schedule::parse(&job.cron, zone.unwrap_or(hub.project.zone))?;
-            jobs.push((job.clone(), schedule));
+            jobs.push((job.clone(), schedule_of(job, hub.project.zone)?));
         }
         Ok(Self { jobs, started: hub.clock.now() })
     }
@@ -83,4 +82,10 @@ impl Ticker {
         }
         Ok(due)
     }
+}
+
+/// The times of a job; its zone is `zone` where it names none.
+pub(crate) fn schedule_of(job: &JobConfig, zone: Tz) -> Result<Schedule> {
+    let own = job.zone.as_deref().and_then(|zone| zone.parse().ok());
+    Schedule::parse(&job.cron, own.unwrap_or(zone))
 }

@@ -136,6 +136,18 @@ pub struct StepRow {
     pub finished_at: Option<String>,
 }
 
+macro_rules! select_steps {
+    ($rest:literal) => {
+        concat!(
+            "select run_id, node, kind, state, read, written, unchanged, deduplicated,
+                    filtered, quarantined, deleted, snapshot_id, code, message, hint,
+                    started_at, finished_at
+             from huiliu_step ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// Records that a run begins and returns its number.
     pub async fn start_run(
@@ -221,18 +233,35 @@ impl Store {
 
     /// The steps of one run, or of all runs, in the order they began.
     pub async fn steps(&self, run: Option<i64>) -> Result<Vec<StepRow>> {
-        let rows = self
-            .all(
-                "list steps",
-                "select run_id, node, kind, state, read, written, unchanged, deduplicated,
-                        filtered, quarantined, deleted, snapshot_id, code, message, hint,
-                        started_at, finished_at
-                 from huiliu_step where ?1 is null or run_id = ?1
-                 order by run_id, started_at, node",
-                args![run],
-            )
-            .await?;
+        let sql =
+            select_steps!("where ?1 is null or run_id = ?1 order by run_id, started_at, node");
+        let rows = self.all("list steps", sql, args![run]).await?;
         rows.iter().map(step_row).collect()
+    }
+
+    /// The last step of each node, replays aside.
+    pub async fn last_steps(&self) -> Result<Vec<StepRow>> {
+        let sql = select_steps!(
+            "where (run_id, node) in (select max(run_id), node from huiliu_step
+                                      where kind <> 'replay' group by node)
+             order by node"
+        );
+        let rows = self.all("list the last steps", sql, args![]).await?;
+        rows.iter().map(step_row).collect()
+    }
+
+    /// The steps of one kind that began at `time` or later, in the order they began.
+    pub async fn steps_since(&self, kind: &str, time: &str) -> Result<Vec<StepRow>> {
+        let sql = select_steps!("where kind = ? and started_at >= ? order by run_id, started_at");
+        let rows = self.all("list steps", sql, args![kind, time]).await?;
+        rows.iter().map(step_row).collect()
+    }
+
+    /// When the first run began, UTC; nothing before it.
+    pub async fn first_run_at(&self) -> Result<Option<String>> {
+        let sql = "select min(started_at) from huiliu_run";
+        let row = self.one("read the first run", sql, args![]).await?;
+        row.map_or(Ok(None), |row| row.get(0))
     }
 }
 

@@ -46,6 +46,23 @@ pub struct HubConfig {
     /// How the lake is kept in order.
     #[serde(default)]
     pub maintenance: MaintenanceConfig,
+    /// The page that the node `reports.daily` writes. Without it there is no such node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_page: Option<DailyPageConfig>,
+}
+
+/// The page that the node `reports.daily` writes.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DailyPageConfig {
+    /// The file, from the data folder; `{date}` stands for the day, such as 2018-12-13. Default:
+    /// `reports/daily.html`.
+    #[serde(default = "default_daily_page")]
+    pub file: String,
+}
+
+fn default_daily_page() -> String {
+    "reports/daily.html".into()
 }
 
 /// A Postgres database for the hub's tables and the lake's catalog.

@@ -4,6 +4,7 @@ mod breakdown;
 mod explain;
 mod ratio;
 mod seal;
+mod stored;
 #[cfg(test)]
 mod tests;
 

@@ -67,7 +67,8 @@ impl World {
         let project = Project::load(self.folder.path(), &registry, &Resolver::default())
             .unwrap_or_else(|failure| panic!("{failure:?}"));
         let data = self.folder.path().join("data");
-        let options = HubOptions { data, key_file: None, clock: Arc::<Stage>::clone(&self.stage) };
+        let clock = Arc::<Stage>::clone(&self.stage);
+        let options = HubOptions { data, key_file: None, clock, meaning: |_| None };
         Arc::new(Hub::open(project, options).await.unwrap())
     }
 
