@@ -49,7 +49,11 @@ impl Hub {
             match node.kind {
                 NodeKind::Model => planning.model(node).await?,
                 NodeKind::Reconcile => planning.reconcile(node).await?,
-                NodeKind::Metric | NodeKind::Stream | NodeKind::Push => {}
+                NodeKind::Metric
+                | NodeKind::Stream
+                | NodeKind::Push
+                | NodeKind::Audit(_)
+                | NodeKind::Report => {}
             }
         }
         planning.figures().await?;

@@ -108,7 +108,9 @@ impl Hub {
         if let Some(plan) = &options.plan {
             self.check_plan(plan).await?;
             // What the plan says is unchanged has an equal fingerprint, and stays as it is.
-            nodes.retain(|node| !matches!(node.kind, NodeKind::Stream | NodeKind::Push));
+            let is_beside =
+                |kind| matches!(kind, NodeKind::Stream | NodeKind::Push | NodeKind::Report);
+            nodes.retain(|node| !is_beside(node.kind));
         }
         let plan = options.plan.as_ref().map(|hash| format!("plan {}", hash.trim()));
         let run_id = self.begin_run(plan.as_deref().unwrap_or(selector), job).await?;
@@ -418,7 +420,9 @@ impl Run {
                 match self.hub.mark_fixed(push, self.run_id).await {
                     Ok(()) => Ok(()),
                     Err(error) => {
-                        let step = self.hub.new_step(self.run_id, push, "reconcile");
+                        // Under a name of its own: the push has its step, and `push` alone is a stream.
+                        let name = format!("fixed.{push}");
+                        let step = self.hub.new_step(self.run_id, &name, "reconcile");
                         self.fail(step, &error).await
                     }
                 }

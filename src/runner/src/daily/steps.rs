@@ -148,7 +148,9 @@ impl Hub {
             .graph
             .nodes()
             .iter()
-            .filter(|node| matches!(node.kind, NodeKind::Model | NodeKind::Reconcile))
+            .filter(|node| {
+                matches!(node.kind, NodeKind::Model | NodeKind::Reconcile | NodeKind::Audit(_))
+            })
             .map(|node| node.name.as_str())
             .collect();
         // A good step of figures or of maintenance has another name than a bad one, so that there
