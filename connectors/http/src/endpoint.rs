@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono_tz::Tz;
-use huiliu_httpkit::{Method, Request, Url};
+use huiliu_httpkit::{Answer, Method, Url};
 use huiliu_sdk::{
     ColumnSpec, Cx, Endpoint, Error, ErrorKind, Probe, ReadRequest, Result, Sink, Source, StreamId,
     StreamSpec, WriteRequest,
 };
 
+use crate::body::AnswerPlan;
+use crate::call::{Draft, Values};
+use crate::feed::{Feed, List, Reader};
 use crate::guess;
-use crate::pages::Pages;
+use crate::page::Page;
 use crate::plan::StreamPlan;
 use crate::push::PushPlan;
 use crate::session::Session;
 use crate::sink::HttpSink;
-use crate::source::{HttpSource, fetch};
+use crate::source::{HttpSource, Wanted};
 
 /// Records asked for to learn what a stream looks like.
 const SAMPLE: u64 = 100;
@@ -47,11 +50,46 @@ impl HttpEndpoint {
         }
     }
 
-    async fn describe(&self, cx: &Cx, plan: &StreamPlan) -> Result<StreamSpec> {
-        let mut pages = Pages::new(plan, Some(SAMPLE));
-        let page = fetch(cx, &self.session, plan, &pages.parameters(plan)).await?;
-        pages.advance(plan, &page)?;
-        let columns = guess::columns(&page, &plan.columns);
+    fn parent_of(&self, plan: &StreamPlan) -> Option<Arc<StreamPlan>> {
+        let parent = plan.parent.as_ref()?;
+        self.streams.iter().find(|other| other.id.as_str() == parent.stream).cloned()
+    }
+
+    /// The first page of a stream with records in it, and how many records there are.
+    async fn sample(
+        &self,
+        cx: &Cx,
+        plan: &Arc<StreamPlan>,
+        rows: u64,
+    ) -> Result<(Option<Page>, Option<u64>)> {
+        let reader = Reader {
+            cx: cx.clone(),
+            session: Arc::clone(&self.session),
+            plan: Arc::clone(plan),
+            parameters: Vec::new(),
+            row_limit: Some(rows),
+        };
+        if let Some(parent) = self.parent_of(plan) {
+            let mut feed = Feed::start(reader, Some(parent), None);
+            while let Some(part) = feed.next(cx).await? {
+                if part.page.len() > 0 {
+                    return Ok((Some(part.page), None));
+                }
+            }
+            return Ok((None, None));
+        }
+        let mut list = List::new(reader, Values::new());
+        let page = list.next().await?;
+        Ok((page, list.pages.total))
+    }
+
+    async fn describe(&self, cx: &Cx, plan: &Arc<StreamPlan>) -> Result<StreamSpec> {
+        // Asking for a file would change something at the system.
+        let (page, row_estimate) = match &plan.job {
+            Some(_) => (None, None),
+            None => self.sample(cx, plan, SAMPLE).await?,
+        };
+        let columns = guess::columns(page.as_ref(), &plan.columns);
         let timed = |(name, spec): &(String, ColumnSpec)| {
             (spec.data_type.as_deref() == Some("timestamp")).then(|| name.clone())
         };
@@ -62,7 +100,7 @@ impl HttpEndpoint {
             changed: None,
             columns,
             key: plan.key.clone(),
-            row_estimate: pages.total,
+            row_estimate,
         })
     }
 }
@@ -70,10 +108,12 @@ impl HttpEndpoint {
 #[async_trait]
 impl Endpoint for HttpEndpoint {
     async fn probe(&self, cx: &Cx) -> Result<Probe> {
-        let Some(plan) = self.streams.first() else {
-            let request = Request::new(Method::GET, self.base.clone());
-            return match self.session.send(cx, &request).await {
-                Ok(answer) => Ok(Probe { summary: format!("HTTP {}", answer.status()) }),
+        let plain = |plan: &&Arc<StreamPlan>| plan.parent.is_none() && plan.job.is_none();
+        let Some(plan) = self.streams.iter().find(plain) else {
+            let request = Draft::new(Method::GET, self.base.clone());
+            let read = |answer: &Answer| Ok(format!("HTTP {}", answer.status()));
+            return match self.session.ask(cx, &request, &AnswerPlan::anything(), read).await {
+                Ok(summary) => Ok(Probe { summary }),
                 // Nobody promised that there is something at the base address itself.
                 Err(failure) if matches!(failure.status, Some(404 | 405)) => {
                     Ok(Probe { summary: "answers, with nothing at its base address".to_owned() })
@@ -81,10 +121,8 @@ impl Endpoint for HttpEndpoint {
                 Err(failure) => Err(failure.error),
             };
         };
-        let mut pages = Pages::new(plan, Some(1));
-        let page = fetch(cx, &self.session, plan, &pages.parameters(plan)).await?;
-        pages.advance(plan, &page)?;
-        let summary = match pages.total {
+        let (_, total) = self.sample(cx, plan, 1).await?;
+        let summary = match total {
             Some(total) => format!("stream {} has {total} records", plan.id),
             None => format!("stream {} answers", plan.id),
         };
@@ -105,7 +143,8 @@ impl Endpoint for HttpEndpoint {
         for wanted in request.streams {
             let plan = self.streams.iter().find(|plan| plan.id == wanted.stream);
             let plan = plan.ok_or_else(|| missing("stream", &wanted.stream))?;
-            streams.push((Arc::clone(plan), wanted.resume));
+            let (plan, parent) = (Arc::clone(plan), self.parent_of(plan));
+            streams.push(Wanted { plan, parent, resume: wanted.resume });
         }
         let session = Arc::clone(&self.session);
         Ok(Box::new(HttpSource::new(session, self.hub_zone, streams, request.row_limit)))

@@ -9,13 +9,18 @@ use crate::plan::Column;
 use crate::pointer::Pointer;
 use crate::reading::seen;
 
-/// The columns of a page: the declared ones if there are any, else the fields of its records.
-pub(crate) fn columns(page: &Page, declared: &[Column]) -> Vec<(String, ColumnSpec)> {
-    let records: Vec<Value> = (0..page.len())
-        .map(|index| serde_json::from_str(page.record(index)).unwrap_or(Value::Null))
-        .collect();
+/// The columns of a page, if there is one: those declared, or else the fields of its records.
+pub(crate) fn columns(page: Option<&Page>, declared: &[Column]) -> Vec<(String, ColumnSpec)> {
+    let texts =
+        page.into_iter().flat_map(|page| (0..page.len()).map(move |index| page.record(index)));
+    let records: Vec<Value> =
+        texts.map(|text| serde_json::from_str(text).unwrap_or(Value::Null)).collect();
     let places: Vec<(String, Pointer)> = if declared.is_empty() {
-        seen(page).into_iter().map(|name| (name.clone(), Pointer(vec![name]))).collect()
+        page.map(seen)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|name| (name.clone(), Pointer(vec![name])))
+            .collect()
     } else {
         declared.iter().map(|column| (column.name.clone(), column.place.clone())).collect()
     };

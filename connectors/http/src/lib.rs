@@ -1,16 +1,26 @@
-//! JSON over HTTP, declared in a system file: streams that are read page by page, and pushes
-//! that get an answer for each record.
+//! REST and SOAP, declared in a system file: streams that are read page by page, and pushes that
+//! get an answer for each record. No code is written for any one system.
+//!
+//! A request is configured as a `call`, fed with the parameters of a page (`feed`, `pages`)
+//! or with records (`sink`), surrounded with credentials and signatures by the `session`, and
+//! its answer, whatever its form, becomes JSON in `body` before anything looks at it.
 //!
 //! All requests go through `huiliu-httpkit`. This crate must never import another connector,
 //! an HTTP library or anything of the hub's `src/`.
 
 mod auth;
+mod body;
+mod call;
 mod config;
 mod cursor;
 mod encode;
 mod endpoint;
 mod faults;
+mod feed;
 mod guess;
+mod hosts;
+mod link;
+mod moment;
 mod outcome;
 mod page;
 mod pages;
@@ -22,8 +32,12 @@ mod reading;
 mod record;
 mod session;
 mod setup;
+mod sign;
+mod since;
 mod sink;
 mod source;
+mod success;
+mod template;
 
 use std::sync::Arc;
 
@@ -37,7 +51,7 @@ impl Connector for HttpConnector {
     fn spec(&self) -> Spec {
         Spec {
             kind: "http",
-            title: "JSON over HTTP: paged lists in, records with answers out",
+            title: "REST and SOAP over HTTP: paged lists in, records with answers out",
             capabilities: Capabilities {
                 source: true,
                 incremental: true,

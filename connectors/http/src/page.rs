@@ -17,6 +17,8 @@ use crate::pointer::Pointer;
 /// One page. Records are not parsed yet, because most of the work is in them.
 pub(crate) struct Page {
     pub(crate) request: String,
+    /// The answer with its headers; records may be in a body of their own.
+    pub(crate) answer: Answer,
     body: Bytes,
     records: Vec<Range<usize>>,
     /// Whether the records' place holds a list.
@@ -28,8 +30,9 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Splits an answer whose records are at `place`.
-    pub(crate) fn split(answer: &Answer, place: &Pointer) -> Result<Self> {
+    /// Splits an answer whose records are at `place`. Where lists are loose, as in XML, a single
+    /// record stands for a list of one, and nothing in its parent for an empty list.
+    pub(crate) fn split(answer: &Answer, place: &Pointer, loose: bool) -> Result<Self> {
         let text = answer.text()?;
         let mut found = None;
         let mut parser = serde_json::Deserializer::from_str(text);
@@ -54,17 +57,49 @@ impl Page {
                 true
             }
             // Many servers write null for an empty list.
-            Some(b'n') => found.is_some(),
-            _ => false,
+            Some(b'n') if found.is_some() => true,
+            _ if !loose => false,
+            Some(b'n') => is_empty_parent(&rest, place),
+            // The blanks of an empty element that is written on two lines.
+            Some(b'"') if list.trim_matches('"').replace("\\n", "").trim().is_empty() => true,
+            _ => {
+                hasher.write(list.as_bytes());
+                let offset = list.as_ptr() as usize - start;
+                records.push(offset..offset + list.len());
+                true
+            }
         };
         Ok(Self {
             request: answer.request().to_owned(),
+            answer: answer.clone(),
             body: answer.body().clone(),
             records,
             listed,
             rest,
             print: hasher.finish(),
         })
+    }
+
+    /// Puts `parent` into each record as the field `_parent`. What is no object stays as it is.
+    #[must_use]
+    pub(crate) fn stamped(mut self, parent: &Value) -> Self {
+        let parent = parent.to_string();
+        let mut body = String::new();
+        let mut records = Vec::with_capacity(self.records.len());
+        for index in 0..self.len() {
+            let start = body.len();
+            match self.record(index).strip_prefix('{') {
+                Some(rest) => {
+                    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+                    body.push_str(&format!("{{\"_parent\":{parent}{comma}{rest}"));
+                }
+                None => body.push_str(self.record(index)),
+            }
+            records.push(start..body.len());
+        }
+        self.body = body.into();
+        self.records = records;
+        self
     }
 
     /// How many records it has.
@@ -90,6 +125,19 @@ impl Page {
         let bytes = self.records.get(index).and_then(|range| self.body.get(range.clone()));
         // The ranges were taken from text, so this is text again.
         bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+/// Whether the element that holds the records is there and empty. The root is not enough: it is
+/// there whatever the place is called.
+fn is_empty_parent(rest: &Value, place: &Pointer) -> bool {
+    let Some((_, parent)) = place.0.split_last().filter(|(_, parent)| !parent.is_empty()) else {
+        return false;
+    };
+    match Pointer(parent.to_vec()).get(rest) {
+        Some(Value::Null | Value::Object(_)) => true,
+        Some(Value::String(text)) => text.trim().is_empty(),
+        _ => false,
     }
 }
 

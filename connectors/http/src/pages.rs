@@ -2,10 +2,14 @@
 
 use std::collections::HashSet;
 
+use huiliu_httpkit::Url;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde_json::Value;
 
+use crate::call::{Draft, Values};
 use crate::config::PaginationOptions;
+use crate::hosts::Hosts;
+use crate::link;
 use crate::page::Page;
 use crate::plan::StreamPlan;
 use crate::pointer::scalar;
@@ -30,9 +34,10 @@ pub(crate) struct Pages {
     pub(crate) rows: u64,
     /// Records the server says there are, by the last page that said so.
     pub(crate) total: Option<u64>,
-    largest: usize,
     last_print: Option<u64>,
     token: Option<String>,
+    /// The address of the next page, where the server gives it.
+    link: Option<Url>,
     used: HashSet<String>,
 }
 
@@ -43,24 +48,44 @@ impl Pages {
             Some(
                 PaginationOptions::Page { page_size, .. }
                 | PaginationOptions::Offset { page_size, .. },
-            ) => Some(u64::from(*page_size)),
-            Some(PaginationOptions::Cursor { page_size, .. }) => page_size.map(u64::from),
+            ) => Some(*page_size),
+            Some(
+                PaginationOptions::Cursor { page_size, .. }
+                | PaginationOptions::Link { page_size, .. },
+            ) => *page_size,
             None => None,
         };
+        let size = size.map(u64::from);
         Self {
             size: size.map(|size| cap.map_or(size, |cap| size.min(cap.max(1)))),
             received: 0,
             rows: 0,
             total: None,
-            largest: 0,
             last_print: None,
             token: None,
+            link: None,
             used: HashSet::new(),
         }
     }
 
-    /// The parameters that ask for the next page.
-    pub(crate) fn parameters(&self, plan: &StreamPlan) -> Vec<(String, Value)> {
+    /// The request for the next page.
+    pub(crate) fn draft(
+        &self,
+        plan: &StreamPlan,
+        values: &Values,
+        also: &[(String, Value)],
+    ) -> Result<Draft> {
+        let mut parameters = self.parameters(plan);
+        parameters.extend_from_slice(also);
+        let mut draft = plan.call.draft(values, &parameters)?;
+        if let Some(link) = &self.link {
+            // The link holds all parameters, as the server wants them.
+            draft.url = link.clone();
+        }
+        Ok(draft)
+    }
+
+    fn parameters(&self, plan: &StreamPlan) -> Vec<(String, Value)> {
         let mut parameters = Vec::new();
         let size_name = match &plan.pagination {
             None => return parameters,
@@ -78,6 +103,7 @@ impl Pages {
                 }
                 size
             }
+            Some(PaginationOptions::Link { size, .. }) => size,
         };
         if let (Some(name), Some(size)) = (size_name, self.size) {
             parameters.push((name.clone(), size.into()));
@@ -85,37 +111,54 @@ impl Pages {
         parameters
     }
 
-    /// Takes note of `page` and says what follows.
-    pub(crate) fn advance(&mut self, plan: &StreamPlan, page: &Page) -> Result<Step> {
-        if let Some(total) = plan.total.as_ref() {
-            let said = total.text(&page.rest).and_then(|text| text.parse().ok());
-            // Some servers say it on the first page only.
-            self.total = Some(said.or(self.total).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Schema,
-                    "E-SHAPE",
-                    format!("{}: no count at /{}", page.request, total.0.join("/")),
-                )
-                .hint("check total")
-            })?);
-        }
+    /// Takes note of `page`, which came from `url`, and says what follows.
+    pub(crate) fn advance(
+        &mut self,
+        plan: &StreamPlan,
+        hosts: &Hosts,
+        url: &Url,
+        page: &Page,
+    ) -> Result<Step> {
+        self.note_total(plan, page)?;
         let step = match &plan.pagination {
             None => Step::Last,
-            Some(PaginationOptions::Cursor { .. }) => self.follow(plan, page)?,
-            Some(_) => self.count(page)?,
+            Some(PaginationOptions::Cursor { .. }) => self.follow_token(plan, page)?,
+            Some(PaginationOptions::Link { .. }) => self.follow_link(plan, hosts, url, page)?,
+            Some(_) => self.count(plan, page)?,
         };
         if step != Step::Repeat {
             self.received += 1;
             self.rows += page.len() as u64;
-            self.largest = self.largest.max(page.len());
             self.last_print = Some(page.print);
+        }
+        if step == Step::More && self.received >= plan.max_pages {
+            let message = format!("{}: more than {} pages", page.request, plan.max_pages);
+            return Err(Error::new(ErrorKind::Data, "E-PAGES", message)
+                .hint("raise max_pages if the list is really that long"));
         }
         Ok(step)
     }
 
+    fn note_total(&mut self, plan: &StreamPlan, page: &Page) -> Result<()> {
+        let Some(total) = plan.total.as_ref() else { return Ok(()) };
+        let said = total.text(&page.rest).and_then(|text| text.parse().ok());
+        // Some servers say it on the first page only.
+        self.total = Some(said.or(self.total).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Schema,
+                "E-SHAPE",
+                format!("{}: no count at /{}", page.request, total.0.join("/")),
+            )
+            .hint("check total")
+        })?);
+        Ok(())
+    }
+
     /// By token: the list ends where no token follows.
-    fn follow(&mut self, plan: &StreamPlan, page: &Page) -> Result<Step> {
-        let token = plan.next.get(&page.rest).and_then(scalar).filter(|token| !token.is_empty());
+    fn follow_token(&mut self, plan: &StreamPlan, page: &Page) -> Result<Step> {
+        let in_header = plan.next_header.as_deref().and_then(|name| page.answer.header(name));
+        let in_body = plan.next.as_ref().and_then(|next| next.get(&page.rest)).and_then(scalar);
+        let token = in_body.or(in_header.map(str::to_owned)).filter(|token| !token.is_empty());
         let Some(token) = token else { return Ok(Step::Last) };
         if !self.used.insert(token.clone()) {
             return Err(looping(page, "the page's next token was used before"));
@@ -124,25 +167,57 @@ impl Pages {
         Ok(Step::More)
     }
 
-    /// By number or offset: the list ends at the total, or where pages get shorter. A first page
-    /// that is short does not end it, because servers cap the page size without a word.
-    fn count(&self, page: &Page) -> Result<Step> {
+    /// By link: the list ends where no link follows.
+    fn follow_link(
+        &mut self,
+        plan: &StreamPlan,
+        hosts: &Hosts,
+        url: &Url,
+        page: &Page,
+    ) -> Result<Step> {
+        let text = match &plan.next {
+            Some(next) => next.text(&page.rest),
+            None => link::next(page.answer.headers("link")).map(str::to_owned),
+        };
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Step::Last) };
+        let target = url.join(&text).map_err(|_| {
+            let message = format!("{}: the link to the next page is no address", page.request);
+            Error::new(ErrorKind::Schema, "E-SHAPE", message).hint("check pagination.next")
+        })?;
+        hosts.check(&page.request, &target)?;
+        self.used.insert(url.to_string());
+        if self.used.contains(target.as_str()) {
+            return Err(looping(page, "the link to the next page leads back"));
+        }
+        self.link = Some(target);
+        Ok(Step::More)
+    }
+
+    /// By number or offset: the list ends at the total, where the server says so, or at an empty
+    /// page. A short page does not end it, because servers cap the page size without a word and
+    /// leave out records after they have cut the page.
+    fn count(&self, plan: &StreamPlan, page: &Page) -> Result<Step> {
+        let more = plan.more.as_ref().and_then(|place| place.text(&page.rest));
+        let more = more.map(|text| matches!(text.as_str(), "true" | "1" | "Y" | "y"));
         if page.len() == 0 {
+            if more == Some(true) {
+                return Err(looping(page, "an empty page, and the server says there are more"));
+            }
             return Ok(Step::Last);
         }
-        let full = self.size.is_some_and(|size| page.len() as u64 >= size);
         if self.last_print == Some(page.print) {
-            if self.total.is_none() && !full {
+            let full = self.size.is_some_and(|size| page.len() as u64 >= size);
+            if self.total.is_none() && more.is_none() && !full {
                 return Ok(Step::Repeat);
             }
             return Err(looping(page, "the server sent the same page twice"));
         }
         let rows = self.rows + page.len() as u64;
-        match self.total {
-            Some(total) if rows >= total => Ok(Step::Last),
-            None if page.len() < self.largest => Ok(Step::Last),
-            _ => Ok(Step::More),
-        }
+        Ok(match (more, self.total) {
+            (Some(false), _) => Step::Last,
+            (_, Some(total)) if rows >= total => Step::Last,
+            _ => Step::More,
+        })
     }
 
     /// Fails if the server said there are more or fewer records than it sent.

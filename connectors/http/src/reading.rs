@@ -1,4 +1,4 @@
-//! One stream being read: the next page is fetched while the records of one are read.
+//! One stream being read: pages come in, rows and checkpoints go out.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -6,27 +6,50 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use huiliu_sdk::{
     Checkpoint, ColumnType, Cx, Error, ErrorKind, Event, Ops, ReadMode, Rejected, Result,
-    RowBuilder, Rows, Scope, original_line,
+    RowBuilder, Rows, Scope, future_cursors, missing_cursors, original_line,
 };
-use serde_json::json;
-use tokio::task::JoinSet;
+use serde_json::{Value, json};
 
-use crate::cursor::{Greatest, earlier};
+use crate::cursor::Greatest;
+use crate::feed::{Feed, Part, Reader};
 use crate::page::Page;
-use crate::pages::{Pages, Step};
 use crate::plan::{Column, StreamPlan};
 use crate::pointer::Pointer;
 use crate::record::{RecordReader, names};
 use crate::session::Session;
-use crate::source::fetch;
 
-/// The layout of [`Checkpoint::state`]: `{"cursor": text or null}`.
+/// The layout of [`Checkpoint::state`]: `{"cursor": text or null}`, and in the midst of a parent's
+/// children `after`, the last parent that was read, and `seen`, the greatest cursor until there.
 const STATE_VERSION: u16 = 1;
+
+/// Where an earlier read stopped.
+#[derive(Default)]
+struct Resume {
+    cursor: Option<String>,
+    after: Option<Value>,
+    seen: Option<String>,
+}
+
+impl Resume {
+    fn of(checkpoint: Option<Checkpoint>, plan: &StreamPlan) -> Result<Self> {
+        let Some(checkpoint) = checkpoint else { return Ok(Self::default()) };
+        if checkpoint.version != STATE_VERSION {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "E-CHECKPOINT",
+                format!("{}: checkpoint of unknown version {}", plan.id, checkpoint.version),
+            )
+            .hint("a newer version wrote it: upgrade, or read the stream from the start"));
+        }
+        let text = |key: &str| checkpoint.state[key].as_str().map(str::to_owned);
+        let after = Some(checkpoint.state["after"].clone()).filter(|after| !after.is_null());
+        Ok(Self { cursor: text("cursor"), after, seen: text("seen") })
+    }
+}
 
 /// A page of which some records are still to be read.
 struct Open {
-    page: Page,
-    origin: Arc<str>,
+    part: Part,
     read: usize,
 }
 
@@ -38,14 +61,13 @@ struct Table {
 
 /// One stream being read.
 pub(crate) struct Reading {
-    session: Arc<Session>,
     hub_zone: Tz,
     plan: Arc<StreamPlan>,
-    resume: Option<String>,
-    since: Option<String>,
+    feed: Feed,
+    resume: Resume,
+    /// Whether rows are left out that the system has.
+    partial: bool,
     row_limit: Option<u64>,
-    pages: Pages,
-    ahead: JoinSet<Result<Page>>,
     open: Option<Open>,
     columns: Vec<Column>,
     table: Option<Table>,
@@ -56,48 +78,44 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(crate) fn new(
+    /// Starts reading. Dropping it stops that.
+    pub(crate) fn start(
+        cx: &Cx,
         session: Arc<Session>,
         hub_zone: Tz,
-        plan: Arc<StreamPlan>,
+        streams: (Arc<StreamPlan>, Option<Arc<StreamPlan>>),
         resume: Option<Checkpoint>,
         row_limit: Option<u64>,
     ) -> Result<Self> {
-        let resume = match resume {
-            Some(checkpoint) if checkpoint.version == STATE_VERSION => {
-                checkpoint.state["cursor"].as_str().map(str::to_owned)
-            }
-            Some(checkpoint) => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "E-CHECKPOINT",
-                    format!("{}: checkpoint of unknown version {}", plan.id, checkpoint.version),
-                )
-                .hint("a newer version wrote it: upgrade, or read the stream from the start"));
-            }
+        let (plan, parent) = streams;
+        let resume = Resume::of(resume, &plan)?;
+        let since = plan.since.as_ref().filter(|_| plan.read == ReadMode::Incremental);
+        let from = match since {
+            Some(since) => since
+                .value(resume.cursor.as_deref(), plan.overlap)
+                .map_err(|error| error.context(&plan.id))?
+                .map(|value| (since.name.clone(), value)),
             None => None,
-        };
-        let since = match &resume {
-            Some(cursor) if plan.read == ReadMode::Incremental => {
-                let since = earlier(cursor, plan.overlap);
-                Some(since.map_err(|error| error.context(&plan.id))?)
-            }
-            _ => None,
         };
         let cursor_kind =
             plan.columns.iter().find(|column| Some(&column.name) == plan.cursor.as_ref());
-        let greatest = Greatest::new(
-            cursor_kind.map_or(ColumnType::Text, |column| column.kind),
-            resume.clone(),
-        );
-        Ok(Self {
-            pages: Pages::new(&plan, row_limit),
+        let kind = cursor_kind.map_or(ColumnType::Text, |column| column.kind);
+        let start = resume.seen.clone().or_else(|| resume.cursor.clone());
+        let greatest = Greatest::new(kind, plan.zone, cx.clock.now(), start);
+        let partial = from.is_some() || resume.after.is_some();
+        let reader = Reader {
+            cx: cx.clone(),
             session,
-            hub_zone,
-            resume,
-            since,
+            plan: Arc::clone(&plan),
+            parameters: from.into_iter().collect(),
             row_limit,
-            ahead: JoinSet::new(),
+        };
+        Ok(Self {
+            hub_zone,
+            feed: Feed::start(reader, parent, resume.after.clone()),
+            resume,
+            partial,
+            row_limit,
             open: None,
             columns: plan.columns.clone(),
             table: None,
@@ -109,16 +127,6 @@ impl Reading {
         })
     }
 
-    /// Starts fetching the next page. Dropping the reading stops it.
-    pub(crate) fn fetch(&mut self, cx: &Cx) {
-        let mut parameters = self.pages.parameters(&self.plan);
-        if let (Some(name), Some(since)) = (&self.plan.since, &self.since) {
-            parameters.push((name.clone(), since.as_str().into()));
-        }
-        let (cx, session, plan) = (cx.clone(), Arc::clone(&self.session), Arc::clone(&self.plan));
-        self.ahead.spawn(async move { fetch(&cx, &session, &plan, &parameters).await });
-    }
-
     /// The stream's next event, or nothing after its end.
     pub(crate) async fn next(&mut self, cx: &Cx) -> Result<Option<Event>> {
         loop {
@@ -126,52 +134,63 @@ impl Reading {
                 return Ok(Some(event));
             }
             if let Some(open) = self.open.take() {
-                if open.read < open.page.len() && !self.limit_reached() {
+                if open.read < open.part.page.len() && !self.limit_reached() {
                     return self.read(cx, open).map(Some);
                 }
+                self.mark(open.part.mark);
                 continue;
             }
             if self.ended {
                 return Ok(None);
             }
-            if self.limit_reached() || self.ahead.is_empty() {
+            if self.limit_reached() {
                 self.end()?;
                 continue;
             }
-            let joined = tokio::select! {
-                joined = self.ahead.join_next() => joined,
-                () = cx.cancel.cancelled() => return Err(Error::cancelled()),
-            };
-            let page = match joined {
-                Some(Ok(page)) => page.map_err(|error| error.context(&self.plan.id))?,
-                Some(Err(error)) => {
-                    return Err(Error::internal("fetching a page stopped short").cause(error));
+            match self.feed.next(cx).await.map_err(|error| error.context(&self.plan.id))? {
+                Some(part) => {
+                    self.know_columns(&part.page)?;
+                    self.open = Some(Open { part, read: 0 });
                 }
-                None => continue,
-            };
-            self.open(cx, page)?;
+                None => self.end()?,
+            }
         }
+    }
+
+    /// Says what is odd about the cursors of an incremental read.
+    fn note_cursors(&mut self) {
+        let Some(cursor) = self.plan.cursor.as_deref() else { return };
+        if self.plan.read != ReadMode::Incremental {
+            return;
+        }
+        let future = self.greatest.future.then(|| future_cursors(cursor));
+        let missing = self.greatest.missing;
+        let missing = (missing > 0).then(|| missing_cursors(cursor, missing));
+        for note in [future, missing].into_iter().flatten() {
+            self.ready.push_back(Event::Note(self.plan.id.clone(), note));
+        }
+    }
+
+    /// Everything up to the parent `after` may be committed.
+    fn mark(&mut self, after: Option<Value>) {
+        if let (Some(after), true) = (after, self.table.is_some() && self.row_limit.is_none()) {
+            let state = json!({
+                "cursor": self.resume.cursor, "after": after, "seen": self.greatest.text(),
+            });
+            self.checkpoint(state);
+        }
+    }
+
+    fn checkpoint(&mut self, state: Value) {
+        self.ready.push_back(Event::Checkpoint(Checkpoint {
+            scope: Scope::Stream(self.plan.id.clone()),
+            version: STATE_VERSION,
+            state,
+        }));
     }
 
     fn limit_reached(&self) -> bool {
         self.row_limit.is_some_and(|limit| self.rows >= limit)
-    }
-
-    /// Takes a page in, and starts fetching the next.
-    fn open(&mut self, cx: &Cx, page: Page) -> Result<()> {
-        let step = self.pages.advance(&self.plan, &page)?;
-        if step == Step::Repeat {
-            return Ok(());
-        }
-        let limit_follows =
-            self.row_limit.is_some_and(|limit| self.rows + page.len() as u64 >= limit);
-        if step == Step::More && !limit_follows {
-            self.fetch(cx);
-        }
-        self.know_columns(&page)?;
-        let origin = format!("{} page {}", self.plan.path, self.pages.received).into();
-        self.open = Some(Open { page, origin, read: 0 });
-        Ok(())
     }
 
     /// Settles the columns before a page is read. Without declared columns they are those of the
@@ -198,7 +217,7 @@ impl Reading {
         }
         if changed {
             let watched = self.plan.cursor.as_deref();
-            let reader = RecordReader::new(&self.columns, watched);
+            let reader = RecordReader::new(&self.columns, watched, self.plan.answer.misfit());
             let builder = RowBuilder::new(&shape(&self.columns), self.plan.zone, self.hub_zone);
             self.ready.push_back(Event::Schema(self.plan.id.clone(), builder.schema()));
             self.table = Some(Table { reader, builder });
@@ -227,16 +246,19 @@ impl Reading {
     fn read(&mut self, cx: &Cx, mut open: Open) -> Result<Event> {
         let Some(table) = &mut self.table else {
             // Records without a single field: there is no column to put them in.
-            let rejected = (open.read..open.page.len())
+            let page = &open.part.page;
+            let rejected = (open.read..page.len())
                 .map(|index| {
-                    let raw = original_line(open.page.record(index).as_bytes());
+                    let raw = original_line(page.record(index).as_bytes());
                     reject(index, "E-RECORD", "the record has no fields".into(), raw)
                 })
                 .collect();
-            self.rows += (open.page.len() - open.read) as u64;
+            self.rows += (page.len() - open.read) as u64;
             let mut builder = RowBuilder::new(&[], self.plan.zone, self.hub_zone);
             let (batch, positions) = builder.finish()?;
-            let (stream, origin) = (self.plan.id.clone(), open.origin);
+            let (stream, origin) = (self.plan.id.clone(), Arc::clone(&open.part.origin));
+            open.read = open.part.page.len();
+            self.open = Some(open);
             return Ok(Event::Rows(Rows {
                 stream,
                 batch,
@@ -248,15 +270,14 @@ impl Reading {
         };
         let mut rejected = Vec::new();
         let mut rejected_bytes = 0;
-        while open.read < open.page.len()
+        while open.read < open.part.page.len()
             && table.builder.len() + rejected.len() < cx.limits.rows.max(1)
             && table.builder.bytes() + rejected_bytes < cx.limits.bytes.max(1)
             && self.row_limit.is_none_or(|limit| self.rows < limit)
         {
-            let text = open.page.record(open.read);
+            let text = open.part.page.record(open.read);
             match table.reader.push(text, open.read as u64 + 1, &mut table.builder) {
-                Ok(Some(cursor)) => self.greatest.see(&cursor),
-                Ok(None) => {}
+                Ok(cursor) => self.greatest.see(cursor.as_deref()),
                 Err(refusal) => {
                     rejected_bytes += text.len();
                     let raw = table.reader.original(text);
@@ -271,7 +292,7 @@ impl Reading {
             stream: self.plan.id.clone(),
             batch,
             ops: Ops::Upsert,
-            origin: Arc::clone(&open.origin),
+            origin: Arc::clone(&open.part.origin),
             positions,
             rejected,
         };
@@ -282,21 +303,15 @@ impl Reading {
     /// All pages are read, or as many rows as were wanted.
     fn end(&mut self) -> Result<()> {
         let previewed = self.limit_reached();
-        if !previewed {
-            self.pages.check_total(&self.plan)?;
-            if self.table.is_none() && !self.columns.is_empty() {
-                let builder = RowBuilder::new(&shape(&self.columns), self.plan.zone, self.hub_zone);
-                self.ready.push_back(Event::Schema(self.plan.id.clone(), builder.schema()));
-            }
+        if !previewed && self.table.is_none() && !self.columns.is_empty() {
+            let builder = RowBuilder::new(&shape(&self.columns), self.plan.zone, self.hub_zone);
+            self.ready.push_back(Event::Schema(self.plan.id.clone(), builder.schema()));
         }
+        self.note_cursors();
         // Records come in any order, so only after all of them the greatest cursor is safe.
-        let cursor = if previewed { self.resume.as_deref() } else { self.greatest.text() };
-        self.ready.push_back(Event::Checkpoint(Checkpoint {
-            scope: Scope::Stream(self.plan.id.clone()),
-            version: STATE_VERSION,
-            state: json!({ "cursor": cursor }),
-        }));
-        let complete = !previewed && self.since.is_none();
+        let cursor = if previewed { self.resume.cursor.as_deref() } else { self.greatest.text() };
+        self.checkpoint(json!({ "cursor": cursor }));
+        let complete = !previewed && !self.partial;
         self.ready.push_back(Event::End { stream: self.plan.id.clone(), complete });
         self.ended = true;
         Ok(())

@@ -24,11 +24,17 @@ pub(crate) struct RecordReader {
     /// By the first part of its place: the column, and the rest of the place.
     targets: HashMap<String, Vec<(usize, Vec<String>)>>,
     watched: Option<usize>,
+    /// Code and reason for a record that is no object.
+    misfit: (&'static str, &'static str),
 }
 
 impl RecordReader {
     /// A reader for `columns` that tells the text of column `watched` of each row.
-    pub(crate) fn new(columns: &[Column], watched: Option<&str>) -> Self {
+    pub(crate) fn new(
+        columns: &[Column],
+        watched: Option<&str>,
+        misfit: (&'static str, &'static str),
+    ) -> Self {
         let mut targets: HashMap<String, Vec<(usize, Vec<String>)>> = HashMap::new();
         for (index, column) in columns.iter().enumerate() {
             if let Some((first, rest)) = column.place.0.split_first() {
@@ -38,7 +44,7 @@ impl RecordReader {
         let watched = columns.iter().position(|column| Some(column.name.as_str()) == watched);
         let names = columns.iter().map(|column| column.name.clone()).collect();
         let kinds = columns.iter().map(|column| column.kind).collect();
-        Self { names, kinds, targets, watched }
+        Self { names, kinds, targets, watched, misfit }
     }
 
     /// What quarantine keeps of a refused record: its columns, or its text where it has none.
@@ -69,10 +75,9 @@ impl RecordReader {
     ) -> Result<Option<Cow<'t, str>>, Refusal> {
         let mut raws: Vec<Option<&'t str>> = vec![None; self.kinds.len()];
         let mut parser = serde_json::Deserializer::from_str(text);
-        Fill { reader: self, raws: &mut raws }.deserialize(&mut parser).map_err(|_| Refusal {
-            code: "E-RECORD",
-            reason: "the record is not an object".into(),
-        })?;
+        Fill { reader: self, raws: &mut raws }
+            .deserialize(&mut parser)
+            .map_err(|_| Refusal { code: self.misfit.0, reason: self.misfit.1.into() })?;
         let mut slots = Vec::with_capacity(raws.len());
         for (raw, kind) in raws.into_iter().zip(&self.kinds) {
             slots.push(slot(raw, *kind)?);

@@ -1,19 +1,23 @@
 //! From a system file's options to a session, with all faults at once.
 
-use huiliu_httpkit::{HeaderValue, Method, Request, Settings, Url, base_url, basic};
-use huiliu_sdk::{ConfigErrors, RawConfig};
-use serde_json::Value;
-use tokio::sync::Mutex;
+mod credentials;
 
-use crate::auth::{Auth, Login};
-use crate::config::{AuthOptions, PushOptions, StreamOptions, SystemOptions, schema};
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+use huiliu_httpkit::{HeaderName, HeaderValue, Settings, Url, base_url, is_loopback};
+use huiliu_sdk::{ConfigErrors, RawConfig};
+
+use crate::config::{PushOptions, Secret, StreamOptions, SystemOptions, schema};
 use crate::endpoint::HttpEndpoint;
 use crate::faults;
-use crate::plan::{StreamPlan, Timing, address, place, time};
-use crate::pointer::Pointer;
+use crate::hosts::Hosts;
+use crate::plan::{StreamPlan, Timing, time};
 use crate::push::{PushPlan, header_name};
 use crate::quantity;
-use crate::session::Session;
+use crate::session::{Session, Surroundings};
+use crate::sign::SignPlan;
+use crate::sign::encrypt::EncryptPlan;
 
 /// An endpoint of a configuration, or all its faults.
 pub(crate) fn endpoint(raw: &RawConfig) -> Result<HttpEndpoint, ConfigErrors> {
@@ -34,7 +38,7 @@ pub(crate) fn endpoint(raw: &RawConfig) -> Result<HttpEndpoint, ConfigErrors> {
         None => stand_in(),
     };
     let Some(base) = base else { return Err(errors) };
-    let session = system.and_then(|system| session(system, &base, &mut errors));
+    let session = system.and_then(|system| session(system, &base, raw.hub_zone, &mut errors));
     let (stream_schema, push_schema) = (schema::<StreamOptions>(), schema::<PushOptions>());
     let mut streams = Vec::new();
     for (index, stream) in raw.streams.iter().enumerate() {
@@ -47,6 +51,7 @@ pub(crate) fn endpoint(raw: &RawConfig) -> Result<HttpEndpoint, ConfigErrors> {
         };
         streams.extend(StreamPlan::new(&base, raw.hub_zone, stream, options, &at, &mut errors));
     }
+    check_parents(&streams, &mut errors);
     let mut pushes = Vec::new();
     for (index, push) in raw.pushes.iter().enumerate() {
         let at = format!("pushes[{index}]");
@@ -63,8 +68,33 @@ pub(crate) fn endpoint(raw: &RawConfig) -> Result<HttpEndpoint, ConfigErrors> {
     }
 }
 
-fn session(options: SystemOptions, base: &Url, errors: &mut ConfigErrors) -> Option<Session> {
-    let mut settings = Settings { tls: base.scheme() == "https", ..Settings::default() };
+/// A parent is a stream that has no parent itself and is no file.
+fn check_parents(streams: &[StreamPlan], errors: &mut ConfigErrors) {
+    for (index, stream) in streams.iter().enumerate() {
+        let Some(parent) = &stream.parent else { continue };
+        let found = streams.iter().find(|other| other.id.as_str() == parent.stream);
+        if !found.is_some_and(|found| found.parent.is_none() && found.job.is_none()) {
+            errors.push_with_hint(
+                format!("streams[{index}].parent.stream"),
+                format!("`{}` is no stream that can be a parent", parent.stream),
+                "name a stream of this system that has neither parent nor job",
+            );
+        }
+    }
+}
+
+fn session(
+    options: SystemOptions,
+    base: &Url,
+    zone: Tz,
+    errors: &mut ConfigErrors,
+) -> Option<Session> {
+    let mut settings = Settings {
+        // Other hosts may be reached over https even where the system is not.
+        tls: base.scheme() == "https" || !options.hosts.is_empty(),
+        loopback: is_loopback(base),
+        ..Settings::default()
+    };
     if let Some(timeout) = time(options.timeout.as_deref(), "timeout", errors) {
         if timeout.is_zero() {
             errors.push("timeout", "is zero");
@@ -81,60 +111,30 @@ fn session(options: SystemOptions, base: &Url, errors: &mut ConfigErrors) -> Opt
     settings.requests_per_minute = options.requests_per_minute;
     settings.attempts = options.attempts.unwrap_or(settings.attempts);
     let mut secrets = Vec::new();
-    let auth = auth(options.auth, base, &mut secrets, errors)?;
-    Some(Session::new(settings, auth, secrets))
+    let hosts = Hosts::new(base.clone(), &options.hosts, errors);
+    let headers = headers(options.headers, &mut secrets, errors);
+    let auth = credentials::auth(options.auth, base, &mut secrets, errors);
+    let sign = options.sign.and_then(|sign| SignPlan::new(sign, base, zone, &mut secrets, errors));
+    let encrypt =
+        options.encrypt.and_then(|encrypt| EncryptPlan::new(&encrypt, &mut secrets, errors));
+    let around = Surroundings { hosts, headers, auth: auth?, sign, encrypt, secrets };
+    Some(Session::new(settings, around))
 }
 
-fn auth(
-    options: AuthOptions,
-    base: &Url,
+fn headers(
+    headers: BTreeMap<String, Secret>,
     secrets: &mut Vec<String>,
     errors: &mut ConfigErrors,
-) -> Option<Auth> {
-    match options {
-        AuthOptions::None => Some(Auth::None),
-        AuthOptions::Bearer { token } => {
-            let value = header_value(&format!("Bearer {}", token.0), "auth.token", errors);
-            secrets.push(token.0);
-            Some(Auth::Fixed(huiliu_httpkit::header::AUTHORIZATION, value?))
+) -> Vec<(HeaderName, HeaderValue)> {
+    let mut read = Vec::new();
+    for (name, value) in headers {
+        let at = faults::under("headers", &name);
+        let name = header_name(&name, &at, errors);
+        match HeaderValue::from_str(&value.0) {
+            Ok(value) => read.extend(name.map(|name| (name, value))),
+            Err(_) => errors.push(at, "does not fit into a header"),
         }
-        AuthOptions::Basic { user, password } => {
-            let value = header_value(&basic(&user, &password.0), "auth.password", errors);
-            secrets.push(password.0);
-            Some(Auth::Fixed(huiliu_httpkit::header::AUTHORIZATION, value?))
-        }
-        AuthOptions::ApiKey { header, value } => {
-            let name = header_name(&header, "auth.header", errors);
-            let carried = header_value(&value.0, "auth.value", errors);
-            secrets.push(value.0);
-            Some(Auth::Fixed(name?, carried?))
-        }
-        AuthOptions::Login { path, body, token, header, prefix, ttl } => {
-            let url = address(base, &path, std::iter::empty(), "auth", errors);
-            let header = header_name(&header, "auth.header", errors);
-            let ttl = time(ttl.as_deref(), "auth.ttl", errors);
-            let token: Pointer = place(&token, "auth.token", errors);
-            // Short values such as `1` are no secrets, and would blot out half of each message.
-            secrets.extend(
-                body.values()
-                    .filter_map(Value::as_str)
-                    .filter(|text| text.len() >= 4)
-                    .map(str::to_owned),
-            );
-            let request = Request::new(Method::POST, url?)
-                .json(Value::Object(body).to_string())
-                .idempotent(true);
-            let held = Mutex::new(None);
-            let login = Login { request, token, header: header?, prefix, ttl, held };
-            Some(Auth::Login(Box::new(login)))
-        }
+        secrets.extend(Some(value.0).filter(|value| value.len() >= 8));
     }
-}
-
-fn header_value(text: &str, at: &str, errors: &mut ConfigErrors) -> Option<HeaderValue> {
-    let value = HeaderValue::from_str(text).ok();
-    if value.is_none() || text.trim().is_empty() {
-        errors.push(at, "does not fit into a header");
-    }
-    value
+    read
 }

@@ -1,16 +1,21 @@
 //! Writing records, with an outcome for each.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use huiliu_httpkit::{Failure, HeaderValue, Method, Request};
+use huiliu_httpkit::{Answer, Failure, HeaderValue, Method};
 use huiliu_sdk::{Cx, Error, ErrorKind, Outcome, Receipt, Result, Sink, WriteBatch};
 use serde_json::{Map, Value};
 
+use crate::call::{Body, Draft, Values};
 use crate::config::Shape;
 use crate::encode;
+use crate::pointer::scalar;
 use crate::push::PushPlan;
 use crate::session::Session;
+use crate::template::{self, Template};
 
 /// So many answers lost in a row mean that the system is gone, not that one got lost.
 const LOST_IN_A_ROW: usize = 3;
@@ -52,35 +57,86 @@ impl HttpSink {
         }
         let mut columns = Vec::new();
         for (column, field) in &self.plan.fields {
-            let index = schema.index_of(column).map_err(|_| {
-                Error::new(
-                    ErrorKind::Schema,
-                    "E-COLUMN",
-                    format!("{}: the records have no column `{column}`", self.plan.id),
-                )
-                .hint("check fields")
-            })?;
+            let index = schema.index_of(column).map_err(|_| self.no_column(column))?;
             columns.push((index, field.as_str()));
         }
         Ok(columns)
     }
 
-    fn request(&self, records: &[Value], keys: &[String]) -> Result<Request> {
-        let content = match (self.plan.shape, records) {
-            (Shape::Object, [record]) => record.clone(),
-            _ => Value::Array(records.to_vec()),
-        };
-        let mut body = self.plan.body.clone();
-        self.plan.records.put(&mut body, content);
-        let mut request = Request::new(self.plan.method.clone(), self.plan.url.clone())
-            .json(body.to_string())
-            .idempotent(self.is_repeatable());
-        if let (Some(header), [key]) = (&self.plan.header, keys) {
+    fn request(&self, records: &[Value], keys: &[String]) -> Result<Draft> {
+        let plan = &self.plan;
+        let mut draft = plan.call.draft(&Values::new(), &[])?;
+        draft.idempotent = self.is_repeatable();
+        match &plan.record {
+            Some(record) => {
+                let texts: Result<Vec<String>> =
+                    records.iter().map(|fields| self.xml(record, fields)).collect();
+                let text = texts?.concat();
+                if let Some(around) = plan.call.around(&text) {
+                    draft.body = around;
+                } else if matches!(draft.body, Body::Form(_)) {
+                    self.place(&mut draft, text.into())?;
+                } else {
+                    draft.body = plan.call.enclosed(text);
+                }
+            }
+            None => {
+                let content = match (plan.shape, records) {
+                    (Shape::Object, [record]) => record.clone(),
+                    _ => Value::Array(records.to_vec()),
+                };
+                self.place(&mut draft, content)?;
+            }
+        }
+        if let (Some(header), [key]) = (&plan.header, keys) {
             let value = HeaderValue::from_str(key)
                 .map_err(|_| Error::internal("an idempotency key does not fit into a header"))?;
-            request = request.header(header.clone(), value);
+            draft.headers.push((header.clone(), value));
         }
-        Ok(request)
+        Ok(draft)
+    }
+
+    /// Puts the records where they belong in the body.
+    fn place(&self, draft: &mut Draft, content: Value) -> Result<()> {
+        match &mut draft.body {
+            Body::Json(body) => self.plan.records.put(body, content),
+            Body::None => {
+                let mut body = Value::Null;
+                self.plan.records.put(&mut body, content);
+                draft.body = Body::Json(body);
+            }
+            Body::Form(_) | Body::Text { .. } => {
+                if !draft.put(&self.plan.records.0.join("/"), content) {
+                    return Err(Error::internal("the body has no place for records"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn xml(&self, template: &Template, fields: &Value) -> Result<String> {
+        let fault = Cell::new(None);
+        let text = template.fill(|name| {
+            let Some(value) = fields.get(name) else {
+                fault.set(Some(self.no_column(name)));
+                return None;
+            };
+            let escaped = template::xml(&scalar(value).unwrap_or_default());
+            if escaped.is_none() {
+                let message = format!("field `{name}` holds a character that XML cannot hold");
+                fault.set(Some(Error::new(ErrorKind::Data, "E-RANGE", message)));
+            }
+            escaped.map(Cow::Owned)
+        });
+        match fault.take() {
+            Some(error) => Err(error),
+            None => Ok(text),
+        }
+    }
+
+    fn no_column(&self, column: &str) -> Error {
+        let message = format!("{}: the records have no column `{column}`", self.plan.id);
+        Error::new(ErrorKind::Schema, "E-COLUMN", message).hint("check fields")
     }
 
     /// Sends records in one request.
@@ -90,16 +146,24 @@ impl HttpSink {
         records: &[Value],
         keys: &[String],
     ) -> Result<Vec<Outcome>, Failure> {
-        let request = self.request(records, keys)?;
-        let answer = self.session.send(cx, &request).await?;
-        if self.plan.outcomes.is_none() && self.plan.success.conditions.is_empty() {
-            return Ok(vec![Outcome::Accepted; keys.len()]);
-        }
-        let content: Value = answer.json()?;
-        self.plan.success.check(&self.session, answer.request(), &content)?;
-        Ok(match &self.plan.outcomes {
-            Some(outcomes) => outcomes.read(&self.session, &content, keys),
-            None => vec![Outcome::Accepted; keys.len()],
+        let draft = self.request(records, keys)?;
+        let plan = &self.plan;
+        let read = |answer: &Answer| {
+            if plan.outcomes.is_none() && plan.success.conditions.is_empty() {
+                return Ok(vec![Outcome::Accepted; keys.len()]);
+            }
+            let content: Value = answer.json()?;
+            plan.success.check(&self.session, answer.request(), &content)?;
+            Ok(match &plan.outcomes {
+                Some(outcomes) => outcomes.read(&self.session, &content, keys),
+                None => vec![Outcome::Accepted; keys.len()],
+            })
+        };
+        self.session.ask(cx, &draft, &plan.answer, read).await.map_err(|mut failure| {
+            let refuses = matches!(failure.error.code(), "E-REMOTE" | "E-SOAP-FAULT");
+            // A target that says yes in words nobody understands may have acted.
+            failure.lost |= matches!(failure.status, Some(200..=299)) && !refuses;
+            failure
         })
     }
 }
@@ -157,13 +221,15 @@ impl Sink for HttpSink {
         };
         let mut outcomes = Vec::with_capacity(idempotency_keys.len());
         for key in idempotency_keys {
-            let request = Request::new(Method::GET, lookup.url.clone()).query(&lookup.param, key);
-            match self.session.send(cx, &request).await {
-                Ok(answer) => {
-                    let content: Value = answer.json()?;
-                    let keys = std::slice::from_ref(key);
-                    outcomes.extend(lookup.outcomes.read(&self.session, &content, keys));
-                }
+            let mut draft = Draft::new(Method::GET, lookup.url.clone());
+            draft.query(&lookup.param, key);
+            let read = |answer: &Answer| {
+                let content: Value = answer.json()?;
+                let keys = std::slice::from_ref(key);
+                Ok(lookup.outcomes.read(&self.session, &content, keys))
+            };
+            match self.session.ask(cx, &draft, &self.plan.answer, read).await {
+                Ok(known) => outcomes.extend(known),
                 Err(failure) if failure.status == Some(404) => outcomes.push(Outcome::Unknown),
                 Err(failure) => return Err(failure.error.context(&self.plan.id)),
             }

@@ -6,18 +6,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono_tz::Tz;
 use huiliu_sdk::{Checkpoint, Cx, Error, Event, Result, Source};
-use serde_json::Value;
 
-use crate::page::Page;
 use crate::plan::StreamPlan;
 use crate::reading::Reading;
 use crate::session::Session;
+
+/// A stream to read.
+pub(crate) struct Wanted {
+    pub(crate) plan: Arc<StreamPlan>,
+    pub(crate) parent: Option<Arc<StreamPlan>>,
+    pub(crate) resume: Option<Checkpoint>,
+}
 
 /// Reads streams one after another.
 pub(crate) struct HttpSource {
     session: Arc<Session>,
     hub_zone: Tz,
-    waiting: VecDeque<(Arc<StreamPlan>, Option<Checkpoint>)>,
+    waiting: VecDeque<Wanted>,
     row_limit: Option<u64>,
     current: Option<Box<Reading>>,
     failed: bool,
@@ -27,7 +32,7 @@ impl HttpSource {
     pub(crate) fn new(
         session: Arc<Session>,
         hub_zone: Tz,
-        streams: Vec<(Arc<StreamPlan>, Option<Checkpoint>)>,
+        streams: Vec<Wanted>,
         row_limit: Option<u64>,
     ) -> Self {
         Self { session, hub_zone, waiting: streams.into(), row_limit, current: None, failed: false }
@@ -42,10 +47,11 @@ impl HttpSource {
                 }
                 self.current = None;
             }
-            let Some((plan, resume)) = self.waiting.pop_front() else { return Ok(None) };
+            let Some(wanted) = self.waiting.pop_front() else { return Ok(None) };
             let session = Arc::clone(&self.session);
-            let mut reading = Reading::new(session, self.hub_zone, plan, resume, self.row_limit)?;
-            reading.fetch(cx);
+            let streams = (wanted.plan, wanted.parent);
+            let (zone, limit) = (self.hub_zone, self.row_limit);
+            let reading = Reading::start(cx, session, zone, streams, wanted.resume, limit)?;
             self.current = Some(Box::new(reading));
         }
     }
@@ -62,18 +68,4 @@ impl Source for HttpSource {
         self.failed = next.is_err();
         next
     }
-}
-
-/// Fetches one page: a complete answer in which the stream's conditions hold.
-pub(crate) async fn fetch(
-    cx: &Cx,
-    session: &Session,
-    plan: &StreamPlan,
-    parameters: &[(String, Value)],
-) -> Result<Page> {
-    let answer = session.send(cx, &plan.request(parameters)).await?;
-    let page = Page::split(&answer, &plan.records)?;
-    plan.success.check(session, &page.request, &page.rest)?;
-    page.require_list(&plan.records)?;
-    Ok(page)
 }

@@ -3,10 +3,20 @@
 
 #[path = "it/configuring.rs"]
 mod configuring;
+#[path = "it/examples.rs"]
+mod examples;
 #[path = "it/failing.rs"]
 mod failing;
+#[path = "it/following.rs"]
+mod following;
+#[path = "it/formats.rs"]
+mod formats;
+#[path = "it/paging.rs"]
+mod paging;
 #[path = "it/reading.rs"]
 mod reading;
+#[path = "it/signing.rs"]
+mod signing;
 #[path = "it/writing.rs"]
 mod writing;
 
@@ -85,6 +95,7 @@ struct Read {
     schemas: Vec<Vec<String>>,
     rows: Vec<Rows>,
     rejected: Vec<Rejected>,
+    notes: Vec<String>,
     checkpoint: Option<Checkpoint>,
     complete: Option<bool>,
 }
@@ -139,7 +150,7 @@ async fn read_from(
                 read.rows.push(rows);
             }
             Event::Keys(..) => panic!("nobody asked for keys"),
-            Event::Note(..) => panic!("there is nothing to note"),
+            Event::Note(_, note) => read.notes.push(note),
             Event::Checkpoint(checkpoint) => read.checkpoint = Some(checkpoint),
             Event::End { complete, .. } => {
                 assert!(read.checkpoint.is_some(), "an end before its checkpoint");

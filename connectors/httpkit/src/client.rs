@@ -1,15 +1,22 @@
 //! Sending, within limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use huiliu_sdk::{Cx, Error, ErrorKind, Result};
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RETRY_AFTER};
+use reqwest::{Response, header::HeaderMap};
 
-use crate::failure::{Again, of_status, of_transport};
+use crate::failure::{Again, cut, of_refused, of_status, of_transport};
+use crate::guard::{Guard, check_literal};
+use crate::gzip::{Bad, expand};
 use crate::pace::Pace;
 use crate::retry::{Backoff, asked};
 use crate::{Answer, Failure, Request};
+
+/// The longest part of a refusal that is read.
+const LONGEST_REFUSAL: u64 = 64 << 10;
 
 /// The limits of a client.
 #[derive(Debug, Clone)]
@@ -30,6 +37,8 @@ pub struct Settings {
     pub backoff: Duration,
     /// Whether the system is reached over https. A client that never is loads no certificates.
     pub tls: bool,
+    /// Whether the system may be on this machine; see [`crate::is_loopback`].
+    pub loopback: bool,
 }
 
 impl Default for Settings {
@@ -43,6 +52,7 @@ impl Default for Settings {
             attempts: 4,
             backoff: Duration::from_millis(250),
             tls: true,
+            loopback: false,
         }
     }
 }
@@ -66,6 +76,7 @@ impl Client {
             .read_timeout(settings.idle.min(settings.timeout))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
+            .dns_resolver(Arc::new(Guard { loopback: settings.loopback }))
             .no_proxy()
             .user_agent(concat!("huiliu/", env!("CARGO_PKG_VERSION")));
         if !settings.tls {
@@ -83,9 +94,20 @@ impl Client {
     /// Sends `request` and reads the whole answer. An idempotent request is sent again after a
     /// failure that may pass.
     pub async fn send(&self, cx: &Cx, request: &Request) -> Result<Answer, Failure> {
+        self.send_made(cx, || Ok(request.clone())).await
+    }
+
+    /// Like [`Client::send`], with a request that is made anew for each attempt: a signature that
+    /// holds the time is refused the second time.
+    pub async fn send_made(
+        &self,
+        cx: &Cx,
+        make: impl Fn() -> Result<Request> + Send + Sync,
+    ) -> Result<Answer, Failure> {
         let mut attempt = 1;
         let mut lost = false;
         loop {
+            let request = &make()?;
             let mut failure = match self.attempt(cx, request).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
@@ -124,7 +146,10 @@ impl Client {
     }
 
     async fn exchange(&self, cx: &Cx, request: &Request) -> Result<Answer, Failure> {
+        check_literal(&request.url, self.settings.loopback)
+            .map_err(|refused| of_refused(request, refused))?;
         let mut outgoing = self.inner.request(request.method.clone(), request.url.clone());
+        outgoing = outgoing.header(ACCEPT_ENCODING, "gzip");
         for (name, value) in &request.headers {
             outgoing = outgoing.header(name, value);
         }
@@ -133,27 +158,27 @@ impl Client {
         }
         let response = outgoing.send().await.map_err(|error| of_transport(request, error))?;
         let status = response.status();
+        let headers = response.headers().clone();
         if !status.is_success() {
-            let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-            let wait = header(RETRY_AFTER).and_then(|text| asked(text, cx.clock.now()));
-            return Err(of_status(request, status, header(LOCATION), wait));
+            let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let wait = wait.and_then(|text| asked(text, cx.clock.now()));
+            // What a refusal says helps people; that it cannot be read is no error of its own.
+            let body = self.body(request, response, LONGEST_REFUSAL).await.unwrap_or_default();
+            let answer = answer(request, status.as_u16(), headers, body);
+            return Err(of_status(request, status, answer, wait));
         }
-        let html = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.to_ascii_lowercase().starts_with("text/html"));
-        let body = self.body(request, response).await?;
-        Ok(Answer { request: request.name(), status: status.as_u16(), html, body })
+        let body = self.body(request, response, self.settings.max_response).await?;
+        Ok(answer(request, status.as_u16(), headers, body))
     }
 
     /// Reads the body up to the limit, whatever length the server claims.
     async fn body(
         &self,
         request: &Request,
-        mut response: reqwest::Response,
+        mut response: Response,
+        limit: u64,
     ) -> Result<Bytes, Failure> {
-        let limit = self.settings.max_response;
+        let packing = response.headers().get(CONTENT_ENCODING).cloned();
         let claimed = response.content_length();
         if claimed.is_some_and(|length| length > limit) {
             return Err(self.too_large(request));
@@ -168,7 +193,20 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        let body = body.freeze();
+        match packing.as_ref().map(|value| value.as_bytes()) {
+            None | Some(b"" | b"identity") => Ok(body),
+            Some(b"gzip" | b"x-gzip") => expand(&body, limit).map_err(|bad| match bad {
+                Bad::Cut => cut(request),
+                Bad::TooLarge => self.too_large(request),
+            }),
+            Some(_) => Err(Error::new(
+                ErrorKind::Schema,
+                "E-CONTENT",
+                format!("{}: the answer is packed in a way nobody asked for", request.name()),
+            )
+            .into()),
+        }
     }
 
     fn too_large(&self, request: &Request) -> Failure {
@@ -179,10 +217,14 @@ impl Client {
             format!("{}: the answer is larger than {limit} bytes", request.name()),
         )
         .hint("ask for smaller pages, or raise max_response");
-        Failure { error, lost: false, status: None, again: Again::Never }
+        error.into()
     }
 }
 
+fn answer(request: &Request, status: u16, headers: HeaderMap, body: Bytes) -> Answer {
+    Answer { request: request.name(), status, headers, body, converted: false }
+}
+
 fn stopped(lost: bool) -> Failure {
-    Failure { error: Error::cancelled(), lost, status: None, again: Again::Never }
+    Failure { lost, ..Error::cancelled().into() }
 }

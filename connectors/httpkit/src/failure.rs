@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use huiliu_sdk::{Error, ErrorKind};
-use reqwest::StatusCode;
+use reqwest::header::LOCATION;
+use reqwest::{StatusCode, Url};
 
-use crate::Request;
+use crate::guard::Refused;
+use crate::{Answer, Request};
 
 /// A request that did not succeed.
 #[derive(Debug)]
@@ -17,6 +19,10 @@ pub struct Failure {
     pub lost: bool,
     /// The HTTP status, if there was an answer.
     pub status: Option<u16>,
+    /// Where the system redirects to.
+    pub location: Option<Box<Url>>,
+    /// The answer, if there was one.
+    pub answer: Option<Box<Answer>>,
     pub(crate) again: Again,
 }
 
@@ -36,7 +42,8 @@ impl From<Failure> for Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, lost: false, status: None, again: Again::Never }
+        let (location, answer) = (None, None);
+        Self { error, lost: false, status: None, location, answer, again: Again::Never }
     }
 }
 
@@ -69,12 +76,15 @@ pub(crate) fn of_transport(request: &Request, error: reqwest::Error) -> Failure 
             .cause(root(error));
         return error.into();
     }
+    if let Some(refused) = refused_in(&error) {
+        return of_refused(request, refused);
+    }
     if error.is_connect() {
         let error =
             Error::new(ErrorKind::Unreachable, "E-CONNECT", format!("{name}: no connection"))
                 .hint("check the url, and that the system is up and reachable from here")
                 .cause(root(error));
-        return Failure { error, lost: false, status: None, again: Again::Later };
+        return Failure { again: Again::Later, ..error.into() };
     }
     let error = if error.is_timeout() {
         Error::new(ErrorKind::Timeout, "E-TIMEOUT", format!("{name}: no answer in time"))
@@ -84,14 +94,39 @@ pub(crate) fn of_transport(request: &Request, error: reqwest::Error) -> Failure 
             .hint("the system or something between closed the connection early")
             .cause(root(error))
     };
-    Failure { error, lost: true, status: None, again: Again::Later }
+    Failure { lost: true, again: Again::Later, ..error.into() }
+}
+
+/// An answer that is not whole, although the connection ended well.
+pub(crate) fn cut(request: &Request) -> Failure {
+    let message = format!("{}: the packed answer is cut short or damaged", request.name());
+    let error = Error::new(ErrorKind::Unreachable, "E-CUT", message);
+    Failure { lost: true, again: Again::Later, ..error.into() }
+}
+
+/// A request to an address that is never connected to.
+pub(crate) fn of_refused(request: &Request, refused: Refused) -> Failure {
+    Error::new(ErrorKind::Config, "E-FORBIDDEN-ADDRESS", format!("{}: {refused}", request.name()))
+        .hint("write the address of the system itself under url")
+        .into()
+}
+
+fn refused_in(error: &reqwest::Error) -> Option<Refused> {
+    let mut inner: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = inner {
+        if let Some(refused) = error.downcast_ref::<Refused>() {
+            return Some(*refused);
+        }
+        inner = error.source();
+    }
+    None
 }
 
 /// An answer whose status is not success.
 pub(crate) fn of_status(
     request: &Request,
     status: StatusCode,
-    location: Option<&str>,
+    answer: Answer,
     wait: Option<Duration>,
 ) -> Failure {
     let name = request.name();
@@ -101,18 +136,19 @@ pub(crate) fn of_status(
         if hint.is_empty() { error } else { error.hint(hint) }
     };
     let retry = wait.map_or(Again::Later, Again::After);
+    let location =
+        answer.header(LOCATION.as_str()).and_then(|text| request.url.join(text).ok()).map(Box::new);
+    // A SOAP fault is an answer, not an accident.
+    let is_fault = answer.content_type().contains("xml");
     let (error, lost, again) = match number {
         300..=399 => {
-            let target = location
-                .and_then(|text| request.url.join(text).ok())
-                .and_then(|url| url.host_str().map(str::to_owned))
-                .unwrap_or_else(|| "an unnamed host".to_owned());
+            let target = location.as_deref().and_then(Url::host_str).unwrap_or("an unnamed host");
             let error = Error::new(
                 ErrorKind::Schema,
                 "E-REDIRECT",
                 format!("{name}: HTTP {number}, redirected to {target}"),
             )
-            .hint("redirects are not followed: set url to the final address, or log in first");
+            .hint("only redirects of a GET to the same host or to one under hosts are followed: set url to the final address, or log in first");
             (error, false, Again::Never)
         }
         401 => (
@@ -147,12 +183,16 @@ pub(crate) fn of_status(
         }
         502 | 504 => (made(ErrorKind::Unreachable, "E-STATUS", ""), true, retry),
         503 => (made(ErrorKind::Unreachable, "E-STATUS", ""), false, retry),
-        500..=599 => (made(ErrorKind::Unreachable, "E-STATUS", ""), false, Again::Never),
+        500..=599 if is_fault => {
+            (made(ErrorKind::Unreachable, "E-STATUS", ""), false, Again::Never)
+        }
+        500..=599 => (made(ErrorKind::Unreachable, "E-STATUS", ""), false, retry),
         _ => (
             made(ErrorKind::Data, "E-STATUS", "the system refuses the request as it is"),
             false,
             Again::Never,
         ),
     };
-    Failure { error, lost, status: Some(number), again }
+    let answer = Some(Box::new(answer));
+    Failure { error, lost, status: Some(number), location, answer, again }
 }

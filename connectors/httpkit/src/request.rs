@@ -1,5 +1,7 @@
 //! What is sent, and how it is named in messages.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -13,13 +15,21 @@ pub struct Request {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Option<Bytes>,
     pub(crate) idempotent: bool,
+    pub(crate) path_shown: Option<String>,
 }
 
 impl Request {
     /// A request without headers and body. It counts as idempotent if its method is safe.
     pub fn new(method: Method, url: Url) -> Self {
         let idempotent = method.is_safe();
-        Self { method, url, headers: Vec::new(), body: None, idempotent }
+        Self { method, url, headers: Vec::new(), body: None, idempotent, path_shown: None }
+    }
+
+    /// Names `path` in messages instead of the address's own, which may hold values of records.
+    #[must_use]
+    pub fn shown_as(mut self, path: &str) -> Self {
+        self.path_shown = Some(path.to_owned());
+        self
     }
 
     /// Adds a query parameter.
@@ -39,8 +49,14 @@ impl Request {
 
     /// Sends `body` as JSON.
     #[must_use]
-    pub fn json(mut self, body: impl Into<Bytes>) -> Self {
-        self.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    pub fn json(self, body: impl Into<Bytes>) -> Self {
+        self.content(HeaderValue::from_static("application/json"), body)
+    }
+
+    /// Sends `body` as what `kind` says.
+    #[must_use]
+    pub fn content(mut self, kind: HeaderValue, body: impl Into<Bytes>) -> Self {
+        self.headers.push((CONTENT_TYPE, kind));
         self.body = Some(body.into());
         self
     }
@@ -55,7 +71,17 @@ impl Request {
 
     /// Method and address as messages name them.
     pub(crate) fn name(&self) -> String {
-        format!("{} {}", self.method, shown(&self.url))
+        let mut url = self.url.clone();
+        if let Some(path) = &self.path_shown {
+            url.set_path(path);
+            // The braces of placeholders, which a path cannot hold as they are.
+            return format!(
+                "{} {}",
+                self.method,
+                shown(&url).replace("%7B", "{").replace("%7D", "}")
+            );
+        }
+        format!("{} {}", self.method, shown(&url))
     }
 }
 
@@ -100,17 +126,7 @@ pub fn base_url(text: &str) -> Result<Url> {
 
 /// The value of `Authorization` that carries a user and a password.
 pub fn basic(user: &str, password: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = "Basic ".to_owned();
-    for group in format!("{user}:{password}").as_bytes().chunks(3) {
-        let padded = [0, 1, 2].map(|index| u32::from(group.get(index).copied().unwrap_or(0)));
-        let bits = padded[0] << 16 | padded[1] << 8 | padded[2];
-        for index in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * index) & 63) as usize];
-            text.push(if index > group.len() { '=' } else { char::from(digit) });
-        }
-    }
-    text
+    format!("Basic {}", BASE64.encode(format!("{user}:{password}")))
 }
 
 #[cfg(test)]

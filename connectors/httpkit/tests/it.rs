@@ -18,6 +18,7 @@ fn settings() -> Settings {
         timeout: Duration::from_millis(400),
         backoff: Duration::from_millis(2),
         tls: false,
+        loopback: true,
         ..Settings::default()
     }
 }
@@ -198,4 +199,88 @@ async fn content_that_is_not_json_is_told_apart() {
         assert_eq!(error.code(), code);
         assert!(!format!("{error:?}").contains("s3cret"));
     }
+}
+
+#[tokio::test]
+async fn a_server_error_is_tried_again_unless_it_is_a_soap_fault() {
+    for (answer, attempts) in [
+        ("HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\nno", 4),
+        ("HTTP/1.1 500 No\r\ncontent-type: text/xml\r\ncontent-length: 4\r\n\r\n<a/>", 1),
+    ] {
+        let (url, hits) = raw(answer).await;
+        let failure = fails(settings(), url).await;
+        assert_eq!((failure.error.code(), failure.status), ("E-STATUS", Some(500)));
+        assert_eq!(hits.load(Ordering::SeqCst), attempts);
+        let body = failure.answer.map(|answer| answer.body().clone()).unwrap_or_default();
+        assert!(answer.as_bytes().ends_with(&body) && !body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_this_machine_is_refused_unless_that_is_meant() {
+    let (url, hits) = raw("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+    let port = url.port().unwrap();
+    let elsewhere = Settings { loopback: false, ..settings() };
+    for host in ["localhost", "127.0.0.1", "127.1", "[::ffff:127.0.0.1]"] {
+        let url = Url::parse(&format!("http://{host}:{port}/?t=s3cret")).unwrap();
+        assert!(huiliu_httpkit::is_loopback(&url));
+        let failure = fails(elsewhere.clone(), url).await;
+        assert_eq!(
+            (failure.error.code(), failure.error.kind()),
+            ("E-FORBIDDEN-ADDRESS", ErrorKind::Config)
+        );
+        assert!(!format!("{failure:?}").contains("s3cret"));
+    }
+    assert_eq!(hits.load(Ordering::SeqCst), 0);
+    let metadata = Url::parse("http://169.254.169.254/latest/meta-data/").unwrap();
+    assert_eq!(fails(settings(), metadata).await.error.code(), "E-FORBIDDEN-ADDRESS");
+}
+
+/// A server that sends `body` as gzip.
+async fn packed(body: &[u8], keep: usize) -> Url {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(body).unwrap();
+    let mut packed = packer.finish().unwrap();
+    packed.truncate(packed.len() - keep);
+    let answer = move |headers: HeaderMap| async move {
+        assert_eq!(headers["accept-encoding"], "gzip");
+        ([("content-encoding", "gzip")], packed)
+    };
+    serve(Router::new().route("/", get(answer))).await
+}
+
+#[tokio::test]
+async fn a_packed_body_is_expanded_within_the_limit_and_never_in_part() {
+    let client = Client::new(settings()).unwrap();
+    let url = packed(b"{\"a\":1}", 0).await;
+    let answer = client.send(&Cx::new(), &Request::new(Method::GET, url)).await;
+    assert_eq!(answer.map(|answer| answer.body().clone()).ok().as_deref(), Some(&b"{\"a\":1}"[..]));
+    let small = Settings { max_response: 1 << 20, ..settings() };
+    let bomb = packed(&vec![b' '; 20 << 20], 0).await;
+    assert_eq!(fails(small, bomb).await.error.code(), "E-TOO-LARGE");
+    assert_eq!(fails(settings(), packed(b"{\"a\":1}", 4).await).await.error.code(), "E-CUT");
+    let (url, _) =
+        raw("HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 2\r\n\r\n{}").await;
+    assert_eq!(fails(settings(), url).await.error.code(), "E-CONTENT");
+}
+
+#[tokio::test]
+async fn each_attempt_is_made_anew() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let answer = move |headers: HeaderMap| async move {
+        noted.lock().unwrap().push(headers["x-nonce"].clone());
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let url = serve(Router::new().route("/", get(answer))).await;
+    let client = Client::new(Settings { attempts: 3, ..settings() }).unwrap();
+    let count = AtomicU32::new(0);
+    let make = || {
+        let nonce = count.fetch_add(1, Ordering::SeqCst);
+        let request = Request::new(Method::GET, url.clone());
+        Ok(request.header("x-nonce".parse().unwrap(), nonce.into()))
+    };
+    assert!(client.send_made(&Cx::new(), make).await.is_err());
+    assert_eq!(*seen.lock().unwrap(), ["0", "1", "2"]);
 }

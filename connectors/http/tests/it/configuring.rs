@@ -76,11 +76,22 @@ fn all_faults_are_reported_at_once_with_their_places() {
 }
 
 #[test]
-fn every_key_of_the_schemas_is_described() {
+fn every_key_of_the_schemas_has_a_description_a_default_and_an_example() {
     fn walk(schema: &Value, path: &str) {
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
         for (key, value) in schema["properties"].as_object().into_iter().flatten() {
             let tag = value.get("const").is_some();
             assert!(tag || value["description"].is_string(), "{path}.{key} has no description");
+            let has_default = required.contains(&json!(key)) || value.get("default").is_some();
+            assert!(has_default, "{path}.{key} has no default");
+            // What has its choices or keys listed needs no example.
+            let is_listed = ["oneOf", "anyOf", "enum", "properties"]
+                .iter()
+                .any(|word| value.get(word).is_some());
+            assert!(
+                tag || is_listed || value["examples"].is_array(),
+                "{path}.{key} has no example"
+            );
             walk(value, &format!("{path}.{key}"));
         }
         for list in ["oneOf", "anyOf"] {
@@ -112,4 +123,83 @@ fn a_complete_configuration_is_accepted() {
         "pagination": {"type": "offset", "offset": "o", "page_size": 5}});
     let configured = configure(config(system, vec![stream(settings, options)], vec![]));
     assert!(configured.is_ok(), "{:?}", configured.err());
+}
+
+#[test]
+fn faults_of_signatures_formats_and_pushes_are_reported_at_once() {
+    let system = json!({"url": "https://h", "hosts": ["http://x/y", "ok.example:8443"],
+        "headers": {"X Y": "1"},
+        "auth": {"type": "api_key", "header": "a", "query": "b", "value": "v"},
+        "sign": {"algorithm": "sm2", "text": "{timestmp}{parameters}", "key": "s3cret",
+            "values": {"nonce": "1"}, "headers": {"x": "{time"}, "query": {"s": "{time}"},
+            "exchange": {"path": "k", "secret": "x"}},
+        "encrypt": {"cipher": {"mode": "cbc", "key": "s3cret"}, "request": "data"}});
+    let settings = StreamSettings::default;
+    let streams = vec![
+        stream(
+            settings(),
+            json!({"path": "/a", "method": "POST", "body": {}, "form": {}, "xml": "{page}",
+            "encoding": "klingon", "delimiter": ";", "nested": [{"pointer": "x"}]}),
+        ),
+        stream(
+            settings(),
+            json!({"path": "/a/{id}", "soap": {"version": "1.1"}, "format": "csv",
+            "parent": {"stream": "nobody", "values": {"id": ""}}}),
+        ),
+        stream(
+            settings(),
+            json!({"path": "/a", "since": "s", "since_format": "sometimes", "since_zone": "Mars",
+            "pagination": {"type": "cursor", "param": "c"},
+            "job": {"handle": "h", "poll": "/p/{jbo}", "state": "/s", "done": ["d"], "interval": "x"}}),
+        ),
+    ];
+    let push = |options: Value| RawPush { name: "p".into(), key: vec![], options };
+    let pushes = vec![
+        push(json!({"path": "/p", "xml": "<a/>", "soap": {"version": "1.2"}})),
+        push(
+            json!({"path": "/p", "record": "<r>{nobody}</r>", "fields": {"a": "b"}, "idempotency_field": "k"}),
+        ),
+        push(json!({"path": "/p", "form": {}, "method": "GET"})),
+    ];
+    let errors = configure(config(system, streams, pushes)).err().unwrap();
+    let paths: std::collections::BTreeSet<&str> =
+        errors.0.iter().map(|error| error.path.as_str()).collect();
+    let expected = [
+        "auth.header",
+        "encrypt.cipher.iv",
+        "encrypt.cipher.key",
+        "encrypt.request",
+        "headers.X Y",
+        "hosts[0]",
+        "pushes[0].record",
+        "pushes[0].xml",
+        "pushes[1].batch",
+        "pushes[1].record",
+        "pushes[2].method",
+        "pushes[2].records",
+        "sign",
+        "sign.exchange.path",
+        "sign.exchange.secret",
+        "sign.headers.x",
+        "sign.key",
+        "sign.text",
+        "sign.values.nonce",
+        "streams[0].delimiter",
+        "streams[0].encoding",
+        "streams[0].form",
+        "streams[0].nested[0].pointer",
+        "streams[1].format",
+        "streams[1].parent.values.id",
+        "streams[1].xml",
+        "streams[2].job.download",
+        "streams[2].job.handle",
+        "streams[2].job.interval",
+        "streams[2].job.poll.path",
+        "streams[2].pagination.next",
+        "streams[2].since_format",
+        "streams[2].since_zone",
+    ];
+    let missing: Vec<_> = expected.iter().filter(|path| !paths.contains(**path)).collect();
+    assert!(missing.is_empty(), "{missing:?} of {paths:?}");
+    assert!(!format!("{errors:?}").contains("s3cret"));
 }

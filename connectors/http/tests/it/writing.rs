@@ -217,3 +217,96 @@ async fn a_single_object_can_carry_its_key_in_a_header() {
     assert_eq!(*keys.lock().unwrap(), ["k0", "k1"]);
     assert_eq!(endpoint.probe(&Cx::new()).await.unwrap().summary, "HTTP 200");
 }
+
+/// A push whose bodies are noted and answered with `answer`.
+async fn answering(kind: &'static str, answer: String) -> (String, Arc<Mutex<Vec<String>>>) {
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&bodies);
+    let take = move |body: String| async move {
+        seen.lock().unwrap().push(body);
+        ([("content-type", kind)], answer)
+    };
+    (serve(Router::new().route("/push", post(take))).await, bodies)
+}
+
+#[tokio::test]
+async fn records_go_as_json_inside_a_form() {
+    let (url, bodies) = answering("application/json", r#"{"success":"T"}"#.into()).await;
+    let options = json!({"path": "/push", "form": {"method": "got", "format": "json"}, "records": "/gotInfo",
+        "fields": {"case_no": "no"}, "success": [{"pointer": "/success", "equals": "T"}]});
+    let receipt = write(writer(&url, options).as_ref(), 2).await.unwrap();
+    assert_eq!(receipt.outcomes, [Outcome::Accepted, Outcome::Accepted]);
+    let expected = "format=json&method=got&gotInfo=%5B%7B%22no%22%3A%2200%22%7D%2C%7B%22no%22%3A%2201%22%7D%5D";
+    assert_eq!(*bodies.lock().unwrap(), [expected]);
+}
+
+#[tokio::test]
+async fn records_go_as_xml_alone_in_a_form_and_in_soap() {
+    let answer = "<RESULT><STATUS>300</STATUS><DESC>编号重复</DESC></RESULT>".to_owned();
+    let outcomes = json!({"list": "/RESULT", "result": "/STATUS", "accepted": ["200"], "rejected": ["300"],
+        "code": "/STATUS", "message": "/DESC"});
+    let refused = [Outcome::Rejected { code: "300".into(), message: "编号重复".into() }];
+    let record = "<NO a=\"{fee}\">{no}</NO><AT>{at}</AT><KEY>{key}</KEY>";
+    let fields = json!({"case_no": "no", "at": "at", "fee": "fee"});
+    let sent = "<NO a=\"1.10\">00</NO><AT>2018-06-12 01:00:00</AT><KEY>k0</KEY>";
+    let base = json!({"path": "/push", "batch": 1, "format": "xml", "record": record, "fields": fields,
+        "outcomes": outcomes, "idempotency_field": "key"});
+    let with = |more: Value| {
+        let mut options = base.clone();
+        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        options
+    };
+    let (url, bodies) = answering("text/xml", answer.clone()).await;
+    let receipt = write(writer(&url, with(json!({}))).as_ref(), 1).await.unwrap();
+    assert_eq!(receipt.outcomes, refused);
+    let form = with(json!({"form": {"a": "b"}, "records": "/xmlStr"}));
+    assert_eq!(write(writer(&url, form).as_ref(), 1).await.unwrap().outcomes, refused);
+    let around = with(json!({"xml": "<APPLY>{records}</APPLY>"}));
+    assert_eq!(write(writer(&url, around).as_ref(), 1).await.unwrap().outcomes, refused);
+    let bodies = bodies.lock().unwrap();
+    assert_eq!((bodies[0].as_str(), bodies[2].clone()), (sent, format!("<APPLY>{sent}</APPLY>")));
+    assert!(
+        bodies[1].starts_with("a=b&xmlStr=%3CNO%20a%3D%221.10%22%3E00%3C%2FNO%3E"),
+        "{}",
+        bodies[1]
+    );
+
+    let envelope = "http://schemas.xmlsoap.org/soap/envelope/";
+    let answer =
+        format!("<s:Envelope xmlns:s=\"{envelope}\"><s:Body>{answer}</s:Body></s:Envelope>");
+    let (url, bodies) = answering("text/xml", answer).await;
+    let mut soap = with(
+        json!({"xml": "<push>{records}</push>", "soap": {"version": "1.1", "action": "push"}}),
+    );
+    soap.as_object_mut().unwrap().remove("format");
+    assert_eq!(write(writer(&url, soap).as_ref(), 1).await.unwrap().outcomes, refused);
+    assert!(bodies.lock().unwrap()[0].contains(&format!("Body><push>{sent}</push></soap:Body>")));
+}
+
+#[tokio::test]
+async fn a_soap_fault_refuses_the_whole_and_an_answer_nobody_understands_is_unknown() {
+    let envelope = "http://schemas.xmlsoap.org/soap/envelope/";
+    let fault = format!(
+        "<s:Envelope xmlns:s=\"{envelope}\"><s:Body><s:Fault><faultcode>s:Client</faultcode><faultstring>bad key</faultstring></s:Fault></s:Body></s:Envelope>"
+    );
+    let soap = json!({"path": "/push", "record": "<R>{case_no}</R>", "xml": "<p>{records}</p>", "soap": {"version": "1.1"}});
+    let (url, _) = answering("text/xml", fault).await;
+    let error = write(writer(&url, soap.clone()).as_ref(), 1).await.unwrap_err();
+    assert_eq!((error.code(), error.kind()), ("E-SOAP-FAULT", ErrorKind::Data));
+    let (url, _) = answering("text/xml", "<html>busy</html>".into()).await;
+    assert_eq!(write(writer(&url, soap).as_ref(), 1).await.unwrap().outcomes, [Outcome::Unknown]);
+    let (url, _) = answering("text/html", "<html>busy</html>".into()).await;
+    assert_eq!(
+        write(writer(&url, options(5)).as_ref(), 1).await.unwrap().outcomes,
+        [Outcome::Unknown]
+    );
+}
+
+#[tokio::test]
+async fn a_target_that_decides_later_leaves_the_record_pending() {
+    let (url, _) = answering("application/json", r#"{"code":"0","state":"queued"}"#.into()).await;
+    let options = json!({"path": "/push", "batch": 1, "shape": "object",
+        "outcomes": {"result": "/state", "accepted": ["done"], "pending": ["queued"]}});
+    let receipt = write(writer(&url, options).as_ref(), 1).await.unwrap();
+    assert_eq!(receipt.outcomes, [Outcome::Pending { handle: "k0".into() }]);
+}
