@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 const VERSION: u16 = 1;
 
 /// What identifies the content of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Fingerprint {
     pub(crate) size: u64,
     pub(crate) sha256: String,
@@ -61,14 +61,6 @@ impl Ledger {
 
     pub(crate) fn holds(&self, name: &str, content: &Fingerprint) -> bool {
         self.files.get(name).is_some_and(|taken| taken.content == *content)
-    }
-
-    /// The name of another file with this content.
-    pub(crate) fn twin(&self, name: &str, content: &Fingerprint) -> Option<&str> {
-        let is_twin = |(other, taken): &(&String, &Taken)| {
-            other.as_str() != name && taken.content == *content
-        };
-        self.files.iter().find(is_twin).map(|(other, _)| other.as_str())
     }
 
     pub(crate) fn add(&mut self, name: &str, taken: Taken) {

@@ -1,6 +1,6 @@
 //! Reading streams: one thread reads ahead of the caller, by at most a few batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ use crate::fault::unreadable;
 use crate::ledger::{Fingerprint, Ledger, Taken};
 use crate::place::{Entry, Place};
 use crate::{read, receipt, schema};
+
+/// Of so many files in the ledger one may be read again after a read that broke off.
+const FILES_UNSAVED: usize = 16;
 
 /// One stream to read, and the files that need not be read again.
 struct Plan {
@@ -149,11 +152,22 @@ impl Reader<'_> {
         let entries = self.place.list(&|name| stream.takes(name))?;
         let mut complete = !entries.is_empty();
         let (mut uncontrolled, mut unsettled) = (0_u64, 0_u64);
-        let mut is_saved = false;
+        let mut contents: HashMap<Fingerprint, String> = (ledger.files.iter())
+            .map(|(name, taken)| (taken.content.clone(), name.clone()))
+            .collect();
+        // Files since the last checkpoint.
+        let mut unsaved = 0;
         let mut is_first = true;
         for entry in &entries {
             let name = entry.name.as_str();
-            let (file, found) = match self.due(entry, &ledger)? {
+            let due = self.due(entry, &ledger);
+            // A checkpoint holds the whole ledger; with many files not each of them has its own.
+            let is_much = unsaved > ledger.files.len() / FILES_UNSAVED;
+            if unsaved > 0 && (due.is_err() || (is_much && matches!(due, Ok(Ok(_))))) {
+                outlet.send(Event::Checkpoint(ledger.checkpoint(&stream.id)))?;
+                unsaved = 0;
+            }
+            let (file, found) = match due? {
                 Ok(due) => due,
                 Err(left) => {
                     complete = false;
@@ -162,8 +176,8 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            is_saved = false;
-            let counts = if self.is_twin_to_skip(name, &found, &ledger)? {
+            let twin = contents.get(&found).filter(|other| *other != name);
+            let counts = if self.is_twin_to_skip(name, twin)? {
                 Some(Counts::default())
             } else {
                 self.read_file(&file, name, &found, &mut progress)?
@@ -176,8 +190,7 @@ impl Reader<'_> {
                 ledger.latest.clear();
             }
             ledger.add(name, Taken { content: found, rows: counts.rows, refused: counts.refused });
-            outlet.send(Event::Checkpoint(ledger.checkpoint(&stream.id)))?;
-            is_saved = true;
+            unsaved += 1;
         }
         if uncontrolled > 0 {
             self.note(format!("waiting for their control file: {uncontrolled}"))?;
@@ -185,9 +198,7 @@ impl Reader<'_> {
         if unsettled > 0 {
             self.note(format!("waiting until they stay as they are: {unsettled}"))?;
         }
-        if !is_saved {
-            outlet.send(Event::Checkpoint(ledger.checkpoint(&stream.id)))?;
-        }
+        outlet.send(Event::Checkpoint(ledger.checkpoint(&stream.id)))?;
         outlet.send(Event::End { stream: stream.id.clone(), complete })
     }
 
@@ -239,8 +250,8 @@ impl Reader<'_> {
     }
 
     /// Says that the content was read before under another name; true if it is to be left out.
-    fn is_twin_to_skip(&self, name: &str, found: &Fingerprint, ledger: &Ledger) -> Result<bool> {
-        let Some(other) = ledger.twin(name, found) else { return Ok(false) };
+    fn is_twin_to_skip(&self, name: &str, twin: Option<&String>) -> Result<bool> {
+        let Some(other) = twin else { return Ok(false) };
         let is_skipped = self.stream.twins == Twins::Skip;
         let what = if is_skipped { "is left out: it" } else { "" };
         let note = format!("file {name} {what} has the content of {other}, which was read before");

@@ -144,11 +144,6 @@ struct Record {
 }
 
 impl Record {
-    /// How many fields it has.
-    fn width(&self) -> usize {
-        self.width
-    }
-
     /// Its fields, without quotes.
     fn fields(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;

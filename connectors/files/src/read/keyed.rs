@@ -1,7 +1,7 @@
 //! Records that name their own fields: JSON and XML.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use huiliu_sdk::{Cell, Error, ErrorKind, Result};
@@ -78,12 +78,11 @@ pub(super) fn read(
     Ok(flow)
 }
 
-fn collect(scan: &Scan<'_>, file: &str, names: &mut Vec<String>) -> Flow {
-    let mut known: HashMap<String, ()> = HashMap::new();
+fn collect(scan: &Scan<'_>, file: &str, names: &mut Vec<String>) -> Result<()> {
+    let mut known: HashSet<String> = HashSet::new();
     scan(&mut |_, entries| {
         for (name, _) in entries.iter().flatten() {
-            if !known.contains_key(name) {
-                known.insert(name.clone(), ());
+            if known.insert(name.clone()) {
                 names.push(name.clone());
             }
         }
@@ -94,6 +93,7 @@ fn collect(scan: &Scan<'_>, file: &str, names: &mut Vec<String>) -> Flow {
         }
         Ok(ControlFlow::Continue(()))
     })
+    .map(drop)
 }
 
 fn no_record(file: &str) -> Error {

@@ -47,12 +47,6 @@ pub(super) fn read(content: &Content<'_>, stream: &Stream, receiver: &mut dyn Re
     sheet.finish()
 }
 
-/// The names of the sheets of a workbook, with whether each is hidden.
-pub(super) fn sheets(content: &Content<'_>) -> Result<Vec<(String, bool)>> {
-    let book = open(content)?;
-    Ok(Book::parse(&book, content.name())?.sheets)
-}
-
 /// The stream of records.
 fn open(content: &Content<'_>) -> Result<Vec<u8>> {
     let name = content.name();

@@ -1,7 +1,7 @@
 //! XML: a repeated element for each record. No entities but the five and characters, no DTD, no
 //! depth, and never more in memory than one record may have.
 
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::ops::ControlFlow;
 
 use huiliu_sdk::{Error, ErrorKind, ROW_BYTES, Result};

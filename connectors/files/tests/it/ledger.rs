@@ -102,7 +102,7 @@ async fn a_control_file_that_disagrees_stops_the_file_before_its_first_row() {
         ("rows=2\n".to_owned(), "no line `sha256=`"),
         (format!("rows=two\nsha256={digest}\n"), "not a whole number"),
         ("rows=2\nsha256=abc\n".to_owned(), "64 hexadecimal digits"),
-        ("x".repeat(70_000), "longer than"),
+        ("x".repeat(2 << 20), "longer than"),
     ] {
         let drops = Drops::with("a.csv", content);
         drops.put("a.ctl", control);

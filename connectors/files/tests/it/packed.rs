@@ -66,7 +66,7 @@ async fn counts_and_digests_are_those_of_the_packed_file_and_its_rows() {
 
 #[tokio::test]
 async fn bombs_are_refused_before_they_expand() {
-    let zeros = vec![b'0'; 64 << 20];
+    let zeros = b"0\n".repeat(32 << 20);
     for content in [gzip(&zeros), zip(&[("a.csv", &zeros)])] {
         assert!(content.len() < 100 << 10);
         let error = Drops::with("a.csv", content).read(csv()).await.err().unwrap();
