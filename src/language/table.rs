@@ -1,5 +1,6 @@
 //! What each stable code means in Chinese and what to do about it.
 
+mod file;
 mod mysql;
 mod project;
 mod source;
@@ -9,8 +10,8 @@ mod storage;
 pub(super) type Entry = (&'static str, &'static str, &'static str);
 
 /// All entries, by the part of the hub in which they arise.
-pub(super) const TABLES: [&[Entry]; 4] =
-    [project::ENTRIES, storage::ENTRIES, source::ENTRIES, mysql::ENTRIES];
+pub(super) const TABLES: [&[Entry]; 5] =
+    [project::ENTRIES, storage::ENTRIES, source::ENTRIES, file::ENTRIES, mysql::ENTRIES];
 
 /// The entry of `code`.
 pub(super) fn find(code: &str) -> Option<&'static Entry> {

@@ -8,6 +8,7 @@ use encoding_rs::{DecoderResult, GB18030, UTF_8, UTF_16BE, UTF_16LE};
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 use crate::config::Encoding;
+use crate::fault::broken;
 
 const MARKS: [(Encoding, &[u8]); 4] = [
     (Encoding::Utf8, &[0xef, 0xbb, 0xbf]),
@@ -17,7 +18,10 @@ const MARKS: [(Encoding, &[u8]); 4] = [
 ];
 
 /// A byte that is never part of UTF-8; it marks what could not be transcoded.
-const UNDECODABLE: u8 = 0xff;
+const UNDECODABLE: &[u8] = &[0xff];
+
+/// The character for what is none; it marks the same where the text has to stay text.
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
 /// The byte order mark at the start of a file: whose it is and how long.
 pub(crate) fn mark(start: &[u8]) -> Option<(Encoding, usize)> {
@@ -75,6 +79,34 @@ pub(crate) struct Transcoder<R> {
     given: usize,
     input_ended: bool,
     done: bool,
+    /// What stands for bytes that are no text.
+    marker: &'static [u8],
+}
+
+impl<'a> Transcoder<Box<dyn Read + 'a>> {
+    /// Text in UTF-8 without its mark, in which the replacement character stands for bytes that
+    /// are none.
+    pub(crate) fn text(mut input: impl Read + 'a, encoding: Encoding, file: &str) -> Result<Self> {
+        let start = start_of(&mut input).map_err(|cause| broken(file, cause))?;
+        let skip = check_mark(&start, encoding, file)?;
+        let input = io::Cursor::new(start[skip..].to_vec()).chain(input);
+        Ok(Self { marker: REPLACEMENT, ..Self::new(Box::new(input), encoding) })
+    }
+}
+
+/// The first bytes, as many as any mark has.
+pub(crate) fn start_of(input: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut start = vec![0; 8];
+    let mut length = 0;
+    while length < start.len() {
+        let read = read_some(input, &mut start[length..])?;
+        if read == 0 {
+            break;
+        }
+        length += read;
+    }
+    start.truncate(length);
+    Ok(start)
 }
 
 impl<R: Read> Transcoder<R> {
@@ -95,6 +127,7 @@ impl<R: Read> Transcoder<R> {
             given: 0,
             input_ended: false,
             done: false,
+            marker: UNDECODABLE,
         }
     }
 
@@ -119,7 +152,7 @@ impl<R: Read> Transcoder<R> {
         match result {
             DecoderResult::InputEmpty => self.done = self.input_ended,
             DecoderResult::OutputFull => {}
-            DecoderResult::Malformed(..) => self.output.push(UNDECODABLE),
+            DecoderResult::Malformed(..) => self.output.extend(self.marker),
         }
         Ok(())
     }
@@ -141,7 +174,7 @@ impl<R: Read> Read for Transcoder<R> {
 }
 
 /// Reads what is there, however little, and nothing only at the end.
-pub(crate) fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_some(input: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match input.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

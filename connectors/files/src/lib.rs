@@ -1,28 +1,42 @@
-//! Reads CSV files that are dropped into a folder, with or without control files.
+//! Files in a folder: CSV, Excel, JSON, XML, Parquet and Arrow, read with or without control
+//! files, and written.
 //!
-//! A file counts as read by its name, size and digest, never by its time. This crate must never
-//! import another connector, DataFusion or anything of the hub's `src/`.
+//! A file counts as read by its name, size and digest, never by its time. What a file claims
+//! about itself is not believed: sizes are counted, places checked, archives unpacked within
+//! limits. This crate must never import another connector, DataFusion or anything of the hub's
+//! `src/`.
 
+mod arrival;
 mod config;
+mod content;
 mod control;
-mod csv;
+mod delivery;
+mod digest;
 mod discover;
 mod encoding;
-mod folder;
+mod fault;
 mod ledger;
+mod limit;
 mod pattern;
+mod place;
+mod read;
+mod receipt;
 mod schema;
 mod source;
+mod write;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use huiliu_sdk::{
-    Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, Probe, RawConfig, ReadRequest,
-    Result, Source, Spec, StreamSpec,
+    Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest, Loader,
+    Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec, WriteRequest,
 };
 
-pub use config::{ControlOptions, Encoding, Format, StreamOptions, SystemOptions};
+pub use config::{
+    Algorithm, ControlOptions, Encoding, Format, Formulas, Layout, PushOptions, ReceiptOptions,
+    SftpOptions, StreamOptions, SystemOptions, Twins,
+};
 
 /// The kind `files`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,16 +46,18 @@ impl Connector for FilesConnector {
     fn spec(&self) -> Spec {
         Spec {
             kind: "files",
-            title: "CSV files in a folder",
+            title: "Files in a folder: CSV, Excel, JSON, XML, Parquet, Arrow",
             capabilities: Capabilities {
                 source: true,
                 incremental: true,
                 discover: true,
+                sink: true,
+                loader: true,
                 ..Capabilities::default()
             },
             system_schema: schemars::schema_for!(SystemOptions).to_value(),
             stream_schema: schemars::schema_for!(StreamOptions).to_value(),
-            push_schema: serde_json::json!({ "type": "object", "properties": {} }),
+            push_schema: schemars::schema_for!(PushOptions).to_value(),
         }
     }
 
@@ -72,12 +88,34 @@ impl Endpoint for FilesEndpoint {
         cx.check()?;
         Ok(Box::new(source::start(&self.settings, cx, request)?))
     }
+
+    async fn sink(&self, cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {
+        cx.check()?;
+        let push = self.push(&request.push)?;
+        Ok(Box::new(write::FileSink::new(&self.settings, push)))
+    }
+
+    async fn loader(&self, cx: &Cx, request: LoadRequest) -> Result<Box<dyn Loader>> {
+        cx.check()?;
+        let push = self.push(&request.push)?;
+        let (settings, cx) = (Arc::clone(&self.settings), cx.clone());
+        let loader = blocking(move || write::FileLoader::start(&settings, &cx, push, &request));
+        Ok(Box::new(loader.await?))
+    }
 }
 
-async fn blocking<T: Send + 'static>(
+impl FilesEndpoint {
+    fn push(&self, id: &StreamId) -> Result<config::Push> {
+        self.settings.pushes.iter().find(|push| push.id == *id).cloned().ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "E-STREAM", format!("push `{id}` is not configured"))
+        })
+    }
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|cause| Error::internal("looking at the folder broke off").cause(cause))?
+        .map_err(|cause| Error::internal("work on the folder broke off").cause(cause))?
 }

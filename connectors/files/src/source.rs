@@ -1,26 +1,27 @@
 //! Reading streams: one thread reads ahead of the caller, by at most a few batches.
 
-use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-use chrono_tz::Tz;
+use async_trait::async_trait;
 use huiliu_sdk::{
-    Cell, Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Relay, Result, RowBuilder, Rows,
-    original, original_line,
+    Checkpoint, Cx, Error, ErrorKind, Event, ReadRequest, Relay, Result, Scope, Source, StreamId,
 };
-use tokio::sync::mpsc;
 
-use crate::config::{Settings, Stream};
-use crate::control;
-use crate::csv::{Hashing, Record, Records};
-use crate::encoding;
-use crate::folder::Folder;
-use crate::ledger::{Fingerprint, Ledger};
-use crate::schema::{self, Layout};
+use crate::arrival::is_settled;
+use crate::config::{Settings, Stream, Twins};
+use crate::content;
+use crate::control::{self, Control};
+use crate::delivery::{Counting, Counts, Delivery, Outlet, Progress};
+use crate::digest::fingerprint;
+use crate::fault::unreadable;
+use crate::ledger::{Fingerprint, Ledger, Taken};
+use crate::place::{Entry, Place};
+use crate::{read, receipt, schema};
 
-/// Records after which a pass without events looks whether it should stop.
-const RECORDS_PER_CHECK: u64 = 4096;
+/// Of so many files in the ledger one may be read again after a read that broke off.
+const FILES_UNSAVED: usize = 16;
 
 /// One stream to read, and the files that need not be read again.
 struct Plan {
@@ -29,7 +30,11 @@ struct Plan {
 }
 
 /// Starts to read the streams, one after the other.
-pub(crate) fn start(settings: &Arc<Settings>, cx: &Cx, request: ReadRequest) -> Result<Relay> {
+pub(crate) fn start(
+    settings: &Arc<Settings>,
+    cx: &Cx,
+    request: ReadRequest,
+) -> Result<FilesSource> {
     let mut plans = Vec::with_capacity(request.streams.len());
     for wanted in &request.streams {
         let stream = settings.streams.iter().find(|s| s.id == wanted.stream).ok_or_else(|| {
@@ -47,143 +52,235 @@ pub(crate) fn start(settings: &Arc<Settings>, cx: &Cx, request: ReadRequest) -> 
         };
         plans.push(Plan { stream: stream.clone(), ledger });
     }
-    let (cx, settings) = (cx.clone(), Arc::clone(settings));
-    Ok(Relay::start(move |sender| {
-        let hub_zone = settings.hub_zone;
+    let (cx, own) = (cx.clone(), Arc::clone(settings));
+    let relay = Relay::start(move |sender| {
+        let hub_zone = own.hub_zone;
         let outlet = Outlet { sender, cx, hub_zone, row_limit: request.row_limit };
-        outlet.run(&settings, plans);
-    }))
-}
-
-/// Where the reader puts its events.
-struct Outlet {
-    sender: mpsc::Sender<Result<Event>>,
-    cx: Cx,
-    hub_zone: Tz,
-    row_limit: Option<u64>,
-}
-
-/// How far the read of one stream has come.
-struct Progress {
-    schema: Option<SchemaRef>,
-    rows: u64,
-}
-
-impl Outlet {
-    fn run(self, settings: &Settings, plans: Vec<Plan>) {
-        let folder = Folder::open(&settings.path);
-        let done = folder.and_then(|folder| {
-            for plan in plans {
-                let id = plan.stream.id.clone();
-                self.read(&folder, plan)
-                    .map_err(|error| error.context(format!("stream `{id}`")))?;
-            }
-            Ok(())
-        });
+        let done = own.place().and_then(|place| run(&outlet, &*place, plans));
         if let Err(error) = done {
             // If nobody listens any more, nobody misses the error.
-            drop(self.sender.blocking_send(Err(error)));
+            drop(outlet.sender.blocking_send(Err(error)));
         }
+    });
+    Ok(FilesSource { relay, settings: Arc::clone(settings), receipts: BTreeMap::new() })
+}
+
+/// A read in progress.
+pub(crate) struct FilesSource {
+    relay: Relay,
+    settings: Arc<Settings>,
+    /// The content for which each receipt was written.
+    receipts: BTreeMap<(StreamId, String), Fingerprint>,
+}
+
+#[async_trait]
+impl Source for FilesSource {
+    async fn next(&mut self, cx: &Cx) -> Result<Option<Event>> {
+        self.relay.next(cx).await
     }
 
-    fn read(&self, folder: &Folder, plan: Plan) -> Result<()> {
-        let Plan { stream, mut ledger } = plan;
-        let mut progress = Progress { schema: None, rows: 0 };
-        if !stream.fields.is_empty() {
-            let columns = schema::named_columns(&stream);
-            let builder = RowBuilder::new(&columns, stream.zone, self.hub_zone);
-            self.announce(&stream, &builder, &mut progress)?;
+    /// Tells the senders what was committed.
+    async fn acknowledge(&mut self, cx: &Cx, checkpoint: &Checkpoint) -> Result<()> {
+        let Scope::Stream(id) = &checkpoint.scope else { return Ok(()) };
+        let stream = self.settings.streams.iter().find(|stream| stream.id == *id);
+        let Some(options) = stream.and_then(|stream| stream.receipt.clone()) else {
+            return Ok(());
+        };
+        let ledger = Ledger::of_checkpoint(checkpoint)?;
+        let mut owed = Vec::new();
+        for name in &ledger.latest {
+            let Some(taken) = ledger.files.get(name) else { continue };
+            let key = (id.clone(), name.clone());
+            if self.receipts.get(&key) != Some(&taken.content) {
+                owed.push((name.clone(), taken.clone()));
+                self.receipts.insert(key, taken.content.clone());
+            }
         }
-        let names = folder.names(|name| stream.takes(name))?;
-        let mut complete = !names.is_empty();
-        let mut is_saved = false;
-        for name in &names {
-            let Some(found) = self.due(folder, &stream, name, &ledger)? else {
-                complete = false;
-                continue;
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let (settings, at) = (Arc::clone(&self.settings), cx.clock.now());
+        crate::blocking(move || {
+            let place = settings.place()?;
+            for (name, taken) in owed {
+                receipt::write(&*place, &name, &taken, &options, (at, settings.hub_zone))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn run(outlet: &Outlet, place: &dyn Place, plans: Vec<Plan>) -> Result<()> {
+    for plan in plans {
+        let id = plan.stream.id.clone();
+        Reader { outlet, place, stream: &plan.stream }
+            .read(plan.ledger)
+            .map_err(|error| error.context(format!("stream `{id}`")))?;
+    }
+    Ok(())
+}
+
+/// Reads one stream.
+struct Reader<'a> {
+    outlet: &'a Outlet,
+    place: &'a dyn Place,
+    stream: &'a Stream,
+}
+
+/// Why a file is not read now.
+enum Left {
+    /// It was read.
+    Known,
+    /// Its control file is not there yet.
+    Uncontrolled,
+    /// It has changed just now.
+    Unsettled,
+}
+
+impl Reader<'_> {
+    fn read(&self, mut ledger: Ledger) -> Result<()> {
+        let (outlet, stream) = (self.outlet, self.stream);
+        let mut progress = Progress::default();
+        if let Some(columns) = schema::named_columns(stream) {
+            progress.announce(outlet, stream, &columns)?;
+        }
+        let now = outlet.cx.clock.now();
+        if let Some(options) = stream.receipt.as_ref().filter(|_| outlet.row_limit.is_none()) {
+            receipt::write_owed(self.place, &ledger, options, (now, outlet.hub_zone))?;
+        }
+        let entries = self.place.list(&|name| stream.takes(name))?;
+        let mut complete = !entries.is_empty();
+        let (mut uncontrolled, mut unsettled) = (0_u64, 0_u64);
+        let mut contents: HashMap<Fingerprint, String> = (ledger.files.iter())
+            .map(|(name, taken)| (taken.content.clone(), name.clone()))
+            .collect();
+        // Files since the last checkpoint.
+        let mut unsaved = 0;
+        let mut is_first = true;
+        for entry in &entries {
+            let name = entry.name.as_str();
+            let due = self.due(entry, &ledger);
+            // A checkpoint holds the whole ledger; with many files not each of them has its own.
+            let is_much = unsaved > ledger.files.len() / FILES_UNSAVED;
+            if unsaved > 0 && (due.is_err() || (is_much && matches!(due, Ok(Ok(_))))) {
+                outlet.send(Event::Checkpoint(ledger.checkpoint(&stream.id)))?;
+                unsaved = 0;
+            }
+            let (file, found) = match due? {
+                Ok(due) => due,
+                Err(left) => {
+                    complete = false;
+                    uncontrolled += u64::from(matches!(left, Left::Uncontrolled));
+                    unsettled += u64::from(matches!(left, Left::Unsettled));
+                    continue;
+                }
             };
-            is_saved = false;
-            if !self.read_file(folder, &stream, name, &found, &mut progress)? {
+            let twin = contents.get(&found).filter(|other| *other != name);
+            let counts = if self.is_twin_to_skip(name, twin)? {
+                Some(Counts::default())
+            } else {
+                self.read_file(&file, name, &found, &mut progress)?
+            };
+            let Some(counts) = counts else {
                 complete = false;
                 break;
+            };
+            if std::mem::take(&mut is_first) {
+                ledger.latest.clear();
             }
-            ledger.add(name, found);
-            self.send(Event::Checkpoint(ledger.checkpoint(&stream.id)))?;
-            is_saved = true;
+            ledger.add(name, Taken { content: found, rows: counts.rows, refused: counts.refused });
+            unsaved += 1;
         }
-        if !is_saved {
-            self.send(Event::Checkpoint(ledger.checkpoint(&stream.id)))?;
+        if uncontrolled > 0 {
+            self.note(format!("waiting for their control file: {uncontrolled}"))?;
         }
-        self.send(Event::End { stream: stream.id.clone(), complete })
+        if unsettled > 0 {
+            self.note(format!("waiting until they stay as they are: {unsettled}"))?;
+        }
+        outlet.send(Event::Checkpoint(ledger.checkpoint(&stream.id)))?;
+        outlet.send(Event::End { stream: stream.id.clone(), complete })
     }
 
-    /// What the file `name` holds, or nothing if it need not or must not be read now.
-    fn due(
-        &self,
-        folder: &Folder,
-        stream: &Stream,
-        name: &str,
-        ledger: &Ledger,
-    ) -> Result<Option<Fingerprint>> {
-        self.cx.check()?;
+    fn note(&self, note: String) -> Result<()> {
+        self.outlet.send(Event::Note(self.stream.id.clone(), note))
+    }
+
+    /// The file and what it holds, or why it need not or must not be read now.
+    fn due(&self, entry: &Entry, ledger: &Ledger) -> Result<Result<(File, Fingerprint), Left>> {
+        let (cx, stream, name) = (&self.outlet.cx, self.stream, entry.name.as_str());
+        cx.check()?;
+        if stream.stable.is_some_and(|stable| !is_settled(entry, stable, cx.clock.now())) {
+            return Ok(Err(Left::Unsettled));
+        }
         let control = match &stream.control {
             None => None,
-            Some(options) => match control::read(folder, name, options)? {
-                None => return Ok(None),
-                control => control,
+            Some(options) => match control::read(self.place, name, options)? {
+                None => return Ok(Err(Left::Uncontrolled)),
+                Some(control) => Some((control, options)),
             },
         };
-        let found = Hashing::new(folder.file(name)?).finish(name)?;
+        let file = self.place.open(name)?.ok_or_else(|| {
+            unreadable(std::path::Path::new(name), std::io::ErrorKind::NotFound.into())
+        })?;
+        let algorithm = control.as_ref().map(|(_, options)| options.algorithm);
+        let (found, digest) = fingerprint(&file, name, algorithm, cx)?;
         if stream.incremental && ledger.holds(name, &found) {
-            return Ok(None);
+            return Ok(Err(Left::Known));
         }
-        if let Some(control) = control {
-            control.check_digest(name, &found)?;
-            let mut input = Hashing::new(folder.file(name)?);
-            let mut records = Records::open(&mut input, name, stream)?;
-            let mut count = 0_u64;
-            while records.next()?.is_some() {
-                count += 1;
-                if count.is_multiple_of(RECORDS_PER_CHECK) {
-                    self.cx.check()?;
-                }
-            }
-            // The header is no row.
-            control.check_rows(name, count.saturating_sub(1))?;
+        if let Some((control, options)) = control {
+            control.check_digest(name, &digest, options)?;
+            self.check_rows(&control, &file, name)?;
         }
-        Ok(Some(found))
+        if stream.incremental && ledger.files.contains_key(name) {
+            self.note(format!("file {name} was replaced and is read again"))?;
+        }
+        Ok(Ok((file, found)))
     }
 
-    /// Sends the rows of one file; false means that the row limit cut it short.
+    fn check_rows(&self, control: &Control, file: &File, name: &str) -> Result<()> {
+        if !control.promises_rows() {
+            return Ok(());
+        }
+        let mut counting = Counting { cx: &self.outlet.cx, rows: 0 };
+        content::each(file, name, self.stream, |content| {
+            read::read(content, self.stream, &mut counting).map(drop)
+        })?;
+        control.check_rows(name, counting.rows)
+    }
+
+    /// Says that the content was read before under another name; true if it is to be left out.
+    fn is_twin_to_skip(&self, name: &str, twin: Option<&String>) -> Result<bool> {
+        let Some(other) = twin else { return Ok(false) };
+        let is_skipped = self.stream.twins == Twins::Skip;
+        let what = if is_skipped { "is left out: it" } else { "" };
+        let note = format!("file {name} {what} has the content of {other}, which was read before");
+        self.note(note.replace("  ", " "))?;
+        Ok(is_skipped)
+    }
+
+    /// Sends the rows of one file; nothing means that the row limit cut it short.
     fn read_file(
         &self,
-        folder: &Folder,
-        stream: &Stream,
+        file: &File,
         name: &str,
         expected: &Fingerprint,
         progress: &mut Progress,
-    ) -> Result<bool> {
-        let mut input = Hashing::new(folder.file(name)?);
-        let mut records = Records::open(&mut input, name, stream)?;
-        let layout = schema::layout(stream, records.next()?, name)?;
-        let builder = RowBuilder::new(&layout.columns, stream.zone, self.hub_zone);
-        self.announce(stream, &builder, progress)?;
-        let mut batch =
-            Batch { builder, rejected: Vec::new(), rejected_bytes: 0, origin: name.into(), stream };
-        while let Some(record) = records.next()? {
-            if self.row_limit.is_some_and(|limit| progress.rows >= limit) {
-                self.flush(&mut batch)?;
-                return Ok(false);
+    ) -> Result<Option<Counts>> {
+        let mut counts = Counts::default();
+        let mut is_whole = true;
+        let sent = content::each(file, name, self.stream, |content| {
+            if !is_whole {
+                return Ok(());
             }
-            progress.rows += 1;
-            batch.push(record, &layout);
-            if batch.is_full(&self.cx) {
-                self.flush(&mut batch)?;
-            }
-        }
-        self.flush(&mut batch)?;
-        drop(records);
-        if input.finish(name)? != *expected {
+            let (outlet, stream) = (self.outlet, self.stream);
+            let mut delivery = Delivery::new(outlet, stream, progress, &mut counts, content.name());
+            is_whole = read::read(content, stream, &mut delivery)?.is_continue();
+            delivery.finish()
+        });
+        // A fault may come from a change; then that is what has to be told.
+        let was_stopped = sent.as_ref().is_err_and(|e| e.kind() == ErrorKind::Cancelled);
+        if !was_stopped && fingerprint(file, name, None, &self.outlet.cx)?.0 != *expected {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 "E-FILE-CHANGED",
@@ -191,119 +288,15 @@ impl Outlet {
             )
             .hint("let the sender write under another name and rename the file when it is done"));
         }
-        Ok(true)
-    }
-
-    /// Sends the schema if it is not the one that was sent last.
-    fn announce(
-        &self,
-        stream: &Stream,
-        builder: &RowBuilder,
-        progress: &mut Progress,
-    ) -> Result<()> {
-        let schema = builder.schema();
-        if progress.schema.as_ref() == Some(&schema) {
-            return Ok(());
+        sent?;
+        for note in std::mem::take(&mut counts.notes) {
+            self.note(note)?;
         }
-        progress.schema = Some(Arc::clone(&schema));
-        self.send(Event::Schema(stream.id.clone(), schema))
-    }
-
-    fn flush(&self, batch: &mut Batch<'_>) -> Result<()> {
-        match batch.take()? {
-            Some(rows) => self.send(Event::Rows(rows)),
-            None => Ok(()),
+        if counts.skipped > 0 {
+            let noun = if counts.skipped == 1 { "row" } else { "rows" };
+            let skipped = counts.skipped;
+            self.note(format!("{skipped} {noun} of file {name} left out by `skip`"))?;
         }
-    }
-
-    fn send(&self, event: Event) -> Result<()> {
-        self.cx.check()?;
-        self.sender.blocking_send(Ok(event)).map_err(|_| Error::cancelled())
-    }
-}
-
-/// The rows collected for the next event.
-struct Batch<'a> {
-    builder: RowBuilder,
-    rejected: Vec<Rejected>,
-    rejected_bytes: usize,
-    origin: Arc<str>,
-    stream: &'a Stream,
-}
-
-impl Batch<'_> {
-    fn push(&mut self, record: &Record, layout: &Layout) {
-        let Err((code, reason)) = self.try_push(record, layout) else { return };
-        let raw = self.original(record, layout);
-        self.rejected_bytes += raw.len();
-        self.rejected.push(Rejected { position: record.line, code, reason, raw });
-    }
-
-    /// What quarantine keeps of a refused record: its columns, or the line where it has none.
-    fn original(&self, record: &Record, layout: &Layout) -> Vec<u8> {
-        if record.width() != layout.width {
-            return original_line(record.raw());
-        }
-        let encoding = self.stream.record_encoding();
-        let fields: Vec<&[u8]> = record.fields().collect();
-        let texts: Vec<Option<Cow<'_, str>>> =
-            fields.iter().map(|bytes| encoding::field(bytes, encoding)).collect();
-        let columns = layout.columns.iter().zip(&layout.fields);
-        original(columns.map(|((name, ..), field)| {
-            let cell = match &texts[*field] {
-                None => Cell::Bytes(fields[*field]),
-                Some(text) if *text == self.stream.null => Cell::Null,
-                Some(text) => Cell::Text(text),
-            };
-            (name.as_str(), cell)
-        }))
-    }
-
-    fn try_push(&mut self, record: &Record, layout: &Layout) -> Result<(), (&'static str, String)> {
-        if record.width() != layout.width {
-            let reason = format!("{} fields where the header has {}", record.width(), layout.width);
-            return Err(("E-RAGGED", reason));
-        }
-        let encoding = self.stream.record_encoding();
-        let mut texts = Vec::with_capacity(layout.width);
-        for (index, bytes) in record.fields().enumerate() {
-            let text = encoding::field(bytes, encoding).ok_or_else(|| {
-                let expected = self.stream.encoding.name();
-                ("E-ENCODING", format!("field {} is not {expected}", index + 1))
-            })?;
-            texts.push(text);
-        }
-        let cells: Vec<Cell<'_>> = layout
-            .fields
-            .iter()
-            .map(|field| match &*texts[*field] {
-                text if text == self.stream.null => Cell::Null,
-                text => Cell::Text(text),
-            })
-            .collect();
-        self.builder.push(record.line, &cells).map_err(|refused| {
-            (refused.code, format!("column `{}`: {}", refused.column, refused.reason))
-        })
-    }
-
-    fn is_full(&self, cx: &Cx) -> bool {
-        self.builder.len() + self.rejected.len() >= cx.limits.rows
-            || self.builder.bytes() + self.rejected_bytes >= cx.limits.bytes
-    }
-
-    fn take(&mut self) -> Result<Option<Rows>> {
-        if self.builder.is_empty() && self.rejected.is_empty() {
-            return Ok(None);
-        }
-        let (batch, positions) = self.builder.finish()?;
-        self.rejected_bytes = 0;
-        Ok(Some(Rows {
-            stream: self.stream.id.clone(),
-            batch,
-            ops: Ops::Upsert,
-            origin: Arc::clone(&self.origin),
-            positions,
-            rejected: std::mem::take(&mut self.rejected),
-        }))
+        Ok(is_whole.then_some(counts))
     }
 }

@@ -1,18 +1,18 @@
 //! Configurations, probes and lists of streams.
 
-use encoding_rs::GB18030;
 use huiliu_sdk::{Connector, ErrorKind, RawPush};
 use serde_json::json;
 
-use crate::support::{Drops, configure, csv, limited, raw, read};
+use crate::support::{Drops, configure, csv, limited, raw, read, stream};
 
 #[test]
 fn all_faults_are_told_at_once_with_their_place() {
     let streams = vec![
-        (json!({ "format": "xml", "encoding": "big5", "delimiter": "，" }), json!({})),
+        (json!({ "format": "xls2", "encoding": "big5", "delimiter": "，" }), json!({})),
         (
             json!({
-                "pattern": "../*.csv", "delimiter": "", "quote": "''", "null": 0,
+                "pattern": "../*.csv", "delimiter": "", "quote": "''", "null": 0, "stable": "soon",
+                "header_row": 0, "header_rows": 9, "skip": [""], "receipt": { "suffix": "/x" },
                 "fields": { "a": "甲", "b": "甲", "c": "" },
                 "control": { "suffix": "", "rows": "a=b" },
             }),
@@ -27,14 +27,18 @@ fn all_faults_are_told_at_once_with_their_place() {
         ),
     ];
     let mut raw = raw("/nowhere".into(), json!({}), streams);
-    raw.pushes.push(RawPush { name: "p".into(), key: vec![], options: json!({}) });
+    raw.streams.extend([stream(
+        json!({ "pattern": "*", "format": "xml", "sheet": "#0", "quote": "'" }),
+        json!({}),
+    )]);
+    let push = json!({ "file": "../{hour}.xlsx", "format": "xls", "null": "" });
+    raw.pushes.push(RawPush { name: "p".into(), key: vec![], options: push });
     let faults = configure(raw).err().unwrap();
     let paths: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
     assert_eq!(
         paths,
         [
             "path",
-            "pushes[0]",
             "streams[0].pattern",
             "streams[0].format",
             "streams[0].encoding",
@@ -46,8 +50,13 @@ fn all_faults_are_told_at_once_with_their_place() {
             "streams[1].fields.b",
             "streams[1].fields.c",
             "streams[1].key",
+            "streams[1].header_row",
+            "streams[1].header_rows",
+            "streams[1].skip",
             "streams[1].control.suffix",
             "streams[1].control.rows",
+            "streams[1].receipt.suffix",
+            "streams[1].stable",
             "streams[2].quote",
             "streams[2].control",
             "streams[2].read",
@@ -55,6 +64,13 @@ fn all_faults_are_told_at_once_with_their_place() {
             "streams[2].deletes",
             "streams[2].zone",
             "streams[2].columns.a.type",
+            "streams[3].sheet",
+            "streams[3].sheet",
+            "streams[3].quote",
+            "streams[3].record",
+            "pushes[0].file",
+            "pushes[0].format",
+            "pushes[0].null",
         ]
     );
 }
@@ -64,9 +80,17 @@ fn schemas_describe_every_key() {
     let spec = huiliu_connector_files::FilesConnector.spec();
     assert!(spec.system_schema["properties"]["path"]["description"].is_string());
     let properties = spec.stream_schema["properties"].as_object().unwrap();
-    assert_eq!(properties.len(), 8);
+    assert_eq!(properties.len(), 18);
     for (key, property) in properties {
         assert!(property["description"].is_string(), "{key}");
+        assert!(property["examples"].is_array(), "{key}");
+        let says = property["description"].as_str().unwrap().contains("Default");
+        assert!(says || key == "pattern" || key == "control", "{key} says no default");
+    }
+    let properties = spec.push_schema["properties"].as_object().unwrap();
+    assert_eq!(properties.len(), 9);
+    for (key, property) in properties {
+        assert!(property["description"].is_string() && property["examples"].is_array(), "{key}");
     }
     assert_eq!(spec.stream_schema["required"], json!(["pattern"]));
 }
@@ -90,29 +114,4 @@ async fn a_probe_counts_data_files() {
     let endpoint = drops.endpoint(csv(), json!({}));
     let probe = endpoint.probe(&limited(10)).await.unwrap();
     assert_eq!(probe.summary, "folder readable, 2 files match");
-}
-
-#[tokio::test]
-async fn files_are_listed_by_the_pattern_of_their_names() {
-    let drops = Drops::with("cases_20180611.csv", GB18030.encode("编号;姓名\n1;张三\n").0);
-    drops.put("cases_20180612.csv", GB18030.encode("编号;姓名\n2;李四\n3;王五\n").0);
-    drops.put("cases_20180612.ctl", "rows=2\n");
-    drops.put("items.txt", "\u{feff}code\tname\n");
-    drops.put("notes.pdf", "x");
-    let endpoint = drops.endpoint(csv(), json!({}));
-    let streams = endpoint.discover(&limited(10)).await.unwrap();
-    assert_eq!(streams.len(), 2);
-    assert_eq!(streams[0].name, "cases");
-    assert_eq!(
-        streams[0].options,
-        json!({
-            "pattern": "cases_*.csv", "format": "csv", "encoding": "gb18030", "delimiter": ";",
-            "control": { "suffix": ".ctl", "rows": "rows", "digest": "sha256" },
-        })
-    );
-    let columns: Vec<&str> = streams[0].columns.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(columns, ["编号", "姓名"]);
-    assert_eq!(streams[0].row_estimate, Some(3));
-    assert_eq!(streams[1].options["encoding"], json!("utf-8"));
-    assert_eq!(streams[1].columns[0].0, "code");
 }

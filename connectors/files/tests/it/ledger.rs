@@ -18,7 +18,7 @@ async fn only_new_and_changed_files_are_read_again() {
     assert_eq!((first.column("a"), first.complete), (vec!["1".into(), "2".into()], Some(true)));
     assert_eq!(
         first.resume().unwrap().state["files"]["a.csv"],
-        json!({ "size": 4, "sha256": sha256("a\n1\n") })
+        json!({ "size": 4, "sha256": sha256("a\n1\n"), "rows": 1, "refused": 0 })
     );
 
     let again = read(&*endpoint, &limited(10), first.resume(), None).await.unwrap();
@@ -30,6 +30,7 @@ async fn only_new_and_changed_files_are_read_again() {
     drops.put("c.csv", "a\n3\n");
     let more = read(&*endpoint, &limited(10), again.resume(), None).await.unwrap();
     assert_eq!((more.column("a"), more.complete), (vec!["9".into(), "3".into()], Some(false)));
+    assert_eq!(more.notes, ["file a.csv was replaced and is read again"]);
 
     // A file that comes back unchanged is old news.
     std::fs::remove_file(drops.path("c.csv")).unwrap();
@@ -101,7 +102,7 @@ async fn a_control_file_that_disagrees_stops_the_file_before_its_first_row() {
         ("rows=2\n".to_owned(), "no line `sha256=`"),
         (format!("rows=two\nsha256={digest}\n"), "not a whole number"),
         ("rows=2\nsha256=abc\n".to_owned(), "64 hexadecimal digits"),
-        ("x".repeat(70_000), "longer than"),
+        ("x".repeat(2 << 20), "longer than"),
     ] {
         let drops = Drops::with("a.csv", content);
         drops.put("a.ctl", control);

@@ -11,7 +11,7 @@ use arrow::util::display::array_value_to_string;
 use huiliu_connector_files::FilesConnector;
 use huiliu_sdk::{
     BatchLimits, Checkpoint, ConfigErrors, Connector, Cx, Endpoint, Error, Event, RawConfig,
-    RawStream, ReadRequest, Rejected, StreamId, StreamRequest, StreamSettings,
+    RawPush, RawStream, ReadRequest, Rejected, StreamId, StreamRequest, StreamSettings,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -49,6 +49,33 @@ impl Drops {
         FilesConnector.configure(raw).map_err(|faults| faults.0).unwrap()
     }
 
+    /// An endpoint with one push `p`.
+    pub(crate) fn pushing(&self, options: Value) -> Arc<dyn Endpoint> {
+        std::fs::create_dir_all(self.path("")).unwrap();
+        let mut raw = raw(self.folder.path().to_owned(), json!({ "path": "drops" }), vec![]);
+        raw.pushes.push(RawPush { name: "p".into(), key: vec![], options });
+        FilesConnector.configure(raw).map_err(|faults| faults.0).unwrap()
+    }
+
+    /// A copy of a file of the folder `tests/data`.
+    pub(crate) fn fixture(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+        Self::with(name, std::fs::read(path).unwrap())
+    }
+
+    /// The names in the folder, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("")).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        String::from_utf8(std::fs::read(self.path(name)).unwrap()).unwrap()
+    }
+
     pub(crate) async fn read(&self, options: Value) -> Result<Outcome, Error> {
         let endpoint = self.endpoint(options, json!({ "read": "incremental" }));
         read(&*endpoint, &limited(16_384), None, None).await
@@ -77,7 +104,7 @@ pub(crate) fn raw(base: PathBuf, system: Value, streams: Vec<(Value, Value)>) ->
     }
 }
 
-fn stream(options: Value, mut settings: Value) -> RawStream {
+pub(crate) fn stream(options: Value, mut settings: Value) -> RawStream {
     settings["name"] = json!("s");
     let settings: StreamSettings = serde_json::from_value(settings).unwrap();
     RawStream { settings, options }
@@ -99,6 +126,7 @@ pub(crate) struct Outcome {
     pub(crate) origins: Vec<String>,
     pub(crate) positions: Vec<u64>,
     pub(crate) rejected: Vec<Rejected>,
+    pub(crate) notes: Vec<String>,
     /// Each checkpoint with the number of rows before it.
     pub(crate) checkpoints: Vec<(usize, Checkpoint)>,
     pub(crate) complete: Option<bool>,
@@ -131,6 +159,11 @@ impl Outcome {
     }
 }
 
+/// The rejected rows as position and code.
+pub(crate) fn codes(outcome: &Outcome) -> Vec<(u64, &str)> {
+    outcome.rejected.iter().map(|row| (row.position, row.code)).collect()
+}
+
 pub(crate) fn request(resume: Option<Checkpoint>, row_limit: Option<u64>) -> ReadRequest {
     let streams = vec![StreamRequest { stream: StreamId::new("s"), resume }];
     ReadRequest { streams, row_limit }
@@ -161,7 +194,7 @@ pub(crate) async fn read(
                 outcome.batches.push(rows.batch);
             }
             Event::Keys(..) => panic!("nobody asked for keys"),
-            Event::Note(..) => panic!("there is nothing to note"),
+            Event::Note(_, note) => outcome.notes.push(note),
             Event::Checkpoint(checkpoint) => {
                 let rows = outcome.len() + outcome.rejected.len();
                 outcome.checkpoints.push((rows, checkpoint));

@@ -89,7 +89,7 @@ pub(crate) fn read(answer: &Answer, text: &str) -> Result<Document> {
                         return Err(web_page(answer));
                     }
                     if let ResolveResult::Bound(bound) = resolved {
-                        namespace = Some(String::from_utf8_lossy(bound.as_ref()).into_owned());
+                        namespace = Some(AsRef::<str>::as_ref(&bound).to_owned());
                     }
                 }
                 open.push(element);
@@ -102,21 +102,18 @@ pub(crate) fn read(answer: &Answer, text: &str) -> Result<Document> {
                 }
             }
             Event::Text(part) => {
-                let part = part.xml10_content().map_err(|_| malformed(answer))?;
-                add(answer, &mut open, &part)?;
+                add(answer, &mut open, &part.xml10_content())?;
             }
             Event::CData(part) => {
-                let part = part.decode().map_err(|_| malformed(answer))?;
-                add(answer, &mut open, &part)?;
+                add(answer, &mut open, &part.xml10_content())?;
             }
             Event::GeneralRef(reference) => {
                 let part = referred(answer, &reference)?;
                 add(answer, &mut open, part.encode_utf8(&mut [0; 4]))?;
             }
             Event::DocType(kind) => {
-                let is_page = kind.decode().is_ok_and(|kind| {
-                    kind.trim_start().get(..4).is_some_and(|word| word.eq_ignore_ascii_case("html"))
-                });
+                let word = kind.trim_start().get(..4);
+                let is_page = word.is_some_and(|word| word.eq_ignore_ascii_case("html"));
                 return Err(if is_page {
                     web_page(answer)
                 } else {
@@ -134,7 +131,7 @@ pub(crate) fn read(answer: &Answer, text: &str) -> Result<Document> {
 }
 
 fn opened(answer: &Answer, start: &BytesStart<'_>) -> Result<Open> {
-    let name = String::from_utf8_lossy(start.local_name().as_ref()).into_owned();
+    let name = start.local_name().as_ref().to_owned();
     let mut element = Open { name, nil: false, fields: Map::new(), text: String::new() };
     let mut attributes = start.attributes();
     attributes.with_checks(false);
@@ -150,7 +147,7 @@ fn opened(answer: &Answer, start: &BytesStart<'_>) -> Result<Open> {
             .normalized_value(XmlVersion::Explicit1_0)
             .map_err(|_| malformed(answer))?
             .into_owned();
-        let name = String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned();
+        let name = attribute.key.local_name().as_ref().to_owned();
         if name == "nil" && attribute.key.prefix().is_some() {
             element.nil = matches!(value.as_str(), "true" | "1");
             continue;
@@ -175,7 +172,7 @@ fn referred(answer: &Answer, reference: &BytesRef<'_>) -> Result<char> {
         let found = reference.resolve_char_ref().map_err(|_| malformed(answer))?;
         return found.ok_or_else(|| malformed(answer));
     }
-    match reference.decode().map_err(|_| malformed(answer))?.as_ref() {
+    match &**reference {
         "amp" => Ok('&'),
         "lt" => Ok('<'),
         "gt" => Ok('>'),

@@ -1,54 +1,124 @@
-//! Records of a CSV file as bytes, one at a time, in bounded memory.
+//! CSV: records as bytes, one at a time, in bounded memory, decoded field by field.
 
-use std::fs::File;
+use std::borrow::Cow;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 
 use csv_core::ReadRecordResult;
-use huiliu_sdk::{Error, ErrorKind, Result};
-use sha2::{Digest, Sha256};
+use huiliu_sdk::{Cell, Error, ErrorKind, Result};
 
+use super::grid::{self, Head};
+use super::{Flow, Raw, Receiver, untyped};
 use crate::config::Stream;
-use crate::encoding::{self, Transcoder, read_some};
-use crate::folder::broken;
-use crate::ledger::Fingerprint;
+use crate::content::Content;
+use crate::encoding::{self, Transcoder, read_some, start_of};
+use crate::fault::broken;
 
 /// More than any honest record has.
 const MAX_RECORD_BYTES: usize = 16 << 20;
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A file whose digest is taken on the way.
-pub(crate) struct Hashing {
-    file: File,
-    hasher: Sha256,
-    size: u64,
+/// Reads the header and the records after it.
+pub(super) fn read(content: &Content<'_>, stream: &Stream, receiver: &mut dyn Receiver) -> Flow {
+    content.read(|input| read_records(input, content.name(), stream, receiver))
 }
 
-impl Hashing {
-    pub(crate) fn new(file: File) -> Self {
-        Self { file, hasher: Sha256::new(), size: 0 }
+fn read_records(
+    input: &mut dyn Read,
+    name: &str,
+    stream: &Stream,
+    receiver: &mut dyn Receiver,
+) -> Flow {
+    let encoding = stream.record_encoding();
+    let mut records = Records::open(input, name, stream)?;
+    let mut head = Head::new(stream);
+    let mut width = None;
+    let mut place = 0_u32;
+    while let Some(record) = records.next()? {
+        place = place.saturating_add(1);
+        let width = match width {
+            Some(width) => width,
+            None => {
+                let Some(names) = head.take(place, || texts(record, stream, name))? else {
+                    continue;
+                };
+                grid::check_names(&names, name)?;
+                receiver.header(&untyped(names.clone()))?;
+                width = Some(names.len());
+                if !head.is_record(place) {
+                    continue;
+                }
+                names.len()
+            }
+        };
+        if give(record, width, stream, encoding, receiver)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-
-    /// Reads what is left and tells what the whole file was.
-    pub(crate) fn finish(mut self, name: &str) -> Result<Fingerprint> {
-        io::copy(&mut self, &mut io::sink()).map_err(|cause| broken(name, cause))?;
-        let digest = self.hasher.finalize();
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Fingerprint { size: self.size, sha256 })
+    if width.is_none() {
+        return Err(grid::unfit_header(format!("file {name} is empty and has no header line")));
     }
+    Ok(ControlFlow::Continue(()))
 }
 
-impl Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        self.size += read as u64;
-        Ok(read)
+/// The fields of a header as text. A file without header has data there, so none is repeated in
+/// an error.
+fn texts(record: &Record, stream: &Stream, file: &str) -> Result<Vec<String>> {
+    let decoded = record.fields().enumerate().map(|(index, bytes)| {
+        let text = encoding::field(bytes, stream.record_encoding());
+        text.map(|text| text.trim().to_owned()).ok_or_else(|| {
+            let (place, expected) = (index + 1, stream.text_encoding().name());
+            Error::new(
+                ErrorKind::Data,
+                "E-ENCODING",
+                format!("header {place} of file {file} is not {expected}"),
+            )
+            .hint("correct `encoding` of the stream, or ask the sender")
+        })
+    });
+    decoded.collect()
+}
+
+fn give(
+    record: &Record,
+    width: usize,
+    stream: &Stream,
+    encoding: crate::config::Encoding,
+    receiver: &mut dyn Receiver,
+) -> Flow {
+    let fields: Vec<&[u8]> = record.fields().collect();
+    let texts: Vec<Option<Cow<'_, str>>> =
+        fields.iter().map(|bytes| encoding::field(bytes, encoding)).collect();
+    if !stream.skip.is_empty() {
+        let first = texts.iter().flatten().map(|text| text.trim()).find(|text| !text.is_empty());
+        if grid::is_skipped(first, stream) {
+            receiver.skipped(record.line);
+            return Ok(ControlFlow::Continue(()));
+        }
     }
+    if fields.len() != width {
+        let reason = format!("{} fields where the header has {width}", fields.len());
+        return receiver.refused(record.line, ("E-RAGGED", reason), Raw::Line(record.raw()));
+    }
+    let null = stream.null.as_deref();
+    let cells: Vec<Cell<'_>> = (texts.iter().zip(&fields))
+        .map(|(text, bytes)| match text {
+            None => Cell::Bytes(bytes),
+            Some(text) if Some(&**text) == null => Cell::Null,
+            Some(text) => Cell::Text(text),
+        })
+        .collect();
+    if let Some(place) = texts.iter().position(Option::is_none) {
+        let expected = stream.text_encoding().name();
+        let reason = format!("field {} is not {expected}", place + 1);
+        return receiver.refused(record.line, ("E-ENCODING", reason), Raw::Cells(&cells));
+    }
+    receiver.row(record.line, &cells)
 }
 
 /// Gives the records of one file.
-pub(crate) struct Records<'a> {
+struct Records<'a> {
     file: &'a str,
     input: Box<dyn Read + 'a>,
     delimiter: u8,
@@ -64,9 +134,9 @@ pub(crate) struct Records<'a> {
 
 /// One record as bytes.
 #[derive(Default)]
-pub(crate) struct Record {
+struct Record {
     /// The line it begins in, counted from 1.
-    pub(crate) line: u64,
+    line: u64,
     raw: Vec<u8>,
     values: Vec<u8>,
     ends: Vec<usize>,
@@ -74,13 +144,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// How many fields it has.
-    pub(crate) fn width(&self) -> usize {
-        self.width
-    }
-
     /// Its fields, without quotes.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &[u8]> {
+    fn fields(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends[..self.width].iter().map(move |end| {
             let field = &self.values[start..*end];
@@ -90,7 +155,7 @@ impl Record {
     }
 
     /// The record as it stands in the file, without its line end.
-    pub(crate) fn raw(&self) -> &[u8] {
+    fn raw(&self) -> &[u8] {
         let is_text = |byte: &u8| !matches!(byte, b'\r' | b'\n');
         let start = self.raw.iter().position(is_text).unwrap_or(self.raw.len());
         let end = self.raw.iter().rposition(is_text).map_or(start, |last| last + 1);
@@ -100,22 +165,14 @@ impl Record {
 
 impl<'a> Records<'a> {
     /// Reads the records of `input`, the content of file `name`, as `stream` says.
-    pub(crate) fn open(input: &'a mut Hashing, name: &'a str, stream: &Stream) -> Result<Self> {
-        let mut start = [0; 4];
-        let mut length = 0;
-        while length < start.len() {
-            let read = read_some(input, &mut start[length..]).map_err(|e| broken(name, e))?;
-            if read == 0 {
-                break;
-            }
-            length += read;
-        }
-        let skip = encoding::check_mark(&start[..length], stream.encoding, name)?;
-        let input = io::Cursor::new(start[skip..length].to_vec()).chain(input);
+    fn open(input: &'a mut dyn Read, name: &'a str, stream: &Stream) -> Result<Self> {
+        let start = start_of(input).map_err(|cause| broken(name, cause))?;
+        let skip = encoding::check_mark(&start, stream.text_encoding(), name)?;
+        let input = io::Cursor::new(start[skip..].to_vec()).chain(input);
         let input: Box<dyn Read> = if stream.splits_as_is() {
             Box::new(input)
         } else {
-            Box::new(Transcoder::new(input, stream.encoding))
+            Box::new(Transcoder::new(input, stream.text_encoding()))
         };
         let mut builder = csv_core::ReaderBuilder::new();
         builder.delimiter(stream.delimiter);
@@ -137,7 +194,7 @@ impl<'a> Records<'a> {
     }
 
     /// The next record, or nothing at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<&Record>> {
+    fn next(&mut self) -> Result<Option<&Record>> {
         let record = &mut self.record;
         self.lines += line_ends(&record.raw);
         record.raw.clear();
