@@ -189,6 +189,7 @@ impl Reader<'_> {
             if std::mem::take(&mut is_first) {
                 ledger.latest.clear();
             }
+            contents.entry(found.clone()).or_insert_with(|| name.to_owned());
             ledger.add(name, Taken { content: found, rows: counts.rows, refused: counts.refused });
             unsaved += 1;
         }

@@ -66,9 +66,9 @@ async fn counts_and_digests_are_those_of_the_packed_file_and_its_rows() {
 
 #[tokio::test]
 async fn bombs_are_refused_before_they_expand() {
-    let zeros = b"0\n".repeat(32 << 20);
+    let zeros = [b"0".repeat(1000), b"\n".to_vec()].concat().repeat(70_000);
     for content in [gzip(&zeros), zip(&[("a.csv", &zeros)])] {
-        assert!(content.len() < 100 << 10);
+        assert!(content.len() < zeros.len() / 300, "{}", content.len());
         let error = Drops::with("a.csv", content).read(csv()).await.err().unwrap();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Data, "E-FILE-LIMIT"));
         assert!(error.message().contains("300 times"), "{error}");
