@@ -171,7 +171,7 @@ async fn a_web_page_instead_of_json_stops_its_system_only() {
         }
     });
     let break_it = || world.set("INVESTMENT_URL", Some(&format!("http://{address}")));
-    let words = &["a web page instead of JSON", "/invest/", "check the url"];
+    let words = &["a web page instead of data", "/invest/", "check the url"];
     let (system, owner, code) = ("investment", "省发改委", "E-CONTENT");
     world.check(Fault { system, owner, code, alone: 3, words }, break_it, || world.mend()).await;
 }

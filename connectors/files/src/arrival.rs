@@ -12,7 +12,7 @@ const UNFINISHED: [&str; 4] = [".tmp", ".part", ".partial", ".filepart"];
 pub(crate) fn is_unfinished(name: &str, pattern: &str) -> bool {
     let ends = |ending: &&str| name.ends_with(*ending) && !pattern.ends_with(*ending);
     let starts = |start: &&str| name.starts_with(*start) && !pattern.starts_with(*start);
-    UNFINISHED.iter().any(|ending| ends(&ending)) || [".", "~$"].iter().any(|start| starts(&start))
+    UNFINISHED.iter().any(ends) || [".", "~$"].iter().any(starts)
 }
 
 /// Whether the file has stayed as it is for at least `stable`. Without a time of its last change

@@ -40,7 +40,7 @@ trait Rows: Send {
 /// Where a format of text goes.
 enum Output {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Write for Output {
@@ -75,7 +75,7 @@ fn failed(cause: io::Error) -> Error {
 fn rows_of(push: &Push, schema: &SchemaRef, draft: &NamedTempFile) -> Result<Box<dyn Rows>> {
     let file = BufWriter::with_capacity(64 << 10, draft.as_file().try_clone().map_err(failed)?);
     let text = |file| match push.is_compressed() {
-        true => Output::Gzip(GzEncoder::new(file, Compression::default())),
+        true => Output::Gzip(Box::new(GzEncoder::new(file, Compression::default()))),
         false => Output::Plain(file),
     };
     Ok(match push.format {

@@ -138,8 +138,11 @@ pub(crate) struct CallPlan {
     places: Option<Template>,
     params: Vec<(String, Template)>,
     body: BodyPlan,
-    soap: Option<(SoapVersion, Vec<(HeaderName, HeaderValue)>, HeaderValue)>,
+    soap: Option<Envelope>,
 }
+
+/// How a SOAP request is sent: its version, its headers, and its content type.
+type Envelope = (SoapVersion, Vec<(HeaderName, HeaderValue)>, HeaderValue);
 
 impl CallPlan {
     /// Checks a request. Its texts may hold the places `names`, and XML also those of

@@ -60,15 +60,10 @@ fn sqlite(error: &dyn DatabaseError) -> Fault {
     match code & 0xff {
         13 => (ErrorKind::Unreachable, "E-DISK-FULL", DISK),
         11 | 26 => (ErrorKind::Internal, "E-STORE-CORRUPT", CORRUPT),
-        14 => (
+        8 | 14 => (
             ErrorKind::Permission,
             "E-STORE-OPEN",
-            "check that the data folder exists and may be written",
-        ),
-        8 => (
-            ErrorKind::Permission,
-            "E-STORE-OPEN",
-            "check that the data folder exists and may be written",
+            "check that the data folder exists, may be written and has room on its disk",
         ),
         5 | 6 => (ErrorKind::Conflict, "E-STORE-BUSY", BUSY),
         10 => (
