@@ -1,4 +1,5 @@
 //! The connector against real files.
+#![allow(clippy::unwrap_used)]
 
 #[path = "it/columnar.rs"]
 mod columnar;

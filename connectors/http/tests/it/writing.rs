@@ -263,7 +263,7 @@ async fn records_go_as_xml_alone_in_a_form_and_in_soap() {
     assert_eq!(write(writer(&url, form).as_ref(), 1).await.unwrap().outcomes, refused);
     let around = with(json!({"xml": "<APPLY>{records}</APPLY>"}));
     assert_eq!(write(writer(&url, around).as_ref(), 1).await.unwrap().outcomes, refused);
-    let bodies = bodies.lock().unwrap();
+    let bodies = bodies.lock().unwrap().clone();
     assert_eq!((bodies[0].as_str(), bodies[2].clone()), (sent, format!("<APPLY>{sent}</APPLY>")));
     assert!(
         bodies[1].starts_with("a=b&xmlStr=%3CNO%20a%3D%221.10%22%3E00%3C%2FNO%3E"),
