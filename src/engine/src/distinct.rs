@@ -86,9 +86,7 @@ impl<'a> Counts<'a> {
         let mut distinct: Vec<Expr> = Vec::new();
         let mut kinds = Vec::with_capacity(aggregate.aggr_expr.len());
         for expr in &aggregate.aggr_expr {
-            let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else {
-                return None;
-            };
+            let AggregateFunction { func, params } = call_of(expr)?;
             if !params.distinct {
                 kinds.push(Kind::Plain(expr));
                 continue;
@@ -262,12 +260,21 @@ fn call(function: Arc<AggregateUDF>, argument: Expr) -> Expr {
 }
 
 fn is_count(expr: &Expr) -> bool {
-    matches!(expr, Expr::AggregateFunction(call) if call.func.name() == "count")
+    call_of(expr).is_some_and(|call| call.func.name() == "count")
+}
+
+/// The call itself, under whatever names the optimizer gave it.
+fn call_of(expr: &Expr) -> Option<&AggregateFunction> {
+    match expr {
+        Expr::AggregateFunction(call) => Some(call),
+        Expr::Alias(named) => call_of(&named.expr),
+        _ => None,
+    }
 }
 
 /// What makes a whole of an aggregate's parts; none if there is no such function.
 fn parts(expr: &Expr) -> Option<Arc<AggregateUDF>> {
-    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return None };
+    let AggregateFunction { func, params } = call_of(expr)?;
     let AggregateFunctionParams { distinct: false, order_by, .. } = params else { return None };
     match func.name() {
         _ if !order_by.is_empty() => None,
@@ -348,6 +355,9 @@ mod tests {
              count(distinct item) as items, sum(case when days > 3 then 1 else 0 end) as late \
              from cases where days is distinct from 7 group by 1, 2 order by 1, 2",
             "select count(distinct person), count(distinct item), count(*) from cases",
+            "select division, count(distinct person) as p, count(distinct item) as i, \
+             avg(case when days >= 3 then 1.0 else 0.0 end) as share from cases \
+             group by division order by division",
             "select count(distinct case when days > 3 then person end) as a, \
              count(distinct case when days > 9 then person end) as b from cases",
             "select division, count(distinct person) filter (where days > 20), sum(days) filter (where days < 9) \
