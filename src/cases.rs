@@ -21,7 +21,7 @@ pub(crate) async fn test(setup: &Setup, filter: Option<&str>, update: bool) -> R
         calendar: Arc::clone(&project.calendar),
         codes: Arc::clone(&project.codes),
     };
-    let runner = CaseRunner::new(project.pipelines.clone(), functions);
+    let runner = CaseRunner::new(project.pipelines.clone(), functions, project.zone);
     let folder = project.root.join(FOLDER);
     let mut reports = Vec::new();
     for file in files(&folder, filter)? {

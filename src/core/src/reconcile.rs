@@ -300,6 +300,11 @@ impl Reconciliation {
         format!("reconciled.{}_differences", self.entity)
     }
 
+    /// A view of the ledger with the age of each difference.
+    pub fn ledger(&self) -> String {
+        format!("reconciled.{}_ledger", self.entity)
+    }
+
     /// What happened to each difference, in the order in which it happened.
     pub fn events(&self) -> String {
         format!("reconciled.{}_events", self.entity)
@@ -325,17 +330,21 @@ impl Reconciliation {
         format!("reconciled.{}_classes", self.entity)
     }
 
-    /// The tables it makes.
-    pub fn makes(&self) -> [String; 7] {
+    /// The tables it writes.
+    pub fn writes(&self) -> [String; 6] {
         [
             self.table(),
             self.class_counts(),
             self.differences(),
             self.events(),
-            self.repairs(),
             self.coverage(),
             self.matches(),
         ]
+    }
+
+    /// What can be read once it has run: the tables it writes, and views of them.
+    pub fn makes(&self) -> Vec<String> {
+        self.writes().into_iter().chain([self.ledger(), self.repairs()]).collect()
     }
 
     /// Whether a system has all fields that a rule names.

@@ -38,6 +38,8 @@ pub struct EngineOptions {
     pub spill: PathBuf,
     /// How many partitions one query runs in.
     pub partitions: usize,
+    /// The zone of the lake's wall times.
+    pub zone: chrono_tz::Tz,
 }
 
 /// The engine of one project.
@@ -122,7 +124,9 @@ impl Engine {
     /// Plans the views of the pipelines over the tables that the session has now.
     pub(crate) async fn add_views(&self, session: &mut Session) {
         for rec in self.pipelines.reconciliations.values() {
-            session.add_view(&rec.repairs(), &repairs_sql(rec)).await;
+            for (name, sql) in ledger_views(rec, &self.functions.calendar, self.options.zone) {
+                session.add_view(&name, &sql).await;
+            }
         }
         for model in &self.pipelines.models {
             if model.header.kind == ModelKind::View {
@@ -167,27 +171,6 @@ impl Engine {
         context.add_optimizer_rule(Arc::new(CountDistinctByGroups));
         Ok(context)
     }
-}
-
-/// What would have to change where, for the systems to agree: the open differences of systems
-/// that take repairs. What a person explained is as it should be.
-fn repairs_sql(rec: &Reconciliation) -> String {
-    let mut systems: Vec<String> = rec
-        .systems
-        .iter()
-        .filter(|system| system.repair)
-        .map(|system| format!("'{}'", system.name))
-        .collect();
-    systems.push("''".into());
-    format!(
-        "select difference_id, entity_key, system, \
-         case when field is null then 'insert' else 'update' end as action, \
-         field, found, expected, expected_from, owner, first_seen from {} \
-         where state = 'open' and (rule = 'mismatch' or starts_with(rule, 'missing_in_')) \
-         and system in ({})",
-        rec.differences(),
-        systems.join(", ")
-    )
 }
 
 impl Session {

@@ -84,7 +84,7 @@ impl Hub {
             lake,
             project.pipelines.clone(),
             functions,
-            EngineOptions { memory_bytes: memory, spill, partitions: 2 },
+            EngineOptions { memory_bytes: memory, spill, partitions: 2, zone: project.zone },
             project.files.clone(),
         );
         let holder = format!("process {}", std::process::id());

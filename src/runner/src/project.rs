@@ -509,7 +509,7 @@ fn nodes(
         });
     }
     for rec in pipelines.reconciliations.values() {
-        nodes.push(Node::new(rec.table(), NodeKind::Reconcile, rec.makes().to_vec(), rec.reads()));
+        nodes.push(Node::new(rec.table(), NodeKind::Reconcile, rec.makes(), rec.reads()));
     }
     for audit in pipelines.audits.values() {
         let kind = NodeKind::Audit(audit.header.severity);

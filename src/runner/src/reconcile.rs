@@ -148,8 +148,7 @@ impl Hub {
 
     async fn ledger_leases(&self, rec: &Reconciliation) -> Result<Vec<Lease>> {
         let mut leases = Vec::new();
-        let tables = rec.makes().into_iter().filter(|table| *table != rec.repairs());
-        for table in tables {
+        for table in rec.writes() {
             match self.table_lease(&table).await {
                 Ok(lease) => leases.push(lease),
                 Err(error) => {

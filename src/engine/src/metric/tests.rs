@@ -33,7 +33,12 @@ impl World {
         };
         let spill = folder.path().join("spill");
         std::fs::create_dir_all(&spill).unwrap();
-        let options = EngineOptions { memory_bytes: 256 << 20, spill, partitions: 2 };
+        let options = EngineOptions {
+            memory_bytes: 256 << 20,
+            spill,
+            partitions: 2,
+            zone: chrono_tz::Asia::Shanghai,
+        };
         let pipelines = Pipelines::new(Vec::new(), Vec::new()).unwrap();
         let engine = Engine::new(lake, pipelines, functions, options, crate::FileHashes::new());
         Self { engine, _folder: folder }

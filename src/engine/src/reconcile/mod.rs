@@ -21,6 +21,7 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+mod view;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -56,6 +57,7 @@ use crate::session::{Engine, Session};
 
 pub use ledger::{Difference, DifferenceEvent, LedgerCounts, event};
 pub use output::{read_differences, read_events};
+pub(crate) use view::ledger_views;
 
 /// What a run asks for.
 #[derive(Debug, Clone, Copy)]

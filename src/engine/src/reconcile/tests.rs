@@ -87,7 +87,12 @@ impl World {
             .with_reconciliations(vec![rec.clone()])
             .unwrap();
         let options =
-            EngineOptions { memory_bytes, spill: folder.path().to_owned(), partitions: 2 };
+            EngineOptions {
+            memory_bytes,
+            spill: folder.path().to_owned(),
+            partitions: 2,
+            zone: chrono_tz::Asia::Shanghai,
+        };
         let engine = Engine::new(lake, pipelines, functions, options, BTreeMap::new());
         Self { _folder: folder, engine, rec, run: 0, last: None }
     }

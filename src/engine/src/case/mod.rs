@@ -1,8 +1,12 @@
-//! Cases: rows in, rows out, for every model, audit and metric of a project, in the sqllogictest
-//! format.
+//! Cases: rows in, rows out, for every model, reconciliation, audit and metric of a project, in the
+//! sqllogictest format.
 //!
-//! A case makes the tables that a model reads, as SQL, and asks for the model, for an audit or for
-//! `metrics.figures`. It has no lake: all models are views over what the case made.
+//! A case makes the tables that a model reads, as SQL, and asks for the model, for what a
+//! reconciliation makes, for an audit or for `metrics.figures`. All models are views over what the
+//! case made; reconciliations are computed from them when something is asked for, unless the case
+//! made their table itself.
+
+mod reconciled;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,13 +15,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use chrono_tz::Tz;
 use datafusion::catalog::{
     CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
 use datafusion::datasource::ViewTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use huiliu_core::model::Metric;
 use huiliu_sdk::{Error, Result};
 use serde::Serialize;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
@@ -25,7 +29,9 @@ use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use crate::failure::engine_error;
 use crate::function::{self, DomainFunctions};
 use crate::ops::code_tables;
+use self::reconciled::{Computed, Reconciler, set_now};
 use crate::pipeline::Pipelines;
+use crate::reconcile::ledger_views;
 use crate::record_text;
 use crate::session::Session;
 
@@ -47,17 +53,18 @@ pub struct CaseReport {
 pub struct CaseRunner {
     pipelines: Arc<Pipelines>,
     functions: DomainFunctions,
+    zone: Tz,
 }
 
 impl CaseRunner {
-    /// A runner of cases for `pipelines`.
-    pub fn new(pipelines: Pipelines, functions: DomainFunctions) -> Self {
-        Self { pipelines: Arc::new(pipelines), functions }
+    /// A runner of cases for `pipelines`, whose wall times are of `zone`.
+    pub fn new(pipelines: Pipelines, functions: DomainFunctions, zone: Tz) -> Self {
+        Self { pipelines: Arc::new(pipelines), functions, zone }
     }
 
     /// Runs one file. With `update`, what came out is written into it as what is expected.
     pub async fn run(&self, file: &Path, update: bool) -> Result<CaseReport> {
-        let bench = self.bench()?;
+        let bench = self.bench().await?;
         let open = move || {
             let bench = bench.clone();
             async move { Ok::<_, CaseFault>(bench) }
@@ -81,7 +88,7 @@ impl CaseRunner {
         Ok(CaseReport { file: file.to_owned(), fault })
     }
 
-    fn bench(&self) -> Result<Bench> {
+    async fn bench(&self) -> Result<Bench> {
         let config = SessionConfig::new()
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema("huiliu", "standard")
@@ -102,7 +109,16 @@ impl CaseRunner {
         context.register_catalog("huiliu", shared);
         function::register(&context, &self.functions).map_err(failed)?;
         let session = Session::over(context);
-        Ok(Bench { session: Arc::new(session), catalog, pipelines: Arc::clone(&self.pipelines) })
+        let reconciler = Reconciler::new(&self.pipelines, &self.functions, self.zone).await?;
+        Ok(Bench {
+            session: Arc::new(session),
+            catalog,
+            pipelines: Arc::clone(&self.pipelines),
+            functions: self.functions.clone(),
+            reconciler: Arc::new(reconciler),
+            computed: Computed::new(),
+            now: None,
+        })
     }
 }
 
@@ -112,6 +128,11 @@ struct Bench {
     session: Arc<Session>,
     catalog: Arc<MemoryCatalogProvider>,
     pipelines: Arc<Pipelines>,
+    functions: DomainFunctions,
+    reconciler: Arc<Reconciler>,
+    computed: Computed,
+    /// What the case says the time is, in microseconds of wall time.
+    now: Option<i64>,
 }
 
 /// What went wrong in a case.
@@ -160,6 +181,43 @@ impl Bench {
         Ok(unavailable)
     }
 
+    /// Computes the reconciliations whose tables are there, and plans the models that read them.
+    async fn reconcile(&mut self) -> Result<BTreeMap<String, String>> {
+        let mut unavailable = self.plan_models().await?;
+        let pipelines = Arc::clone(&self.pipelines);
+        for rec in pipelines.reconciliations.values() {
+            let is_given = !self.computed.contains(&rec.table()) && self.has(&rec.table()).await;
+            if is_given || !self.has_all(&rec.reads()).await {
+                continue;
+            }
+            let failed = |e| engine_error("reconcile in a case", e);
+            for (name, table) in self.reconciler.run(&self.session, rec, self.now).await? {
+                self.put(&name, table).map_err(failed)?;
+                self.computed.insert(name);
+            }
+            let zone = self.reconciler.zone();
+            for (name, sql) in ledger_views(rec, &self.functions.calendar, zone) {
+                let plan = self.session.context().state().create_logical_plan(&sql).await;
+                let view = ViewTable::new(plan.map_err(failed)?, Some(sql));
+                self.put(&name, Arc::new(view)).map_err(failed)?;
+                self.computed.insert(name);
+            }
+            unavailable = self.plan_models().await?;
+        }
+        Ok(unavailable)
+    }
+
+    /// Takes back what was computed, so that a statement can make a table in its place.
+    fn forget(&mut self) -> Result<()> {
+        for name in std::mem::take(&mut self.computed) {
+            let (schema, table) = name.split_once('.').unwrap_or(("standard", &name));
+            if let Some(schema) = self.catalog.schema(schema) {
+                schema.deregister_table(table).map_err(|e| engine_error("the case", e))?;
+            }
+        }
+        Ok(())
+    }
+
     fn put(
         &self,
         name: &str,
@@ -180,7 +238,7 @@ impl Bench {
         let mut numerators = Vec::new();
         let mut denominators = Vec::new();
         for metric in self.pipelines.metrics.values() {
-            if !self.has(metric).await {
+            if !self.has(&metric.from).await {
                 continue;
             }
             for definition in &metric.definition {
@@ -207,8 +265,17 @@ impl Bench {
         self.put("metrics.figures", Arc::new(table)).map_err(failed)
     }
 
-    async fn has(&self, metric: &Metric) -> bool {
-        self.session.context().table_provider(metric.from.as_str()).await.is_ok()
+    async fn has(&self, table: &str) -> bool {
+        self.session.context().table_provider(table).await.is_ok()
+    }
+
+    async fn has_all(&self, tables: &[String]) -> bool {
+        for table in tables {
+            if !self.has(table).await {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -221,14 +288,20 @@ impl AsyncDB for Bench {
         &mut self,
         sql: &str,
     ) -> std::result::Result<DBOutput<Self::ColumnType>, Self::Error> {
+        if let Some(now) = set_now(sql) {
+            self.now = Some(now?);
+            return Ok(DBOutput::StatementComplete(0));
+        }
         let is_query = crate::references(sql).is_ok_and(|tables| !tables.is_empty())
             && !sql.trim_start().to_ascii_lowercase().starts_with("create");
         let mut unavailable = BTreeMap::new();
         if is_query {
-            unavailable = self.plan_models().await?;
+            unavailable = self.reconcile().await?;
             if sql.contains("metrics.figures") {
                 self.compute_figures().await?;
             }
+        } else {
+            self.forget()?;
         }
         let batches = self.execute(sql).await.map_err(|error| {
             let missing = unavailable.iter().find(|(name, _)| sql.contains(name.as_str()));
