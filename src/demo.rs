@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use huiliu_city::{CityOptions, Credentials, RunningCity};
+use huiliu_core::model::Unit;
 use huiliu_core::policy::exit;
 use huiliu_engine::Figure;
 use huiliu_runner::{Hub, RunReport};
@@ -260,7 +261,7 @@ fn print_figures(setup: &Setup, compared: &[Compared], args: &DemoArgs) {
 }
 
 fn unit(figure: &Figure) -> &'static str {
-    if figure.denominator.is_some() { "%" } else { "" }
+    if figure.unit == Unit::Percent { "%" } else { "" }
 }
 
 fn print_figure(setup: &Setup, figure: &Figure, beside: &str) {

@@ -265,8 +265,7 @@ impl Show<'_> {
         let before = figure.before.as_ref().map_or_else(
             || "-".to_owned(),
             |was| {
-                let unit = if was.unit == "percent" { Unit::Percent } else { Unit::Count };
-                equation(unit, was.value.as_deref(), was.numerator, was.denominator)
+                equation(Unit::of(&was.unit), was.value.as_deref(), was.numerator, was.denominator)
             },
         );
         let after = figure.after.as_ref().map_or_else(

@@ -101,8 +101,35 @@ pub(crate) fn split_header<'t>(
 pub enum Unit {
     /// Numerator / denominator × 100.
     Percent,
+    /// Numerator / denominator.
+    Mean,
     /// The numerator itself.
     Count,
+}
+
+impl Unit {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Percent => "percent",
+            Self::Mean => "mean",
+            Self::Count => "count",
+        }
+    }
+
+    /// The unit of a word; what is not known counts.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "percent" => Self::Percent,
+            "mean" => Self::Mean,
+            _ => Self::Count,
+        }
+    }
+
+    /// Whether it has a denominator.
+    pub fn is_ratio(self) -> bool {
+        self != Self::Count
+    }
 }
 
 /// One version of what a metric means.
@@ -122,6 +149,23 @@ pub struct Definition {
     /// SQL expression; equal values count once.
     #[serde(default)]
     pub distinct: Option<String>,
+    /// SQL expression of whole numbers: what a row adds above the line. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<String>,
+    /// SQL expression of whole numbers: what a row adds below the line. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+}
+
+impl Definition {
+    fn has_numerator(&self) -> bool {
+        self.numerator.is_some() || self.measure.is_some()
+    }
+
+    /// Whether rows count other than once each.
+    pub fn is_weighed(&self) -> bool {
+        self.measure.is_some() || self.weight.is_some()
+    }
 }
 
 /// One metric.
@@ -137,7 +181,7 @@ pub struct Metric {
     pub title: String,
     /// Unit of its value.
     pub unit: Unit,
-    /// Digits after the point, rounded half up. Default: 2 for per cent, 0 for counts.
+    /// Digits after the point, rounded half up. Default: 2 for per cent, else 0.
     #[serde(default)]
     pub decimals: Option<u8>,
     /// Who answers for it.
@@ -180,9 +224,18 @@ impl Metric {
                 let message = "`valid_from` is a date such as 2018-01-01".to_owned();
                 faults.0.push(document.fault(&format!("{path}.valid_from"), message, None));
             }
-            if metric.unit == Unit::Percent && definition.numerator.is_none() {
-                let message = "a ratio needs a `numerator`".to_owned();
+            if metric.unit.is_ratio() && !definition.has_numerator() {
+                let message = "a ratio needs a `numerator` or a `measure`".to_owned();
                 faults.0.push(document.fault(&path, message, None));
+            }
+            if definition.distinct.is_some() && definition.is_weighed() {
+                let message = "`distinct` counts values, so it goes with no `measure` or `weight`";
+                faults.0.push(document.fault(&path, message.to_owned(), None));
+            }
+            if definition.weight.is_some() && !metric.unit.is_ratio() {
+                let message = "a count has nothing below the line".to_owned();
+                let hint = "leave out `weight`, or take the unit percent or mean".to_owned();
+                faults.0.push(document.fault(&format!("{path}.weight"), message, Some(hint)));
             }
         }
         if faults.is_empty() { Ok(metric) } else { Err(faults) }
@@ -192,7 +245,7 @@ impl Metric {
     pub fn digits(&self) -> u8 {
         self.decimals.unwrap_or(match self.unit {
             Unit::Percent => 2,
-            Unit::Count => 0,
+            Unit::Mean | Unit::Count => 0,
         })
     }
 

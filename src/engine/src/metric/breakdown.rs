@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type};
 use huiliu_core::config::closest;
-use huiliu_core::model::{Metric, Unit};
+use huiliu_core::model::Metric;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -70,7 +70,7 @@ impl Session {
                 if denominator == 0 && numerator == 0 {
                     continue;
                 }
-                let denominator = (metric.unit == Unit::Percent).then_some(denominator);
+                let denominator = metric.unit.is_ratio().then_some(denominator);
                 let text = |column: &arrow::array::ArrayRef| {
                     let texts = column.as_string::<i32>();
                     (!texts.is_null(row)).then(|| texts.value(row).to_owned())

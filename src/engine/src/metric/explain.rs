@@ -11,7 +11,7 @@ use arrow::datatypes::Int64Type;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
-use huiliu_core::model::{Definition, Metric, Unit};
+use huiliu_core::model::{Definition, Metric};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -149,9 +149,9 @@ pub(crate) fn difference(
     from: Counts,
     to: Counts,
 ) -> (Option<Ratio>, Option<String>) {
-    let ratio = |counts: Counts| match metric.unit {
-        Unit::Count => Ratio::of(counts.numerator, 1),
-        Unit::Percent => Ratio::of(counts.numerator, counts.denominator),
+    let ratio = |counts: Counts| match metric.unit.is_ratio() {
+        false => Ratio::of(counts.numerator, 1),
+        true => Ratio::of(counts.numerator, counts.denominator),
     };
     let change = ratio(to).zip(ratio(from)).map(|(to, from)| to.minus(from));
     (change, change.map(|change| change.decimal(metric.unit, metric.digits())))
@@ -175,18 +175,25 @@ impl Session {
             .zip(&keys)
             .map(|(column, name)| format!("cast({column} as varchar) as {name}"))
             .collect();
-        let mark = |predicate: &str, name: &str| {
-            format!("case when {predicate} then 1 else 0 end as {name}")
+        let below = |definition: &Definition, name: &str| {
+            let amount = amount(definition.weight.as_ref());
+            let predicate = denominator_predicate(definition);
+            format!("case when {predicate} then {amount} else 0 end as {name}")
+        };
+        let above = |definition: &Definition, name: &str| {
+            let amount = amount(definition.measure.as_ref());
+            let predicate = numerator_predicate(definition);
+            format!("case when {predicate} then {amount} else 0 end as {name}")
         };
         let rows = |definitions: [&Definition; 2]| {
             let [first, second] = definitions;
             format!(
                 "select {}, {}, {}, {}, {} from {}",
                 selected.join(", "),
-                mark(&denominator_predicate(first), "d0"),
-                mark(&numerator_predicate(first), "n0"),
-                mark(&denominator_predicate(second), "d1"),
-                mark(&numerator_predicate(second), "n1"),
+                below(first, "d0"),
+                above(first, "n0"),
+                below(second, "d1"),
+                above(second, "n1"),
                 metric.from,
             )
         };
@@ -212,10 +219,10 @@ impl Session {
              each as (
                select max(b) as b, max(a) as a, {sums} from rows group by {keys})
              select sum(d1), sum(n1), sum(case when d0 <> d1 or n0 <> n1 then 1 else 0 end),
-               sum(a * d1), sum(a * n1), sum(case when a = 0 and d1 + n1 > 0 then 1 else 0 end),
+               sum(a * d1), sum(a * n1), sum(case when a = 0 and (d1 <> 0 or n1 <> 0) then 1 else 0 end),
                sum(b * d2), sum(b * n2),
                sum(case when a = 1 and b = 1 and (d1 <> d2 or n1 <> n2) then 1 else 0 end),
-               sum(d2), sum(n2), sum(case when b = 0 and d2 + n2 > 0 then 1 else 0 end)
+               sum(d2), sum(n2), sum(case when b = 0 and (d2 <> 0 or n2 <> 0) then 1 else 0 end)
              from each",
             keys = keys.join(", "),
             sums = ["d0", "n0", "d1", "n1", "d2", "n2"]
@@ -237,4 +244,9 @@ impl Session {
         Ok([0, 3, 6, 9]
             .map(|at| (sum(at + 2), Counts { denominator: sum(at), numerator: sum(at + 1) })))
     }
+}
+
+/// What a row adds to a count.
+fn amount(expression: Option<&String>) -> String {
+    expression.map_or_else(|| "1".to_owned(), |e| format!("coalesce(cast(({e}) as bigint), 0)"))
 }

@@ -36,7 +36,7 @@ pub struct Figure {
     pub key: String,
     /// Its name.
     pub title: String,
-    /// `percent` or `count`.
+    /// `percent`, `mean` or `count`.
     pub unit: Unit,
     /// The value as decimal text in the unit; none when the denominator is zero.
     pub value: Option<String>,
@@ -79,7 +79,7 @@ impl Session {
                 .map_or(0, |values| values.value(0))
         };
         let (denominator, numerator) = (read(0), read(1));
-        let denominator = (metric.unit == Unit::Percent).then_some(denominator);
+        let denominator = metric.unit.is_ratio().then_some(denominator);
         let value = ratio::value(metric.unit, metric.digits(), numerator, denominator);
         Ok(Figure {
             key: metric.key.clone(),
@@ -135,12 +135,6 @@ impl Engine {
         let text = |value: fn(&Figure) -> Option<&str>| -> ArrayRef {
             Arc::new(figures.iter().map(value).collect::<StringArray>())
         };
-        let units: ArrayRef = Arc::new(StringArray::from_iter_values(figures.iter().map(
-            |figure| match figure.unit {
-                Unit::Percent => "percent",
-                Unit::Count => "count",
-            },
-        )));
         let numerators: ArrayRef =
             Arc::new(figures.iter().map(|f| Some(f.numerator)).collect::<Int64Array>());
         let denominators: ArrayRef =
@@ -151,7 +145,7 @@ impl Engine {
             ("key", text(|f| Some(&f.key))),
             ("title", text(|f| Some(&f.title))),
             ("value", text(|f| f.value.as_deref())),
-            ("unit", units),
+            ("unit", text(|f| Some(f.unit.as_str()))),
             ("numerator", numerators),
             ("denominator", denominators),
             ("definition", text(|f| Some(&f.definition))),
@@ -192,7 +186,7 @@ fn stored_figure(row: Vec<(String, Option<String>)>) -> Result<Figure> {
     Ok(Figure {
         key: cell("key").ok_or_else(damaged)?,
         title: cell("title").unwrap_or_default(),
-        unit: if cell("unit").as_deref() == Some("percent") { Unit::Percent } else { Unit::Count },
+        unit: Unit::of(&cell("unit").unwrap_or_default()),
         value: cell("value"),
         numerator: number(cell("numerator")).ok_or_else(damaged)?,
         denominator: number(cell("denominator")),
@@ -213,17 +207,23 @@ fn definition<'a>(metric: &'a Metric, day: &str) -> Result<&'a Definition> {
 /// The two counts of a definition, as columns of a SELECT.
 fn counts(definition: &Definition) -> String {
     // `case when` takes a row only where the predicate is true, never where it is unknown.
-    let counted = |predicate: &str| match &definition.distinct {
-        Some(expression) => {
+    let counted = |predicate: &str, amount: Option<&String>| match (&definition.distinct, amount) {
+        (Some(expression), _) => {
             format!("count(distinct case when {predicate} then ({expression}) end)")
         }
-        None => format!("count(case when {predicate} then 1 end)"),
+        (None, Some(amount)) => sum_of(predicate, &format!("cast(({amount}) as bigint)")),
+        (None, None) => format!("count(case when {predicate} then 1 end)"),
     };
     format!(
         "{} as denominator, {} as numerator",
-        counted(&denominator_predicate(definition)),
-        counted(&numerator_predicate(definition)),
+        counted(&denominator_predicate(definition), definition.weight.as_ref()),
+        counted(&numerator_predicate(definition), definition.measure.as_ref()),
     )
+}
+
+/// The sum of `amount`, a bigint, over the rows of which `predicate` is true.
+fn sum_of(predicate: &str, amount: &str) -> String {
+    format!("coalesce(sum(case when {predicate} then {amount} end), 0)")
 }
 
 fn denominator_predicate(definition: &Definition) -> String {

@@ -18,7 +18,7 @@ use huiliu_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Figure, definition, denominator_predicate, numerator_predicate, ratio};
+use super::{Figure, definition, denominator_predicate, numerator_predicate, ratio, sum_of};
 use crate::failure::engine_error;
 use crate::pipeline::hex;
 use crate::record_text;
@@ -29,6 +29,10 @@ const FILE_ROWS: i64 = 1_000_000;
 /// Columns that are in every table of sealed rows: the seal, the key's pseudonym, the pseudonym of
 /// the value that counts once, and whether the row is above the line.
 const OWN: [&str; 4] = ["_seal", "_row_key", "_value", "_counted"];
+
+/// Columns that are in a table of sealed rows where rows count other than once each: what a row adds
+/// above and below the line.
+const AMOUNTS: [&str; 2] = ["_measure", "_weight"];
 
 /// What is frozen of a metric.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +60,12 @@ impl SealedDefinition {
     /// The table of the lake's schema `metrics` that has the rows.
     pub fn table(&self) -> String {
         format!("sealed_{}", self.metric)
+    }
+
+    /// The columns that are not those of the predicates.
+    fn own_columns(&self) -> Vec<&'static str> {
+        let amounts = amounts(&self.definition).map(|(name, _)| name);
+        OWN.into_iter().chain(amounts).collect()
     }
 
     /// A hash over all of it.
@@ -120,7 +130,9 @@ impl Engine {
         let figure = session.figure(metric, day).await?;
         let table = session.query(&format!("select * from {} limit 0", metric.from)).await?;
         let mut used = BTreeSet::new();
-        for predicate in definition.denominator.iter().chain(&definition.numerator) {
+        let expressions = amounts(definition).map(|(_, expression)| expression);
+        let predicates = definition.denominator.iter().chain(&definition.numerator);
+        for predicate in predicates.chain(expressions) {
             let parsed = session
                 .context()
                 .parse_sql_expr(predicate, table.schema())
@@ -141,17 +153,20 @@ impl Engine {
         };
         let kept: String =
             columns.iter().flatten().map(|name| format!(", {}", quoted(name))).collect();
+        let added: String = amounts(definition)
+            .map(|(name, expression)| format!(", cast(({expression}) as bigint) as \"{name}\""))
+            .collect();
         let select = format!(
             "select concat_ws('\u{1f}', {}) as \"_row_key\", {value} as \"_value\",
-               coalesce({}, false) as \"_counted\"{kept}
+               coalesce({}, false) as \"_counted\"{added}{kept}
              from {} where {}",
             parts.join(", "),
             numerator_predicate(definition),
             metric.from,
             // A count has nothing below the line.
-            match metric.unit {
-                Unit::Percent => denominator_predicate(definition),
-                Unit::Count => numerator_predicate(definition),
+            match metric.unit.is_ratio() {
+                true => denominator_predicate(definition),
+                false => numerator_predicate(definition),
             },
         );
         let sealed = SealedDefinition {
@@ -243,7 +258,8 @@ impl Session {
             .flatten()
             .map(|name| format!(", \"{}\"", name.replace('"', "\"\"")))
             .collect();
-        let own = OWN.map(|name| format!("\"{name}\"")).join(", ");
+        let own = sealed.own_columns().into_iter().map(|name| format!("\"{name}\""));
+        let own = own.collect::<Vec<String>>().join(", ");
         let rows = format!("select {own}{kept} from {table} where \"_seal\" = {seal}");
         let mut content = Content::default();
         let frame = self.query(&rows).await.map_err(|e| e.context(&action))?;
@@ -257,14 +273,16 @@ impl Session {
             Some(_) => (denominator_predicate(definition), numerator_predicate(definition)),
             None => ("true".to_owned(), "\"_counted\"".to_owned()),
         };
-        let counted = |predicate: &str| match &definition.distinct {
-            Some(_) => format!("count(distinct case when {predicate} then \"_value\" end)"),
-            None => format!("count(case when {predicate} then 1 end)"),
+        let counted = |predicate: &str, amount: Option<&str>| match (&definition.distinct, amount) {
+            (Some(_), _) => format!("count(distinct case when {predicate} then \"_value\" end)"),
+            (None, Some(amount)) => sum_of(predicate, &format!("\"{amount}\"")),
+            (None, None) => format!("count(case when {predicate} then 1 end)"),
         };
+        let [measure, weight] = AMOUNTS;
         let sql = format!(
             "select {}, {} from ({rows}) as sealed",
-            counted(&denominator),
-            counted(&numerator)
+            counted(&denominator, definition.weight.as_ref().map(|_| weight)),
+            counted(&numerator, definition.measure.as_ref().map(|_| measure)),
         );
         let frame = self.query(&sql).await.map_err(|e| e.context(&action))?;
         let batches = frame.collect().await.map_err(|e| engine_error(&action, e))?;
@@ -274,7 +292,7 @@ impl Session {
                 .find(|batch| batch.num_rows() > 0)
                 .map_or(0, |batch| batch.column(column).as_primitive::<Int64Type>().value(0))
         };
-        let denominator = (sealed.unit == Unit::Percent).then(|| count(0));
+        let denominator = sealed.unit.is_ratio().then(|| count(0));
         Ok(Recount { numerator: count(1), denominator, content })
     }
 }
@@ -304,6 +322,13 @@ impl Content {
         }
         Ok(())
     }
+}
+
+/// What rows add in place of 1, by the column that keeps it.
+fn amounts(definition: &Definition) -> impl Iterator<Item = (&'static str, &String)> {
+    let [measure, weight] = AMOUNTS;
+    let both = [(measure, &definition.measure), (weight, &definition.weight)];
+    both.into_iter().filter_map(|(name, expression)| Some((name, expression.as_ref()?)))
 }
 
 fn replaced(column: &ArrayRef, pseudonym: impl Fn(&str) -> Result<String>) -> Result<ArrayRef> {

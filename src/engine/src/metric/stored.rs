@@ -37,10 +37,7 @@ fn figure(mut row: BTreeMap<String, Option<String>>) -> Result<Figure> {
         let parsed = text.map(|text| text.parse::<i64>()).transpose();
         parsed.map_err(|e| Error::internal("a stored figure is no number").cause(e))
     };
-    let unit = match text("unit").as_deref() {
-        Some("percent") => Unit::Percent,
-        _ => Unit::Count,
-    };
+    let unit = Unit::of(&text("unit").unwrap_or_default());
     Ok(Figure {
         key: text("key").unwrap_or_default(),
         title: text("title").unwrap_or_default(),

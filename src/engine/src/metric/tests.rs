@@ -110,6 +110,17 @@ fn ratio_metric() -> Metric {
     )
 }
 
+/// The mean of `id` over what is online, and with another weight later.
+fn weighed_metric() -> Metric {
+    metric(
+        "unit = \"mean\"\ndecimals = 2\nrow_key = [\"id\"]\n\
+         [[definition]]\nvalid_from = \"2018-01-01\"\ntext = \"均值\"\n\
+         denominator = \"online\"\nmeasure = \"id\"\n\
+         [[definition]]\nvalid_from = \"2018-07-01\"\ntext = \"加权\"\n\
+         denominator = \"online\"\nmeasure = \"id * 10\"\nweight = \"case when kind = 'a' then 2 end\"\n",
+    )
+}
+
 const BEFORE: [Row; 6] = [
     (1, "a", Some(true)),
     (2, "a", Some(false)),
@@ -142,6 +153,47 @@ async fn a_figure_breaks_down_by_its_dimensions() {
     assert_eq!(sum, breakdown.figure.numerator);
     let error = session.breakdown(&ratio_metric(), DAY, &["kin".to_owned()]).await.unwrap_err();
     assert_eq!(error.hint_text(), Some("did you mean `kind`?"));
+}
+
+#[tokio::test]
+async fn rows_add_what_their_measure_and_weight_say() {
+    let world = World::new().await;
+    world.put(&BEFORE).await;
+    let session = world.engine.session(None).await.unwrap();
+    let mean = session.figure(&weighed_metric(), DAY).await.unwrap();
+    // 1, 3, 5 and 6 are online.
+    assert_eq!((mean.numerator, mean.denominator), (15, Some(4)));
+    assert_eq!(mean.value.as_deref(), Some("3.75"));
+    let later = session.figure(&weighed_metric(), LATER).await.unwrap();
+    // Only 1 and 6 are of kind a; a weight of null adds nothing.
+    assert_eq!((later.numerator, later.denominator), (150, Some(4)));
+    assert_eq!(later.value.as_deref(), Some("37.50"));
+    let sum = metric(
+        "unit = \"count\"\n[[definition]]\nvalid_from = \"2018-01-01\"\ntext = \"合计\"\n\
+         numerator = \"online\"\nmeasure = \"id\"\n",
+    );
+    let sum = session.figure(&sum, DAY).await.unwrap();
+    assert_eq!((sum.numerator, sum.denominator, sum.value.as_deref()), (15, None, Some("15")));
+    world.put(&[]).await;
+    let empty = world.engine.session(None).await.unwrap();
+    let empty = empty.figure(&weighed_metric(), DAY).await.unwrap();
+    assert_eq!((empty.numerator, empty.value), (0, None), "nothing to divide by");
+}
+
+#[test]
+fn measures_that_mean_nothing_are_refused() {
+    let refused = |text: &str| {
+        let head = "version = 1\ntitle = \"甲\"\nowner = \"科\"\nfrom = \"standard.things\"\n";
+        let tail = "[[definition]]\nvalid_from = \"2018-01-01\"\ntext = \"甲\"\n";
+        let (unit, definition) = text.split_once(' ').unwrap();
+        let text = format!("{head}unit = \"{unit}\"\n{tail}{definition}");
+        let faults = Metric::parse(Path::new("m.toml"), &text).unwrap_err();
+        faults.0.iter().map(|fault| fault.message.clone()).collect::<Vec<_>>().join("; ")
+    };
+    assert!(refused("mean weight = \"id\"").contains("needs a `numerator` or a `measure`"));
+    assert!(refused("count weight = \"id\"").contains("nothing below the line"));
+    let both = refused("count measure = \"id\"\ndistinct = \"kind\"");
+    assert!(both.contains("goes with no `measure`"), "{both}");
 }
 
 #[tokio::test]
@@ -206,6 +258,7 @@ async fn steps_end_at_the_figure_for_random_tables() {
             "unit = \"percent\"\n[[definition]]\nvalid_from = \"2018-01-01\"\ntext = \"去重\"\n\
              distinct = \"kind\"\nnumerator = \"online\"\n",
         ),
+        weighed_metric(),
     ];
     let world = World::new().await;
     let mut snapshots = Vec::new();
@@ -258,6 +311,14 @@ async fn a_seal_recounts_after_the_table_changed_and_shows_when_its_rows_did() {
     let (plan, _) = world.seal(&distinct, 3, false).await;
     let again = world.recount(&plan, 3).await;
     assert_eq!((plan.figure.numerator, again.numerator), (3, 3));
+    for (seal, is_personal) in [(4, false), (5, true)] {
+        let (plan, _) = world.seal(&weighed_metric(), seal, is_personal).await;
+        world.put(&BEFORE[..2]).await;
+        let again = world.recount(&plan, seal).await;
+        assert_eq!((again.numerator, again.denominator), (15, Some(4)));
+        assert_eq!(again.value(&plan.sealed).as_deref(), Some("3.75"));
+        world.put(&BEFORE).await;
+    }
     // Another seal's rows are not this one's.
     assert_eq!(world.recount(&plan, 9).await.content, Content::default());
     let kept = world

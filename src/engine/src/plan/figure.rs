@@ -1,6 +1,6 @@
 //! How a figure would move: the one that is stored against the one that is planned.
 
-use huiliu_core::model::{Metric, Unit};
+use huiliu_core::model::Metric;
 use huiliu_sdk::Result;
 use serde::Serialize;
 
@@ -50,11 +50,7 @@ pub struct FigureMove {
 impl FigureMove {
     /// The move of `metric` from one figure to the other.
     pub fn of(metric: &Metric, before: Option<StoredFigure>, after: Figure) -> Self {
-        let unit = match metric.unit {
-            Unit::Percent => "percent",
-            Unit::Count => "count",
-        };
-        let was = before.as_ref().filter(|figure| figure.unit == unit);
+        let was = before.as_ref().filter(|figure| figure.unit == metric.unit.as_str());
         let (exact_change, change) = match was {
             None => (None, None),
             Some(was) => difference(
