@@ -140,9 +140,8 @@ pub(crate) enum Command {
         #[arg(long)]
         update: bool,
     },
-    /// Pages for people, as one HTML file that needs nothing beside itself.
-    #[command(subcommand)]
-    Report(ReportCommand),
+    /// Pages and reports for people, each a file that needs nothing beside itself.
+    Report(ReportArgs),
     /// Runs and their balances.
     Runs {
         #[command(subcommand)]
@@ -308,15 +307,18 @@ pub(crate) enum ReconcileCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum ReportCommand {
-    /// The page of the day: what needs a person, figures, balances, differences by department, what
-    /// is late.
-    Daily {
-        /// The file; stdout without it.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// `daily`, the page of the day: what needs a person, figures, balances, differences by
+    /// department, what is late; or a report of pipelines/reports/, as HTML and as Excel.
+    pub(crate) name: String,
+    /// The file of the page of the day, stdout without it; the folder of a report, by default
+    /// `reports` in the data folder.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// The last day of the report's period. [default: that of the newest whole one]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) end: Option<chrono::NaiveDate>,
 }
 
 #[derive(Debug, Args)]

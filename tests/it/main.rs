@@ -23,6 +23,7 @@ mod plan;
 mod postgres_store;
 mod protect;
 mod reconcile;
+mod reports;
 mod restore;
 mod schema;
 mod serve;

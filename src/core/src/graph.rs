@@ -40,12 +40,14 @@ pub struct Node {
     pub audits: Vec<String>,
     /// Whether what it makes is computed whenever it is read.
     pub is_view: bool,
+    /// Whether `*` leaves it out: it is done only where it is asked for.
+    pub on_request: bool,
 }
 
 impl Node {
     /// A node whose result is stored and not audited.
     pub fn new(name: String, kind: NodeKind, makes: Vec<String>, reads: Vec<String>) -> Self {
-        Self { name, kind, makes, reads, audits: Vec::new(), is_view: false }
+        Self { name, kind, makes, reads, audits: Vec::new(), is_view: false, on_request: false }
     }
 }
 
@@ -132,6 +134,7 @@ impl Graph {
             let matched: Vec<&str> = self
                 .nodes
                 .iter()
+                .filter(|node| !(node.on_request && pattern == "*"))
                 .map(|node| node.name.as_str())
                 .filter(|name| matches(pattern, name))
                 .collect();

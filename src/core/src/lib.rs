@@ -12,4 +12,5 @@ pub mod identifier;
 pub mod model;
 pub mod policy;
 pub mod reconcile;
+pub mod report;
 pub mod schedule;

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::report::{Chart, Table};
+
 const WIDTH: f64 = 120.0;
 const HEIGHT: f64 = 32.0;
 /// Room for the width of the line.
@@ -64,6 +66,88 @@ pub(crate) fn bar(parts: &[u64], full: u64, title: &str) -> Markup {
             }
         }
     }
+}
+
+/// Rows that are drawn as bars; the table has the others too.
+const BARS: usize = 20;
+/// Height of a bar with its gap, and what is taken by names and numbers beside it.
+const STEP: f64 = 26.0;
+const NAMES: f64 = 190.0;
+const NUMBERS: f64 = 90.0;
+/// A chart's width; it is stretched as a whole.
+const BREADTH: f64 = 760.0;
+/// Height of a chart of lines, and the room under it for words.
+const TALL: f64 = 240.0;
+const FOOT: f64 = 26.0;
+/// Colours there are.
+const COLOURS: usize = 6;
+
+/// Lying bars, a row each, the first column of numbers.
+pub(crate) fn bars(table: &Table, chart: &Chart, title: &str) -> Markup {
+    let column = chart.y.first().copied().unwrap_or_default();
+    let numbers = table.numbers(column);
+    let shown = numbers.len().min(BARS);
+    let most = numbers.iter().take(shown).flatten().copied().fold(0.0, f64::max);
+    let room = BREADTH - NAMES - NUMBERS;
+    let long = |number: f64| if most > 0.0 { (number.max(0.0) / most) * room } else { 0.0 };
+    let height = STEP * shown as f64;
+    html! {
+        svg.chart viewBox=(format!("0 0 {BREADTH} {height}")) role="img" {
+            title { (title) }
+            @for (row, number) in numbers.iter().enumerate().take(shown) {
+                @let y = STEP * row as f64;
+                text.name x=(format!("{:.1}", NAMES - 10.0)) y=(format!("{:.1}", y + 17.0)) {
+                    (table.text(row, chart.x))
+                }
+                rect.k1 x=(format!("{NAMES:.1}")) y=(format!("{:.1}", y + 4.0))
+                    width=(format!("{:.1}", long(number.unwrap_or(0.0)))) height=(format!("{:.1}", STEP - 8.0)) {}
+                text x=(format!("{:.1}", NAMES + long(number.unwrap_or(0.0)) + 8.0))
+                    y=(format!("{:.1}", y + 17.0)) { (table.text(row, column)) }
+            }
+        }
+    }
+}
+
+/// A line for each column of numbers, from the first row to the last.
+pub(crate) fn lines(table: &Table, chart: &Chart, title: &str) -> Markup {
+    let columns: Vec<Vec<Option<f64>>> =
+        chart.y.iter().map(|column| table.numbers(*column)).collect();
+    let most = columns.iter().flatten().flatten().copied().fold(0.0, f64::max);
+    let steps = table.rows.len().saturating_sub(1).max(1) as f64;
+    let place = |row: usize, number: f64| {
+        let up = if most > 0.0 { number / most } else { 0.0 };
+        let x = 12.0 + row as f64 / steps * (BREADTH - 24.0);
+        (x, 14.0 + (1.0 - up) * (TALL - FOOT - 24.0))
+    };
+    let last = table.rows.len().saturating_sub(1);
+    html! {
+        svg.chart viewBox=(format!("0 0 {BREADTH} {TALL}")) role="img" {
+            title { (title) }
+            line.ground x1="12" x2=(format!("{:.0}", BREADTH - 12.0))
+                y1=(format!("{:.1}", TALL - FOOT - 10.0)) y2=(format!("{:.1}", TALL - FOOT - 10.0)) {}
+            @for (number, column) in columns.iter().enumerate() {
+                polyline class=(format!("l{}", number % COLOURS + 1)) points=(points(column, place)) {}
+            }
+            text x="12" y=(format!("{:.1}", TALL - 8.0)) { (table.text(0, chart.x)) }
+            text.name x=(format!("{:.0}", BREADTH - 12.0)) y=(format!("{:.1}", TALL - 8.0)) {
+                (table.text(last, chart.x))
+            }
+            text x="12" y="12" { (most) }
+        }
+        p.legend {
+            @for (number, column) in chart.y.iter().enumerate() {
+                span { i.key.(format!("k{}", number % COLOURS + 1)) {}
+                    (table.columns.get(*column).map(|c| c.title.as_str()).unwrap_or_default()) }
+            }
+        }
+    }
+}
+
+/// The points of a line; rows without a number are left out.
+fn points(column: &[Option<f64>], place: impl Fn(usize, f64) -> (f64, f64)) -> String {
+    let known = column.iter().enumerate().filter_map(|(row, number)| Some((row, (*number)?)));
+    let places = known.map(|(row, number)| place(row, number));
+    places.map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<String>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Pages for people: data in, HTML out.
+//! Pages for people: data in, HTML or Excel out.
 //!
 //! Everything here is pure. A page is one file that works from a disk: its style and its charts are
 //! in it, it has no script and names no other file. Text is escaped where it is put in, by `maud`.
@@ -7,6 +7,8 @@ mod attention;
 mod chart;
 mod daily;
 mod document;
+pub mod report;
+mod sheet;
 mod text;
 mod view;
 

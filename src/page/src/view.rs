@@ -4,6 +4,7 @@ mod balances;
 mod differences;
 mod figures;
 mod late;
+mod report;
 
 use maud::{Markup, html};
 

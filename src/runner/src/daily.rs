@@ -45,18 +45,24 @@ impl Hub {
         let config = config.ok_or_else(|| Error::internal("no daily page is configured"))?;
         let page = self.daily_page(Some((run, state))).await?;
         let file = self.data.join(config.file.replace("{date}", &page.day));
-        write_page(&file, &page.html())?;
+        write_page(&file, page.html().as_bytes())?;
         Ok(file)
     }
 }
 
+/// Now, for people.
+pub(crate) fn moment_text(hub: &Hub) -> String {
+    let today = Today::of(hub);
+    today.text_of(&hub.now())
+}
+
 /// Writes a page so that whoever opens the file sees the old one or the new one, whole.
-pub fn write_page(file: &Path, html: &str) -> Result<()> {
+pub fn write_page(file: &Path, content: &[u8]) -> Result<()> {
     let Some(name) = file.file_name().map(|name| name.to_string_lossy().into_owned()) else {
         return Err(unwritten(file).hint("name a file, such as reports/daily.html"));
     };
     let beside = file.with_file_name(format!(".{name}.{}", std::process::id()));
-    replace(file, &beside, html).map_err(|cause| {
+    replace(file, &beside, content).map_err(|cause| {
         // It may not be there; what matters is why the page could not be written.
         drop(std::fs::remove_file(&beside));
         unwritten(file)
@@ -70,14 +76,14 @@ fn unwritten(file: &Path) -> Error {
     Error::new(ErrorKind::Permission, "E-REPORT", message)
 }
 
-fn replace(file: &Path, beside: &Path, html: &str) -> std::io::Result<()> {
+fn replace(file: &Path, beside: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder)?;
     }
     let mut new = std::fs::File::create(beside)?;
-    new.write_all(html.as_bytes())?;
+    new.write_all(content)?;
     new.sync_all()?;
     drop(new);
     std::fs::rename(beside, file)?;
@@ -92,15 +98,15 @@ mod tests {
     fn a_page_replaces_the_old_one_whole_or_leaves_it() {
         let folder = tempfile::TempDir::new().unwrap();
         let file = folder.path().join("a/b/daily.html");
-        write_page(&file, "一").unwrap();
-        write_page(&file, "二").unwrap();
+        write_page(&file, "一".as_bytes()).unwrap();
+        write_page(&file, "二".as_bytes()).unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "二");
         let taken = folder.path().join("a/b");
-        let error = write_page(&taken, "三").unwrap_err();
+        let error = write_page(&taken, "三".as_bytes()).unwrap_err();
         assert_eq!(error.code(), "E-REPORT");
         // Nothing half-written stays, neither beside a page nor beside what could not become one.
         let names = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
         assert_eq!((names(&taken), names(&folder.path().join("a"))), (1, 1));
-        assert_eq!(write_page(Path::new("/"), "").unwrap_err().code(), "E-REPORT");
+        assert_eq!(write_page(Path::new("/"), b"").unwrap_err().code(), "E-REPORT");
     }
 }

@@ -24,6 +24,7 @@ mod push;
 mod quarantine;
 mod reconcile;
 mod replay;
+mod report;
 mod rewind;
 mod run;
 mod seal;
@@ -46,6 +47,7 @@ pub use plan::{
     DefinitionChange, FigurePlan, LiveStream, NodeState, Orphan, Plan, PlanError, PlanRequest,
     PushPlan, ReconcilePlan, SettingChange, StreamChange, StreamPlan, TablePlan,
 };
+pub use report::WrittenReport;
 pub use project::{LoadFailure, Project, Registry, System};
 pub use quarantine::{OriginalView, Selection};
 pub use reconcile::{AgedDifference, Decided, FieldView, OwnerCount, ReconcileSummary, SystemView};

@@ -19,6 +19,7 @@ use huiliu_core::graph::{Graph, Node, NodeKind};
 use huiliu_core::model::{Metric, Model, ModelKind};
 use huiliu_core::policy;
 use huiliu_core::reconcile::{Comparison, Reconciliation};
+use huiliu_core::report::Report;
 use huiliu_engine::{CALENDAR, FileHashes, Pipelines, short_hash};
 use huiliu_sdk::{Connector, Endpoint, Error};
 use huiliu_store::{PostgresAddress, StoreAddress};
@@ -98,6 +99,8 @@ pub struct Project {
     pub jobs: JobsFile,
     /// The models and metrics.
     pub pipelines: Pipelines,
+    /// Reports of a period, by name.
+    pub reports: BTreeMap<String, Report>,
     /// The working-day calendar.
     pub calendar: Arc<Calendar>,
     /// The code tables.
@@ -188,6 +191,14 @@ impl Project {
         let reconcile = root.join("pipelines/reconcile");
         let reconciliations = load_files(&reconcile, "toml", Reconciliation::parse, &mut faults);
         let audits = load_files(&root.join("pipelines/audits"), "sql", Audit::parse, &mut faults);
+        let reports =
+            load_files(&root.join("pipelines/reports"), "toml", Report::parse, &mut faults);
+        let reports: BTreeMap<String, Report> =
+            reports.into_iter().map(|report| (report.name.clone(), report)).collect();
+        let keys: Vec<&str> = metrics.iter().map(|metric| metric.key.as_str()).collect();
+        if let Err(found) = crate::report::check(&reports, &keys) {
+            faults.0.extend(found.0);
+        }
         if !faults.is_empty() {
             return Err(LoadFailure::Faults(faults));
         }
@@ -208,7 +219,12 @@ impl Project {
         let pipelines = Pipelines::new(models, metrics)?
             .with_reconciliations(reconciliations)?
             .with_audits(audits)?;
-        let nodes = nodes(&systems, &pipelines, &hub)?;
+        let mut nodes = nodes(&systems, &pipelines, &hub)?;
+        for name in reports.keys() {
+            let name = format!("{}{name}", crate::report::NODES);
+            let node = Node::new(name, NodeKind::Report, Vec::new(), Vec::new());
+            nodes.push(Node { on_request: true, ..node });
+        }
         audit::check(&nodes, &systems, &pipelines)?;
         let graph = Graph::new(nodes)?;
         for job in jobs.jobs.iter().filter(|job| job.run.trim() != crate::maintain::SELECTOR) {
@@ -222,6 +238,7 @@ impl Project {
             systems,
             jobs,
             pipelines,
+            reports,
             calendar: Arc::new(calendar),
             codes: Arc::new(codes),
             graph,

@@ -438,8 +438,13 @@ impl Run {
         let mut step = self.hub.new_step(self.run_id, &node.name, "report");
         self.progress.started(&node.name);
         let (state, _) = self.outcome();
-        let written = Box::pin(self.hub.write_daily_page(self.run_id, state));
-        match unbroken(written).await {
+        let written = async {
+            match node.name.strip_prefix(crate::report::NODES) {
+                Some(name) if node.name != crate::daily::NODE => self.hub.write_report(name).await,
+                _ => self.hub.write_daily_page(self.run_id, state).await,
+            }
+        };
+        match unbroken(Box::pin(written)).await {
             Ok(file) => {
                 step.message = Some(format!("written to {}", file.display()));
                 self.finish(step, RunState::Succeeded).await

@@ -1,0 +1,330 @@
+//! Reports of a period: their tables are queried, their figures are those that are stored, with
+//! the seals that prove them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use chrono::NaiveDate;
+use huiliu_core::config::{Document, Fault, Faults, closest};
+use huiliu_core::report::{Chart, ChartKind, Report, Section};
+use huiliu_engine::{Figure, Session, record_text};
+use huiliu_page::report as page;
+use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_store::SealedFigure;
+
+use crate::daily::{moment_text, write_page};
+use crate::hub::Hub;
+
+/// Before the name of a report stands this in the graph.
+pub(crate) const NODES: &str = "reports.";
+/// Rows that a table of a report may have; more are no reading for people.
+const MOST_ROWS: usize = 10_000;
+/// Letters that one report may make.
+const MOST_LETTERS: usize = 2_000;
+
+/// A report, or one letter of it, and the name of its files.
+#[derive(Debug, Clone)]
+pub struct WrittenReport {
+    /// The files' name without folder and ending.
+    pub name: String,
+    /// What it says.
+    pub page: page::Report,
+}
+
+impl WrittenReport {
+    /// Writes it as HTML and as Excel into `folder`.
+    pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2]> {
+        let html = folder.join(format!("{}.html", self.name));
+        write_page(&html, self.page.html().as_bytes())?;
+        let book = self.page.xlsx().map_err(|cause| {
+            let message = format!("{} cannot be written as an Excel file", self.name);
+            Error::new(ErrorKind::Data, "E-REPORT", message)
+                .hint("give its tables fewer rows or columns")
+                .cause(cause)
+        })?;
+        let xlsx = folder.join(format!("{}.xlsx", self.name));
+        write_page(&xlsx, &book)?;
+        Ok([html, xlsx])
+    }
+}
+
+impl Hub {
+    /// The report called `name`, of the period that ends on `end`, or of the newest whole one.
+    pub async fn report(&self, name: &str, end: Option<NaiveDate>) -> Result<Vec<WrittenReport>> {
+        let report = self.project.reports.get(name).ok_or_else(|| self.no_report(name))?;
+        let today = self.clock().now().with_timezone(&self.project.zone).date_naive();
+        let end = end.unwrap_or_else(|| report.period.last_end(today));
+        let session = self.engine.session(None).await?;
+        let writing = Writing {
+            hub: self,
+            session: &session,
+            report,
+            begin: report.period.begin(end),
+            end,
+            figures: session.stored_figures().await?,
+            seals: self.lake().store().sealed_figures().await?,
+        };
+        let action = format!("report {name}");
+        writing.all().await.map_err(|e| e.context(action))
+    }
+
+    fn no_report(&self, name: &str) -> Error {
+        let known: Vec<&str> = self.project.reports.keys().map(String::as_str).collect();
+        let hint = match closest(name, known.iter().copied().chain(["daily"])) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None if known.is_empty() => "write one in pipelines/reports/".to_owned(),
+            None => format!("there are: daily, {}", known.join(", ")),
+        };
+        Error::new(ErrorKind::Config, "E-REPORT", format!("no report is called `{name}`"))
+            .hint(hint)
+    }
+
+    /// Writes the files of a report for a run.
+    pub(crate) async fn write_report(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.data.join("reports");
+        for written in self.report(name, None).await? {
+            written.write(&folder)?;
+        }
+        Ok(folder)
+    }
+}
+
+/// One report being written.
+struct Writing<'a> {
+    hub: &'a Hub,
+    session: &'a Session,
+    report: &'a Report,
+    begin: NaiveDate,
+    end: NaiveDate,
+    figures: BTreeMap<String, Figure>,
+    seals: Vec<SealedFigure>,
+}
+
+/// A row that a letter is for.
+type Row = Vec<(String, Option<String>)>;
+
+impl Writing<'_> {
+    async fn all(&self) -> Result<Vec<WrittenReport>> {
+        let name = format!("{}-{}", self.report.name, self.end);
+        let Some(each) = &self.report.each else {
+            let page = self.one(None).await?;
+            return Ok(vec![WrittenReport { name, page }]);
+        };
+        let mut letters = Vec::new();
+        for row in self.rows(&self.fill(&each.sql, None, true)).await?.rows(MOST_LETTERS)? {
+            let to = value(&row, &each.name).ok_or_else(|| {
+                let message = format!("`each` has no column {}", each.name);
+                Error::new(ErrorKind::Config, "E-REPORT", message)
+                    .hint(format!("correct it in {}", self.report.file.display()))
+            })?;
+            let Some(to) = to.filter(|to| !to.is_empty()) else { continue };
+            let mut page = self.one(Some(&row)).await?;
+            page.addressee = Some(to.clone());
+            letters.push(WrittenReport { name: format!("{name}-{}", file_name(&to)), page });
+        }
+        Ok(letters)
+    }
+
+    async fn one(&self, row: Option<&Row>) -> Result<page::Report> {
+        let mut sections = Vec::with_capacity(self.report.sections.len());
+        for section in &self.report.sections {
+            let written = self.section(section, row).await;
+            sections.push(written.map_err(|e| e.context(section.title.as_str()))?);
+        }
+        let hub = &self.hub.project.hub;
+        Ok(page::Report {
+            title: self.fill(&self.report.title, row, false),
+            issuer: self.report.issuer.clone().unwrap_or_else(|| hub.name.clone()),
+            addressee: None,
+            begin: self.begin.to_string(),
+            end: self.end.to_string(),
+            written_at: moment_text(self.hub),
+            snapshot: self.session.snapshot(),
+            text: self.report.text.as_ref().map(|text| self.fill(text, row, false)),
+            sections,
+        })
+    }
+
+    async fn section(&self, section: &Section, row: Option<&Row>) -> Result<page::Section> {
+        let mut table = None;
+        if let Some(sql) = &section.sql {
+            table = Some(self.table(section, &self.fill(sql, row, true)).await?);
+        }
+        let chart = match (&section.chart, &table) {
+            (Some(chart), Some(table)) => Some(drawn(chart, table)?),
+            _ => None,
+        };
+        Ok(page::Section {
+            title: self.fill(&section.title, row, false),
+            text: section.text.as_ref().map(|text| self.fill(text, row, false)),
+            figures: section.figures.iter().map(|key| self.figure(key)).collect(),
+            table: table.map(|named| named.table),
+            chart,
+        })
+    }
+
+    async fn rows(&self, sql: &str) -> Result<Rows> {
+        Ok(Rows(self.session.collect(sql, Some(MOST_ROWS + 1)).await?))
+    }
+
+    async fn table(&self, section: &Section, sql: &str) -> Result<Named> {
+        let rows = self.rows(sql).await?;
+        let batches = &rows.0;
+        let fields = batches.first().map(RecordBatch::schema);
+        let fields = fields.as_ref().map(|schema| schema.fields().iter()).into_iter().flatten();
+        let (mut names, mut columns) = (Vec::new(), Vec::new());
+        for field in fields {
+            let title = section.columns.get(field.name()).unwrap_or(field.name());
+            names.push(field.name().clone());
+            columns.push(page::Column { title: title.clone(), digits: digits(field.data_type()) });
+        }
+        let cells = rows.rows(MOST_ROWS)?;
+        let cells = cells.into_iter().map(|row| row.into_iter().map(|(_, value)| value).collect());
+        let empty = section.empty.clone().unwrap_or_else(|| "无。".to_owned());
+        Ok(Named { names, table: page::Table { columns, rows: cells.collect(), empty } })
+    }
+
+    fn figure(&self, key: &str) -> page::Proved {
+        let metric = self.hub.engine.pipelines().metrics.get(key);
+        let Some(figure) = self.figures.get(key) else {
+            let title = metric.map(|metric| metric.title.clone()).unwrap_or_default();
+            return page::Proved { key: key.to_owned(), title, ..page::Proved::default() };
+        };
+        let is_it = |seal: &&SealedFigure| {
+            seal.metric == key
+                && (seal.numerator, seal.denominator) == (figure.numerator, figure.denominator)
+                && seal.value == figure.value
+        };
+        page::Proved {
+            key: key.to_owned(),
+            title: figure.title.clone(),
+            value: figure.value.clone(),
+            is_percent: figure.unit == huiliu_core::model::Unit::Percent,
+            parts: figure.denominator.map(|denominator| (figure.numerator, denominator)),
+            definition: figure.definition.clone(),
+            snapshot: Some(figure.snapshot),
+            seal: self.seals.iter().rev().find(is_it).map(|seal| seal.seal_id),
+        }
+    }
+
+    /// A text or a SELECT with its values. Unknown names stay as they are, and are seen.
+    fn fill(&self, text: &str, row: Option<&Row>, is_sql: bool) -> String {
+        let mut filled = text
+            .replace("{begin}", &self.begin.to_string())
+            .replace("{end}", &self.end.to_string());
+        for (name, value) in row.into_iter().flatten() {
+            let value = value.clone().unwrap_or_default();
+            let value =
+                if is_sql { format!("'{}'", value.replace('\'', "''")) } else { value };
+            filled = filled.replace(&format!("{{each.{name}}}"), &value);
+        }
+        filled
+    }
+}
+
+/// Rows of a query.
+struct Rows(Vec<RecordBatch>);
+
+impl Rows {
+    fn rows(&self, most: usize) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for batch in &self.0 {
+            for row in 0..batch.num_rows() {
+                rows.push(record_text(batch, row)?);
+            }
+        }
+        if rows.len() > most {
+            let message = format!("a table of a report has {most} rows at most");
+            return Err(Error::new(ErrorKind::Config, "E-REPORT", message)
+                .hint("group its rows, or give the SELECT a limit"));
+        }
+        Ok(rows)
+    }
+}
+
+/// A table with the names of its columns in SQL.
+struct Named {
+    names: Vec<String>,
+    table: page::Table,
+}
+
+fn drawn(chart: &Chart, table: &Named) -> Result<page::Chart> {
+    let place = |name: &String| {
+        // Without rows there are no columns, and nothing is drawn.
+        if table.names.is_empty() {
+            return Ok(0);
+        }
+        table.names.iter().position(|other| other == name).ok_or_else(|| {
+            let hint = closest(name, table.names.iter().map(String::as_str))
+                .map(|close| format!("did you mean `{close}`?"))
+                .unwrap_or_else(|| format!("there are: {}", table.names.join(", ")));
+            let message = format!("the chart's table has no column `{name}`");
+            Error::new(ErrorKind::Config, "E-REPORT", message).hint(hint)
+        })
+    };
+    let y = chart.y.iter().map(place).collect::<Result<Vec<usize>>>()?;
+    Ok(page::Chart { is_line: chart.kind == ChartKind::Line, x: place(&chart.x)?, y })
+}
+
+fn value(row: &Row, name: &str) -> Option<Option<String>> {
+    row.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+}
+
+/// Digits after the point of a column of numbers.
+fn digits(kind: &DataType) -> Option<u8> {
+    match kind {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => {
+            Some(u8::try_from(*scale).unwrap_or(0))
+        }
+        DataType::Float32 | DataType::Float64 => Some(2),
+        kind if kind.is_integer() => Some(0),
+        _ => None,
+    }
+}
+
+/// A name that a file can have.
+fn file_name(text: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' };
+    text.chars().map(plain).take(60).collect()
+}
+
+/// Every metric that a report shows must be there.
+pub(crate) fn check(reports: &BTreeMap<String, Report>, metrics: &[&str]) -> Result<(), Faults> {
+    let mut faults = Faults::default();
+    for report in reports.values() {
+        for (number, section) in report.sections.iter().enumerate() {
+            for (index, key) in section.figures.iter().enumerate() {
+                if metrics.contains(&key.as_str()) {
+                    continue;
+                }
+                let hint = closest(key, metrics.iter().copied())
+                    .map(|close| format!("did you mean `{close}`?"));
+                let place = format!("sections[{number}].figures[{index}]");
+                faults.0.push(fault(report, &place, format!("no metric is called `{key}`"), hint));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+fn fault(report: &Report, place: &str, message: String, hint: Option<String>) -> Fault {
+    let text = std::fs::read_to_string(&report.file).unwrap_or_default();
+    match Document::parse(&report.file, &text) {
+        Ok(document) => document.fault(place, message, hint),
+        Err(mut faults) => faults.0.remove(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_hold_nothing_that_a_folder_would_take_amiss() {
+        assert_eq!(file_name("市规划局/../x y"), "市规划局____x_y");
+        assert_eq!(digits(&DataType::Decimal128(10, 2)), Some(2));
+        assert_eq!((digits(&DataType::Int64), digits(&DataType::Utf8)), (Some(0), None));
+    }
+}
