@@ -29,6 +29,10 @@ pub struct ModelHeader {
     /// Columns that are unique and not null in the result; checked at every build.
     #[serde(default)]
     pub key: Vec<String>,
+    /// Whether rows stay that the SELECT no longer gives, for what is issued once and for all. Needs
+    /// a key. Default: no.
+    #[serde(default)]
+    pub keep: bool,
     /// Audits of the result, by the names of their files. While a blocking one finds rows, nothing
     /// that reads the model is computed or sent.
     #[serde(default)]
@@ -54,6 +58,10 @@ impl Model {
         let (document, sql) = split_header(file, text, "kind = \"view\"")?;
         let header: ModelHeader = serde_json::from_value(document.to_json())
             .map_err(|e| Faults(vec![document.fault("", e.to_string(), None)]))?;
+        if header.keep && (header.kind == ModelKind::View || header.key.is_empty()) {
+            let message = "`keep` is of a table whose rows have a `key`".to_owned();
+            return Err(Faults(vec![document.fault("keep", message, None)]));
+        }
         let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
         let schema =
             file.parent().and_then(Path::file_name).and_then(|s| s.to_str()).unwrap_or_default();

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
@@ -92,6 +94,8 @@ pub(crate) struct Selected {
     /// The columns.
     pub(crate) schema: SchemaRef,
     stream: SendableRecordBatchStream,
+    /// The rows that the table has, of which those stay whose keys do not come again.
+    kept: Option<SendableRecordBatchStream>,
     key: KeyCheck,
     action: String,
 }
@@ -103,8 +107,15 @@ impl Selected {
         let frame = session.query(&model.sql).await.map_err(|e| e.context(&action))?;
         let schema = storage_schema(frame.schema().as_arrow());
         let key = KeyCheck::new(&schema, &model.header.key, &model.name)?;
-        let stream = frame.execute_stream().await.map_err(|e| engine_error(&action, e))?;
-        Ok(Self { schema, stream, key, action })
+        let failed = |e| engine_error(&action, e);
+        let stream = frame.execute_stream().await.map_err(failed)?;
+        let mut kept = None;
+        if model.header.keep && session.context().table_exist(model.name.as_str()).unwrap_or(false)
+        {
+            let frame = session.query(&format!("select * from {}", model.name)).await?;
+            kept = Some(frame.execute_stream().await.map_err(failed)?);
+        }
+        Ok(Self { schema, stream, kept, key, action })
     }
 
     /// The next rows, at least one; `None` after the last.
@@ -117,6 +128,19 @@ impl Selected {
             let batch = storage_batch(&batch, &self.schema)?;
             self.key.check(&batch)?;
             return Ok(Some(batch));
+        }
+        self.next_kept().await
+    }
+
+    async fn next_kept(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(kept) = &mut self.kept else { return Ok(None) };
+        while let Some(batch) = kept.next().await {
+            let batch = batch.map_err(|e| engine_error(&self.action, e))?;
+            let batch = storage_batch(&batch, &self.schema)?;
+            let stays = filter_record_batch(&batch, &self.key.unseen(&batch)?)?;
+            if stays.num_rows() > 0 {
+                return Ok(Some(stays));
+            }
         }
         Ok(None)
     }
@@ -163,6 +187,17 @@ impl KeyCheck {
             }
         }
         Ok(())
+    }
+
+    /// Which rows of the table have keys that did not come again.
+    fn unseen(&self, batch: &RecordBatch) -> Result<BooleanArray> {
+        let Some(converter) = &self.converter else {
+            return Ok(BooleanArray::from(vec![false; batch.num_rows()]));
+        };
+        let columns = self.columns.iter().filter_map(|name| batch.column_by_name(name));
+        let columns: Vec<_> = columns.cloned().collect();
+        let rows = converter.convert_columns(&columns)?;
+        Ok(rows.iter().map(|row| Some(!self.seen.contains(&xxh3_128(row.as_ref())))).collect())
     }
 
     fn broken(&self, what: &str) -> Error {
