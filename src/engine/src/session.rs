@@ -14,7 +14,6 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use huiliu_core::model::ModelKind;
-use huiliu_core::reconcile::Reconciliation;
 use huiliu_lake::Lake;
 use huiliu_sdk::{Error, ErrorKind, Result};
 
@@ -25,6 +24,7 @@ use crate::function::{self, DomainFunctions};
 use crate::ops::{code_tables, ops_tables, quarantine_tables};
 use crate::origin::FileHashes;
 use crate::pipeline::Pipelines;
+use crate::reconcile::ledger_views;
 
 /// Schemas that hold tables of the lake.
 const LAKE_SCHEMAS: [&str; 5] = ["current", "history", "standard", "reconciled", "metrics"];
