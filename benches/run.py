@@ -518,7 +518,7 @@ def w3more():
         say(f"w3more round {number + 1}: " + ", ".join(f"{k} {v['wall']:.2f} s {v['mib']:.0f} MiB" for k, v in rounds[-1].items()))
     report(f"W3 with more systems, {rows:,} rows each", rounds, "two systems")
     # About 29 rows are on a page.
-    pages = args.rows * 13 // 10 // 29
+    pages = args.rows * 3 // 2 // 29
     psql(f"create or replace view big_a as select * from many where ctid < '({pages},1)'::tid")
     psql("create or replace view big_b as select * from big_a where right(case_no, 3) <> '777'")
     each, missing = (int(n) for n in psql("select count(*), count(*) filter (where right(case_no, 3) = '777') from big_a").split("|"))
