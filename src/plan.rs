@@ -99,14 +99,14 @@ impl Show<'_> {
             self.pick("nothing was written", "未写入任何数据")
         ));
         for stream in &self.plan.live {
-            let mut line = format!(
-                "  {:<32} {} {}",
-                stream.stream,
-                stream.rows,
-                self.pick("rows", "行")
-            );
+            let mut line =
+                format!("  {:<32} {} {}", stream.stream, stream.rows, self.pick("rows", "行"));
             for (count, en, zh) in [
-                (stream.repeated, "replaced by a later one of the same key", "行被同键的后一行取代"),
+                (
+                    stream.repeated,
+                    "replaced by a later one of the same key",
+                    "行被同键的后一行取代",
+                ),
                 (stream.set_aside, "would be set aside", "行将转入隔离区"),
             ] {
                 if count > 0 {

@@ -299,7 +299,10 @@ async fn of_rows_with_one_key_the_last_one_is_planned() {
     std::fs::write(metric_file, metric("standard.cases", "fee = 3")).unwrap();
     let plan = office.hub.run_json(&["plan", "--live", "office.cases"]).expect(0).json();
     let live = &plan["live"][0];
-    assert_eq!((&live["rows"], &live["repeated"], &live["set_aside"]), (&3.into(), &1.into(), &1.into()));
+    assert_eq!(
+        (&live["rows"], &live["repeated"], &live["set_aside"]),
+        (&3.into(), &1.into(), &1.into())
+    );
     let after = &figure(&plan, "online")["after"];
     assert_eq!((&after["numerator"], &after["denominator"]), (&1.into(), &2.into()), "{plan}");
 }

@@ -58,7 +58,8 @@ fn the_shipped_reports_say_what_the_lake_says() {
     for name in ["biweekly", "monthly"] {
         let report = reports(&hub, name).remove(0);
         let sections = report["report"]["sections"].as_array().unwrap();
-        let is_filled = |section: &&Value| section["table"]["rows"].as_array().is_some_and(|r| !r.is_empty());
+        let is_filled =
+            |section: &&Value| section["table"]["rows"].as_array().is_some_and(|r| !r.is_empty());
         assert!(sections.iter().filter(is_filled).count() >= 2, "{report}");
     }
     let owners = hub.query(

@@ -35,8 +35,8 @@ pub use metric::{
 pub use origin::{CALENDAR, Cause, CauseKind, FileHashes, Origin, short_hash};
 pub use pipeline::{Pipelines, references};
 pub use plan::{
-    Cell, Example, FigureMove, LiveRows, LiveWriter, ModelDraft, PLANNED, ReconcileDraft, Rehearsal, RowKind,
-    StoredFigure, TableDiff, Tags,
+    Cell, Example, FigureMove, LiveRows, LiveWriter, ModelDraft, PLANNED, ReconcileDraft,
+    Rehearsal, RowKind, StoredFigure, TableDiff, Tags,
 };
 pub use scan::TableScan;
 pub use session::{Engine, EngineOptions, Session};

@@ -77,6 +77,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     ("E-PLAN", "这不是计划的哈希", "完整复制 `huiliu plan` 打印的哈希"),
     (
+        "E-PLAN-LIVE",
+        "该数据流不能直接读来推演：读取会改动来源，或表里留有以前读到的内容",
+        "换其他数据流；或先 `huiliu run`，再不带 --live 地 `huiliu plan`",
+    ),
+    (
         "E-PLAN-STALE",
         "该计划已不是当前计划：文件、数据或已生成的表有变化，未执行任何操作",
         "重新执行 `huiliu plan`，查看后按新的哈希执行",

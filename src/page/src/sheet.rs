@@ -2,8 +2,8 @@
 //! Text is written as text, so that nothing in the data is run as a formula.
 
 use rust_xlsxwriter::{
-    Chart as Drawing, ChartRange, ChartType, Format, FormatAlign, FormatBorder, Workbook, Worksheet,
-    XlsxError,
+    Chart as Drawing, ChartRange, ChartType, Format, FormatAlign, FormatBorder, Workbook,
+    Worksheet, XlsxError,
 };
 
 use crate::report::{Proved, Report, Section, Table};

@@ -47,11 +47,11 @@ pub use plan::{
     DefinitionChange, FigurePlan, LiveStream, NodeState, Orphan, Plan, PlanError, PlanRequest,
     PushPlan, ReconcilePlan, SettingChange, StreamChange, StreamPlan, TablePlan,
 };
-pub use report::WrittenReport;
 pub use project::{LoadFailure, Project, Registry, System};
 pub use quarantine::{OriginalView, Selection};
 pub use reconcile::{AgedDifference, Decided, FieldView, OwnerCount, ReconcileSummary, SystemView};
 pub use replay::ReplayReport;
+pub use report::WrittenReport;
 pub use run::{Progress, RunOptions, RunReport, Silent};
 pub use seal::SealCheck;
 pub use ticker::{DueJob, Ticker};

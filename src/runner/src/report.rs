@@ -216,8 +216,7 @@ impl Writing<'_> {
             .replace("{end}", &self.end.to_string());
         for (name, value) in row.into_iter().flatten() {
             let value = value.clone().unwrap_or_default();
-            let value =
-                if is_sql { format!("'{}'", value.replace('\'', "''")) } else { value };
+            let value = if is_sql { format!("'{}'", value.replace('\'', "''")) } else { value };
             filled = filled.replace(&format!("{{each.{name}}}"), &value);
         }
         filled

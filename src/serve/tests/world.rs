@@ -144,11 +144,11 @@ async fn engine(data: &Path) -> Engine {
     let spill = data.join("spill");
     std::fs::create_dir_all(&spill).unwrap();
     let options = EngineOptions {
-            memory_bytes: 256 << 20,
-            spill,
-            partitions: 2,
-            zone: chrono_tz::Asia::Shanghai,
-        };
+        memory_bytes: 256 << 20,
+        spill,
+        partitions: 2,
+        zone: chrono_tz::Asia::Shanghai,
+    };
     let lake = Lake::open(data).await.unwrap();
     Engine::new(lake, Pipelines::default(), functions, options, huiliu_engine::FileHashes::new())
 }

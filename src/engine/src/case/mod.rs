@@ -26,10 +26,10 @@ use huiliu_sdk::{Error, Result};
 use serde::Serialize;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
+use self::reconciled::{Computed, Reconciler, set_now};
 use crate::failure::engine_error;
 use crate::function::{self, DomainFunctions};
 use crate::ops::code_tables;
-use self::reconciled::{Computed, Reconciler, set_now};
 use crate::pipeline::Pipelines;
 use crate::reconcile::ledger_views;
 use crate::record_text;

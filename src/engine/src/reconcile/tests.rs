@@ -86,8 +86,7 @@ impl World {
             .unwrap()
             .with_reconciliations(vec![rec.clone()])
             .unwrap();
-        let options =
-            EngineOptions {
+        let options = EngineOptions {
             memory_bytes,
             spill: folder.path().to_owned(),
             partitions: 2,

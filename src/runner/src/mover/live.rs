@@ -50,10 +50,8 @@ pub(crate) async fn read_live(
     let read = async {
         let cx = &protected.cx;
         let stream = StreamId::new(settings.name.as_str());
-        let request = ReadRequest {
-            streams: vec![StreamRequest { stream, resume: None }],
-            row_limit: None,
-        };
+        let request =
+            ReadRequest { streams: vec![StreamRequest { stream, resume: None }], row_limit: None };
         let silence = system.config.limits.silence();
         let mut source = in_time(cx, silence, endpoint.source(cx, request)).await?;
         let live = Live { hub, system, settings, rehearsal, layout: None, taker: None, aside: 0 };
@@ -72,8 +70,12 @@ fn check(settings: &StreamSettings) -> Result<()> {
         (_, WriteMode::Scd2) => "write = \"scd2\" keeps what was read at other times",
         _ => return Ok(()),
     };
-    Err(Error::new(ErrorKind::Unsupported, "E-PLAN-LIVE", format!("it cannot be read live: {what}"))
-        .hint("name other streams, or `huiliu run` it and plan without --live"))
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "E-PLAN-LIVE",
+        format!("it cannot be read live: {what}"),
+    )
+    .hint("name other streams, or `huiliu run` it and plan without --live"))
 }
 
 /// A stream that is being read.
@@ -135,8 +137,7 @@ impl Live<'_> {
         let held = table.map(|table| data_columns(&table, self.settings.write));
         let (layout, drift) = contract::plan(self.settings.contract, held.as_ref(), incoming);
         if let Some(drift) = drift {
-            let message =
-                format!("the columns are not those agreed: {}", drift.what.join("; "));
+            let message = format!("the columns are not those agreed: {}", drift.what.join("; "));
             return Err(Error::new(ErrorKind::Schema, "E-DRIFT", message)
                 .hint("a run would stop here too; ask the source's owner"));
         }

@@ -78,16 +78,18 @@ impl Hub {
                 let known = all.iter().map(String::as_str);
                 let hint = huiliu_core::config::closest(name, known)
                     .map(|close| format!("did you mean `{close}`?"))
-                    .unwrap_or_else(|| "write it as system.stream; `huiliu check` lists them".into());
+                    .unwrap_or_else(|| {
+                        "write it as system.stream; `huiliu check` lists them".into()
+                    });
                 let message = format!("`{name}` is no stream that is read");
                 return Err(Error::new(ErrorKind::Config, "E-SELECTOR", message).hint(hint));
             }
         }
         let is_meant = |stream: &String| {
             which.is_empty()
-                || which.iter().any(|name| {
-                    stream == name || stream.starts_with(&format!("{name}."))
-                })
+                || which
+                    .iter()
+                    .any(|name| stream == name || stream.starts_with(&format!("{name}.")))
         };
         Ok(all.into_iter().filter(is_meant).collect())
     }
