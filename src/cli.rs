@@ -173,6 +173,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
     },
+    /// Print what each kind of system can do and every key of it, as docs/connectors.md has it.
+    Connectors,
     /// Run the whole city in simulation and compare its figures with the 2018 report.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),

@@ -5,12 +5,12 @@ use std::path::Path;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use huiliu_core::config::{hub_schema, jobs_schema, system_schema};
+use huiliu_core::config::{connectors_page, hub_schema, jobs_schema, system_schema};
 use huiliu_core::identifier::mask_tagged;
 use huiliu_core::reconcile::reconcile_schema;
 use huiliu_engine::record_text;
 use huiliu_runner::{Project, System};
-use huiliu_sdk::{Cx, Error, ErrorKind, Event, ReadRequest, StreamId, StreamRequest};
+use huiliu_sdk::{Bounds, Cx, Error, ErrorKind, Event, ReadRequest, Spec, StreamId, StreamRequest};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -249,6 +249,20 @@ pub(crate) fn schema(setup: &Setup, folder: Option<&Path>) -> Result<u8, Failure
             let all: serde_json::Map<String, Value> = schemas().into_iter().collect();
             setup.printer.json(&Value::Object(all));
         }
+    }
+    Ok(0)
+}
+
+/// Prints what each kind of system can do, where it ends, and its keys.
+pub(crate) fn connectors(setup: &Setup) -> Result<u8, Failure> {
+    let kinds: Vec<(Spec, Bounds)> =
+        registry().0.iter().map(|connector| (connector.spec(), connector.bounds())).collect();
+    if setup.printer.is_json() {
+        let kinds: Vec<Value> =
+            kinds.iter().map(|(spec, bounds)| json!({ "spec": spec, "bounds": bounds })).collect();
+        setup.printer.json(&json!(kinds));
+    } else {
+        setup.printer.line(connectors_page(&kinds).trim_end());
     }
     Ok(0)
 }

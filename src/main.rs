@@ -100,6 +100,7 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Maintain(args) => maintain::maintain(&setup, args).await,
         Command::Doctor => maintain::doctor(&setup).await,
         Command::Schema { write } => inspect::schema(&setup, write.as_deref()),
+        Command::Connectors => inspect::connectors(&setup),
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(&setup, args).await,
     }

@@ -1,4 +1,4 @@
-//! The schemas that editors read are those the program checks by.
+//! The schemas that editors read, and the page that people read, are those the program checks by.
 
 use std::collections::BTreeSet;
 
@@ -21,4 +21,12 @@ fn committed_schemas_are_the_programs_own() {
     }
     let expected: BTreeSet<String> = printed.keys().cloned().collect();
     assert_eq!(committed, expected, "{refresh}");
+}
+
+#[test]
+fn the_page_about_connectors_is_the_programs_own() {
+    let refresh = "refresh with: cargo run -- connectors > docs/connectors.md";
+    let printed = Hub::shipped().run(&["connectors"]).expect(0).out;
+    let committed = std::fs::read_to_string(root().join("docs/connectors.md")).unwrap();
+    assert!(printed.trim() == committed.trim(), "docs/connectors.md is stale; {refresh}");
 }

@@ -8,10 +8,11 @@ use toml_edit::{DocumentMut, TableLike};
 use crate::hub::root;
 
 /// Each crate of ours and the crates of ours it may use. A connector is not in the list: it may
-/// use the contract and the HTTP client.
-const MAY_USE: [(&str, &[&str]); 10] = [
+/// use the contract and the HTTP client, and its tests the conformance suite.
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("huiliu-sdk", &[]),
     ("huiliu-httpkit", &["huiliu-sdk"]),
+    ("huiliu-testkit", &["huiliu-sdk"]),
     ("huiliu-core", &["huiliu-sdk"]),
     ("huiliu-store", &["huiliu-core", "huiliu-sdk"]),
     ("huiliu-lake", &["huiliu-store", "huiliu-sdk"]),
@@ -115,8 +116,9 @@ fn manifests() -> Vec<Manifest> {
 fn dependencies_point_one_way() {
     for manifest in manifests() {
         let name = manifest.name();
-        let used: BTreeSet<String> =
-            manifest.dependencies(false).union(&manifest.dependencies(true)).cloned().collect();
+        let shipped = manifest.dependencies(false);
+        let used: BTreeSet<String> = shipped.union(&manifest.dependencies(true)).cloned().collect();
+        assert!(!shipped.contains("huiliu-testkit"), "{name} ships the suite for tests");
         assert!(!used.contains("huiliu"), "{name} imports the root, which wires all");
         if name == "huiliu" {
             continue;
@@ -125,7 +127,7 @@ fn dependencies_point_one_way() {
             Some((_, allowed)) => *allowed,
             None => {
                 assert!(name.starts_with("huiliu-connector-"), "{name} is not in MAY_USE");
-                &["huiliu-sdk", "huiliu-httpkit"]
+                &["huiliu-sdk", "huiliu-httpkit", "huiliu-testkit"]
             }
         };
         for other in used.iter().filter(|other| other.starts_with("huiliu") && *other != name) {

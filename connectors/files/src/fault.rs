@@ -22,6 +22,7 @@ pub(crate) fn unreadable(path: &Path, cause: io::Error) -> Error {
         )
         .hint("let the hub's user read the folder and its files, and write there if it shall"),
         _ => Error::new(ErrorKind::Unreachable, "E-FILE-IO", format!("using {shown} failed"))
+            .hint("check the disk or the share that holds the folder")
             .cause(cause),
     }
 }

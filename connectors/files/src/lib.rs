@@ -29,8 +29,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use huiliu_sdk::{
-    Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest, Loader,
-    Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec, WriteRequest,
+    Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest,
+    Loader, Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec,
+    WriteRequest,
 };
 
 pub use config::{
@@ -58,6 +59,25 @@ impl Connector for FilesConnector {
             system_schema: schemars::schema_for!(SystemOptions).to_value(),
             stream_schema: schemars::schema_for!(StreamOptions).to_value(),
             push_schema: schemars::schema_for!(PushOptions).to_value(),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            row_bytes: Some(16 << 20),
+            bytes: Some(
+                "only Parquet and Arrow keep bytes; the other formats are written with their \
+                 hexadecimal digits, which are read as text",
+            ),
+            notes: &[
+                "a file counts as read by its name, size and digest; one that has changed is read \
+                 again as a whole",
+                "CSV, Excel and XML cannot tell the empty text from no value; for CSV `null` can be a \
+                 text that says so",
+                "a sheet has 16,384 columns and 1,048,576 rows at most, and a text in it 32,767 \
+                 characters",
+            ],
+            ..Bounds::default()
         }
     }
 

@@ -5,6 +5,8 @@
 mod columnar;
 #[path = "it/configure.rs"]
 mod configure;
+#[path = "it/conformance.rs"]
+mod conformance;
 #[path = "it/content.rs"]
 mod content;
 #[path = "it/discover.rs"]

@@ -41,7 +41,7 @@ mod template;
 
 use std::sync::Arc;
 
-use huiliu_sdk::{Capabilities, ConfigErrors, Connector, Endpoint, RawConfig, Spec};
+use huiliu_sdk::{Bounds, Capabilities, ConfigErrors, Connector, Endpoint, RawConfig, Spec};
 
 /// The connector of kind `http`.
 #[derive(Debug, Default, Clone, Copy)]
@@ -63,6 +63,19 @@ impl Connector for HttpConnector {
             system_schema: config::schema::<config::SystemOptions>(),
             stream_schema: config::schema::<config::StreamOptions>(),
             push_schema: config::schema::<config::PushOptions>(),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            repeats_at_mark: true,
+            bytes: Some("JSON has no bytes, so a column of them is refused when it is pushed"),
+            notes: &[
+                "an answer, a page with all its rows, is no larger than `max_response`",
+                "a record sent twice has one effect where `idempotency_field` or \
+                 `idempotency_header` is given; without them it is never sent again by itself",
+            ],
+            ..Bounds::default()
         }
     }
 

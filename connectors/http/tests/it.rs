@@ -3,6 +3,8 @@
 
 #[path = "it/configuring.rs"]
 mod configuring;
+#[path = "it/conformance.rs"]
+mod conformance;
 #[path = "it/examples.rs"]
 mod examples;
 #[path = "it/failing.rs"]

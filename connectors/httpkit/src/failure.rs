@@ -100,7 +100,8 @@ pub(crate) fn of_transport(request: &Request, error: reqwest::Error) -> Failure 
 /// An answer that is not whole, although the connection ended well.
 pub(crate) fn cut(request: &Request) -> Failure {
     let message = format!("{}: the packed answer is cut short or damaged", request.name());
-    let error = Error::new(ErrorKind::Unreachable, "E-CUT", message);
+    let error = Error::new(ErrorKind::Unreachable, "E-CUT", message)
+        .hint("the system or something between closed the connection early");
     Failure { lost: true, again: Again::Later, ..error.into() }
 }
 
@@ -132,8 +133,12 @@ pub(crate) fn of_status(
     let name = request.name();
     let number = status.as_u16();
     let made = |kind, code, hint: &str| {
-        let error = Error::new(kind, code, format!("{name}: HTTP {number}"));
-        if hint.is_empty() { error } else { error.hint(hint) }
+        Error::new(kind, code, format!("{name}: HTTP {number}")).hint(hint)
+    };
+    let ill = || {
+        let hint = "the system or what stands before it is in trouble; try again later, and ask its \
+                    operators if it stays";
+        made(ErrorKind::Unreachable, "E-STATUS", hint)
     };
     let retry = wait.map_or(Again::Later, Again::After);
     let location =
@@ -168,8 +173,15 @@ pub(crate) fn of_status(
         404 => {
             (made(ErrorKind::NotFound, "E-NOT-FOUND", "check url and path"), false, Again::Never)
         }
-        408 => (made(ErrorKind::Timeout, "E-TIMEOUT", ""), true, Again::Later),
-        409 => (made(ErrorKind::Conflict, "E-CONFLICT", ""), false, Again::Never),
+        408 => {
+            let hint =
+                "the system waited too long for the request; check the network and try again";
+            (made(ErrorKind::Timeout, "E-TIMEOUT", hint), true, Again::Later)
+        }
+        409 => {
+            let hint = "the system holds something else under the same key; ask its owner";
+            (made(ErrorKind::Conflict, "E-CONFLICT", hint), false, Again::Never)
+        }
         429 => {
             let mut error = made(
                 ErrorKind::Throttled,
@@ -181,12 +193,9 @@ pub(crate) fn of_status(
             }
             (error, false, retry)
         }
-        502 | 504 => (made(ErrorKind::Unreachable, "E-STATUS", ""), true, retry),
-        503 => (made(ErrorKind::Unreachable, "E-STATUS", ""), false, retry),
-        500..=599 if is_fault => {
-            (made(ErrorKind::Unreachable, "E-STATUS", ""), false, Again::Never)
-        }
-        500..=599 => (made(ErrorKind::Unreachable, "E-STATUS", ""), false, retry),
+        502 | 504 => (ill(), true, retry),
+        500..=599 if is_fault && number != 503 => (ill(), false, Again::Never),
+        500..=599 => (ill(), false, retry),
         _ => (
             made(ErrorKind::Data, "E-STATUS", "the system refuses the request as it is"),
             false,

@@ -41,13 +41,16 @@ pub enum Oddities {
 #[derive(Clone, Deserialize, JsonSchema)]
 pub struct SystemOptions {
     /// Where the database is: `mysql://user:password@host:port/database`, as `${env:NAME}`.
+    #[schemars(example = &"mysql://huiliu:${secret:city_password}@10.1.2.3:3306/city")]
     pub url: String,
     /// Whether the connection is encrypted. Default: `verify`, except on this machine.
     #[serde(default)]
+    #[schemars(example = &"off")]
     pub tls: Option<Tls>,
     /// File with the certificates (PEM) of who signed the server's, relative to the folder of the
     /// configuration. Default: those the operating system trusts.
     #[serde(default)]
+    #[schemars(example = &"certificates/city.pem")]
     pub ca: Option<String>,
 }
 
@@ -55,37 +58,48 @@ pub struct SystemOptions {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct StreamOptions {
     /// The table or view to read.
+    #[schemars(example = &"up_pro_accept")]
     pub table: String,
     /// The columns to read. Default: all columns of the table.
     #[serde(default)]
+    #[schemars(example = ["row_guid", "case_no", "cd_time"])]
     pub select: Option<Vec<String>>,
     /// Rows between two points at which an interrupted full read goes on. Default: 5000000.
     #[serde(default)]
+    #[schemars(example = 1_000_000, extend("default" = 5_000_000))]
     pub chunk_rows: Option<u64>,
     /// Connections that read a large table at once. Each sees a moment of its own, so that such a
     /// read does not tell which rows are gone. Default: 1.
     #[serde(default)]
+    #[schemars(example = 4, extend("default" = 1))]
     pub parallel: Option<u32>,
     /// What becomes of dates that no calendar has.
     #[serde(default)]
+    #[schemars(example = &"text", extend("default" = "quarantine"))]
     pub oddities: Oddities,
     /// The column that says whether a row was fetched, for `read = "flagged"`.
     #[serde(default)]
+    #[schemars(example = &"is_sync")]
     pub flag: Option<String>,
     /// Its value for rows that were not fetched yet. Default: 0.
     #[serde(default)]
+    #[schemars(example = &"N", extend("default" = "0"))]
     pub flag_new: Option<String>,
     /// Whether a flag without value means the same.
     #[serde(default)]
+    #[schemars(example = true)]
     pub flag_null_is_new: bool,
     /// Its value for rows that were fetched. Default: 1.
     #[serde(default)]
+    #[schemars(example = &"Y", extend("default" = "1"))]
     pub flag_done: Option<String>,
     /// Its value for rows that are being fetched, if they are to be marked so first.
     #[serde(default)]
+    #[schemars(example = &"2")]
     pub flag_claimed: Option<String>,
     /// Cases to fetch at once. Default: 1000.
     #[serde(default)]
+    #[schemars(example = 200, extend("default" = 1_000))]
     pub flag_batch: Option<u32>,
 }
 
@@ -93,6 +107,7 @@ pub struct StreamOptions {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct PushOptions {
     /// The table to write.
+    #[schemars(example = &"up_pro_fix")]
     pub to: String,
 }
 

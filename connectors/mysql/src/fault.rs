@@ -185,7 +185,8 @@ fn of_driver(what: &impl Display, cause: sqlx::Error) -> Error {
             ErrorKind::Unreachable,
             "E-MYSQL-LOST",
             format!("{what} failed: the server's answer broke off or cannot be read"),
-        ),
+        )
+        .hint("check the network and whether the database was restarted; try again"),
         sqlx::Error::Configuration(_) => Error::new(
             ErrorKind::Config,
             "E-MYSQL-URL",

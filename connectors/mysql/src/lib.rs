@@ -28,8 +28,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use huiliu_sdk::{
-    Capabilities, ConfigErrors, Connector, Cx, Endpoint, LoadRequest, Loader, Probe, RawConfig,
-    ReadRequest, Result, Sink, Source, Spec, StreamSpec, WriteRequest,
+    Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, LoadRequest, Loader, Probe,
+    RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamSpec, WriteRequest,
 };
 
 pub use config::{Oddities, PushOptions, StreamOptions, SystemOptions, Tls};
@@ -55,6 +55,21 @@ impl Connector for MySqlConnector {
             system_schema: schemars::schema_for!(SystemOptions).to_value(),
             stream_schema: schemars::schema_for!(StreamOptions).to_value(),
             push_schema: schemars::schema_for!(PushOptions).to_value(),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            columns: Some(1_017),
+            repeats_at_mark: true,
+            notes: &[
+                "the server sends and takes no row larger than its `max_allowed_packet`",
+                "a read over several connections is not one moment of the table and calls itself \
+                 incomplete",
+                "a table that is written needs transactions (InnoDB) and one unique index, that of the \
+                 push's key",
+            ],
+            ..Bounds::default()
         }
     }
 

@@ -24,22 +24,28 @@ pub struct SystemOptions {
     /// The database, as `postgresql://user:password@host:5432/database`. Keep the password out of
     /// the file with `${secret:name}`. A host that is not this machine is reached by TLS with its
     /// certificate verified, unless `sslmode` is `require` or `verify-ca`.
+    #[schemars(example = &"postgresql://huiliu:${secret:city_password}@10.1.2.3:5432/city")]
     pub url: String,
     /// The schema of tables that are named without one. Default: `public`.
     #[serde(default)]
+    #[schemars(example = &"exchange", extend("default" = "public"))]
     pub schema: Option<String>,
     /// `off` lets a host that is not this machine be reached without TLS.
     #[serde(default)]
+    #[schemars(example = &"off")]
     pub tls: Option<String>,
     /// File of the certificates to trust (PEM), relative to the folder of the project's
     /// configuration.
     #[serde(default)]
+    #[schemars(example = &"certificates/city.pem")]
     pub ca: Option<String>,
     /// How long one statement may take, such as `30m`. Default: `10m`.
     #[serde(default)]
+    #[schemars(example = &"30m", extend("default" = "10m"))]
     pub statement_timeout: Option<String>,
     /// How long to wait for a connection, such as `5s`. Default: `10s`.
     #[serde(default)]
+    #[schemars(example = &"5s", extend("default" = "10s"))]
     pub connect_timeout: Option<String>,
 }
 
@@ -47,6 +53,7 @@ pub struct SystemOptions {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct PushOptions {
     /// The table to write, as `table` or `schema.table`.
+    #[schemars(example = &"exchange.up_pro_fix")]
     pub to: String,
 }
 

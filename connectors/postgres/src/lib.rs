@@ -30,8 +30,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use huiliu_sdk::{
-    Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest, Loader,
-    Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec, WriteRequest,
+    Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest,
+    Loader, Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec,
+    WriteRequest,
 };
 
 pub use config::{PushOptions, StreamOptions, SystemOptions};
@@ -57,6 +58,19 @@ impl Connector for PostgresConnector {
             system_schema: schemars::schema_for!(SystemOptions).to_value(),
             stream_schema: schemars::schema_for!(StreamOptions).to_value(),
             push_schema: schemars::schema_for!(PushOptions).to_value(),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            columns: Some(1_600),
+            repeats_at_mark: true,
+            notes: &[
+                "times beyond the lake's years, infinite ones and numbers that are none follow `oddities`",
+                "what is pushed record by record replaces the row of its key, so the target needs a \
+                 unique index over it",
+            ],
+            ..Bounds::default()
         }
     }
 

@@ -153,7 +153,8 @@ impl Outlet {
                 ErrorKind::Unreachable,
                 "E-CUT",
                 "the rows ended before their end was announced",
-            ));
+            )
+            .hint("check the network and whether the database was restarted; try again"));
         }
         self.emit(decoder, target, &mut watch).await
     }

@@ -2,6 +2,8 @@
 
 #[path = "it/configure.rs"]
 mod configure;
+#[path = "it/conformance.rs"]
+mod conformance;
 #[path = "it/flagged.rs"]
 mod flagged;
 #[path = "it/incremental.rs"]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::{
-    Checkpoint, ColumnSpec, Cx, Error, Event, LoadMode, Loader, Result, Sink, StreamId,
+    Bounds, Checkpoint, ColumnSpec, Cx, Error, Event, LoadMode, Loader, Result, Sink, StreamId,
     StreamSettings,
 };
 
@@ -132,6 +132,11 @@ pub struct RawConfig {
 pub trait Connector: Send + Sync {
     /// What it is and what it can do.
     fn spec(&self) -> Spec;
+
+    /// Where it ends.
+    fn bounds(&self) -> Bounds {
+        Bounds::default()
+    }
 
     /// Makes an endpoint of a configuration, without touching the network or the disk.
     fn configure(&self, raw: RawConfig) -> Result<Arc<dyn Endpoint>, ConfigErrors>;

@@ -4,6 +4,7 @@
 //! This crate must never import a connector, DataFusion, sqlx, an HTTP client or anything of
 //! the hub's `src/`: a leaf connector builds on it alone.
 
+mod bounds;
 mod clock;
 mod column;
 mod connector;
@@ -14,10 +15,12 @@ mod original;
 mod overlap;
 mod relay;
 mod rows;
+mod schema;
 mod settings;
 mod sink;
 mod wall;
 
+pub use bounds::Bounds;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use column::{ColumnSpec, ColumnType, DeclaredColumn, parse_type, type_word};
 pub use connector::{
@@ -34,6 +37,7 @@ pub use original::{OriginalValue, original, original_line, read_original};
 pub use overlap::Overlap;
 pub use relay::Relay;
 pub use rows::{Cell, ROW_BYTES, RowBuilder, RowError};
+pub use schema::{SchemaKey, schema_keys, schema_tables};
 pub use settings::{Contract, Deletes, Policy, ReadMode, StreamSettings, WriteMode};
 pub use sink::{LoadMode, Loader, Outcome, Receipt, Sink, WriteBatch};
 pub use wall::{wall_text_back, wall_text_believed};

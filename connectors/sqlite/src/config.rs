@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SystemOptions {
     /// The database file, relative to the folder of the project's configuration.
+    #[schemars(example = &"${env:CITY_FOLDER}/front.db")]
     pub path: String,
 }
 
@@ -23,9 +24,11 @@ pub struct SystemOptions {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct StreamOptions {
     /// The table or view to read.
+    #[schemars(example = &"up_pro_accept")]
     pub table: String,
     /// The columns to read. Default: all columns of the table.
     #[serde(default)]
+    #[schemars(example = ["row_guid", "case_no", "cd_time"])]
     pub select: Option<Vec<String>>,
 }
 

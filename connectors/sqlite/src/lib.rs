@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use huiliu_sdk::{
-    Capabilities, ConfigErrors, Connector, Cx, Endpoint, Probe, RawConfig, ReadRequest, Result,
-    Source, Spec, StreamSpec,
+    Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, Probe, RawConfig, ReadRequest,
+    Result, Source, Spec, StreamSpec,
 };
 
 pub use config::{StreamOptions, SystemOptions};
@@ -40,6 +40,20 @@ impl Connector for SqliteConnector {
             system_schema: schemars::schema_for!(SystemOptions).to_value(),
             stream_schema: schemars::schema_for!(StreamOptions).to_value(),
             push_schema: serde_json::json!({ "type": "object", "properties": {} }),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            columns: Some(2_000),
+            repeats_at_mark: true,
+            notes: &[
+                "the file is opened for reading only, over one connection for each read",
+                "text must be UTF-8; a database that keeps it as UTF-16 is refused",
+                "SQLite itself keeps decimals of more than 15 digits exactly only in columns of text; \
+                 declare those as `decimal(p,s)`",
+            ],
+            ..Bounds::default()
         }
     }
 

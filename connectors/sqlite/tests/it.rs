@@ -2,6 +2,8 @@
 
 #[path = "it/configure.rs"]
 mod configure;
+#[path = "it/conformance.rs"]
+mod conformance;
 #[path = "it/discover.rs"]
 mod discover;
 #[path = "it/hazards.rs"]

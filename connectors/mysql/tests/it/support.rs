@@ -127,7 +127,8 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         // A thread with a runtime of its own: this may run inside of one.
-        let sql = format!("drop database if exists `{}`", self.name);
+        // A test may have made a user of the same name.
+        let sql = format!("drop database if exists `{0}`; drop user if exists `{0}`", self.name);
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async move {

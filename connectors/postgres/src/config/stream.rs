@@ -16,40 +16,51 @@ use super::name::{self, TableName};
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct StreamOptions {
     /// The table or view to read, as `table` or `schema.table`.
+    #[schemars(example = &"exchange.up_pro_accept")]
     pub table: String,
     /// The columns to read. Default: all columns of the table.
     #[serde(default)]
+    #[schemars(example = ["row_guid", "case_no", "cd_time"])]
     pub select: Option<Vec<String>>,
     /// A full read of a table with more rows than this, by estimate, goes by ranges of its key,
     /// and an interrupted one goes on behind the last range. Default: 10,000,000.
     #[serde(default)]
+    #[schemars(example = 2_000_000, extend("default" = 10_000_000))]
     pub chunk_rows: Option<u64>,
     /// Connections that read ranges of the key side by side, from 1 to 16. Default: 1.
     #[serde(default)]
+    #[schemars(example = 4, extend("default" = 1))]
     pub parallel: Option<u64>,
     /// What happens to values the lake's types cannot hold (infinite times, years before Christ,
     /// numbers that are none): the row goes to `quarantine`, the value becomes `null`, or columns
     /// of such types are read as `text`. Default: quarantine.
     #[serde(default)]
+    #[schemars(example = &"text", extend("default" = "quarantine"))]
     pub oddities: Option<Oddities>,
     /// For `read = "flagged"`: the column that says whether a row was fetched.
     #[serde(default)]
+    #[schemars(example = &"is_sync")]
     pub flag: Option<String>,
     /// The flag of rows that are to be fetched. Default: `0`.
     #[serde(default)]
+    #[schemars(example = &"N", extend("default" = "0"))]
     pub flag_new: Option<String>,
     /// Whether rows without a flag are to be fetched too. Default: false.
     #[serde(default)]
+    #[schemars(example = true, extend("default" = false))]
     pub flag_null_is_new: Option<bool>,
     /// The flag that rows get once the hub holds them. Default: `1`.
     #[serde(default)]
+    #[schemars(example = &"Y", extend("default" = "1"))]
     pub flag_done: Option<String>,
     /// The flag that rows get before they are read, so that other readers leave them alone.
     /// Default: none.
     #[serde(default)]
+    #[schemars(example = &"2")]
     pub flag_claimed: Option<String>,
     /// Cases that are fetched at once. Default: 1000.
     #[serde(default)]
+    #[schemars(example = 200, extend("default" = 1_000))]
     pub flag_batch: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
 //! Configurations.
 
-use huiliu_sdk::{Connector, ErrorKind, RawPush};
+use huiliu_sdk::{ErrorKind, RawPush};
 use serde_json::json;
 
 use crate::support::{Database, configure, limited, raw, read};
@@ -40,15 +40,6 @@ fn all_faults_are_told_at_once_with_their_place() {
             "streams[2].deletes",
         ]
     );
-}
-
-#[test]
-fn schemas_describe_every_key() {
-    let spec = huiliu_connector_sqlite::SqliteConnector.spec();
-    assert!(spec.system_schema["properties"]["path"]["description"].is_string());
-    assert!(spec.stream_schema["properties"]["table"]["description"].is_string());
-    assert!(spec.stream_schema["properties"]["select"]["description"].is_string());
-    assert_eq!(spec.stream_schema["required"], json!(["table"]));
 }
 
 #[tokio::test]

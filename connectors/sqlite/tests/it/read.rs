@@ -345,17 +345,6 @@ async fn a_read_sees_one_moment_of_the_source() {
     assert_eq!(more.column("case_no"), ["C000001", "new"]);
 }
 
-#[tokio::test]
-async fn a_cancelled_read_stops() {
-    let database = Database::with(&fill(5_000, 1)).await;
-    let endpoint = database.endpoint(json!({ "table": "cases" }), incremental());
-    let cx = limited(10);
-    let mut source = endpoint.source(&cx, request(None, None)).await.unwrap();
-    source.next(&cx).await.unwrap();
-    cx.cancel.cancel();
-    assert_eq!(source.next(&cx).await.unwrap_err().kind(), ErrorKind::Cancelled);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_rows_come_in_bounded_batches() {
     let database = Database::with(&fill(100_000, 3)).await;
