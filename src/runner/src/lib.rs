@@ -31,6 +31,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod ticker;
+mod together;
 mod trace;
 mod verdict;
 
