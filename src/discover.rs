@@ -161,9 +161,10 @@ fn known_options(system: &System) -> Vec<Value> {
     system.config.raw.streams.iter().map(|stream| stream.options.clone()).collect()
 }
 
-/// Whether a stream of the file reads what `offered` does: the same table, path or pattern.
+/// Whether a stream of the file reads what `offered` does: the same table, path, pattern or stream
+/// of a tap.
 fn selects(known: &Value, offered: &Value) -> bool {
-    ["table", "pattern", "path"].iter().any(|key| {
+    ["table", "pattern", "path", "stream"].iter().any(|key| {
         offered.get(key).is_some_and(|value| !value.is_null() && known.get(key) == Some(value))
     })
 }
@@ -240,7 +241,9 @@ fn stream_toml(name: &str, stream: &StreamSpec, can: Capabilities) -> String {
         Some(cursor) => {
             lines.push("read = \"incremental\"".to_owned());
             lines.push(format!("cursor = {}", quote(cursor)));
-            lines.push("overlap = \"10m\"".to_owned());
+            if !can.shared {
+                lines.push("overlap = \"10m\"".to_owned());
+            }
             if !others.is_empty() {
                 comment(&mut lines, &format!("other cursors: {}", others.join(", ")));
             }

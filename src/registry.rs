@@ -4,6 +4,7 @@ use huiliu_connector_files::FilesConnector;
 use huiliu_connector_http::HttpConnector;
 use huiliu_connector_mysql::MySqlConnector;
 use huiliu_connector_postgres::PostgresConnector;
+use huiliu_connector_singer::SingerConnector;
 use huiliu_connector_sqlite::SqliteConnector;
 use huiliu_runner::Registry;
 
@@ -14,6 +15,7 @@ pub(crate) fn registry() -> Registry {
         Box::new(HttpConnector),
         Box::new(MySqlConnector),
         Box::new(PostgresConnector),
+        Box::new(SingerConnector),
         Box::new(SqliteConnector),
     ])
 }

@@ -199,6 +199,36 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     ("must differ from the other values of the flag", "不得与标志的其他取值相同"),
     ("no column is selected", "没有选取任何列"),
+    ("`{}` is no name of a variable", "`{}` 不是环境变量名"),
+    ("is no name of a program", "不是程序名"),
+    ("write each argument as a text of its own: {}", "每个参数单独写为一个文本：{}"),
+    (
+        "is either a tap, which has streams, or a target, which has pushes",
+        "或为采集程序（只有数据流），或为写入程序（只有推送）",
+    ),
+    ("write a second system file for the other one", "另一个写入单独的系统文件"),
+    ("a second stream reads `{}` of the tap", "采集程序的数据流 `{}` 被重复读取"),
+    (
+        "a singer stream is read full or incremental",
+        "singer 数据流只支持 full 和 incremental 读取方式",
+    ),
+    (
+        "for a change log use read = \"incremental\" with replication = \"LOG_BASED\"",
+        "读取变更日志的，设置 read = \"incremental\" 和 replication = \"LOG_BASED\"",
+    ),
+    ("does not go with read = \"full\"", "不能与 read = \"full\" 并用"),
+    ("INCREMENTAL needs a cursor", "INCREMENTAL 须设置游标列"),
+    (
+        "name the column that only grows; the tap's own one stands in `huiliu discover`",
+        "填写只增不减的列；采集程序自身的游标见 `huiliu discover`",
+    ),
+    ("a tap does not list the keys there are", "采集程序不会列出现有的主键"),
+    ("a tap decides itself where it goes on", "从何处继续由采集程序自行决定"),
+    (
+        "remove it; look in the tap's manual for a setting of this kind",
+        "删除此项；采集程序的手册中可能有类似的设置",
+    ),
+    ("needs a key", "须设置主键"),
     ("remove `select` to read all", "删除 `select` 即读取全部列"),
     ("use {}", "可用：{}"),
 ];

@@ -51,6 +51,7 @@ impl Connector for MySqlConnector {
                 sink: true,
                 idempotent_sink: true,
                 loader: true,
+                ..Capabilities::default()
             },
             system_schema: schemars::schema_for!(SystemOptions).to_value(),
             stream_schema: schemars::schema_for!(StreamOptions).to_value(),

@@ -54,6 +54,7 @@ impl Connector for PostgresConnector {
                 sink: true,
                 idempotent_sink: true,
                 loader: true,
+                ..Capabilities::default()
             },
             system_schema: schemars::schema_for!(SystemOptions).to_value(),
             stream_schema: schemars::schema_for!(StreamOptions).to_value(),

@@ -29,6 +29,10 @@ pub struct Capabilities {
     pub idempotent_sink: bool,
     /// Writes whole tables at once.
     pub loader: bool,
+    /// Reads several streams at once, by one source whose checkpoints cover all of them
+    /// ([`crate::Scope::Shared`]) and say themselves where each goes on, so that `overlap` does not
+    /// apply.
+    pub shared: bool,
 }
 
 /// What a kind of connector is.
@@ -189,7 +193,8 @@ pub struct StreamRequest {
 /// What to read.
 #[derive(Debug, Clone, Default)]
 pub struct ReadRequest {
-    /// The streams.
+    /// The streams. Of a connector that is [`Capabilities::shared`] these are all that are read
+    /// together; each comes with the checkpoint that was committed with its own rows.
     pub streams: Vec<StreamRequest>,
     /// Stop after this many rows of each stream, for previews.
     pub row_limit: Option<u64>,

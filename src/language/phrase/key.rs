@@ -21,6 +21,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ),
     ("Name of the stream inside its system; {}.", "填写数据流在本系统中的名称"),
     (
+        "The tap or target and its arguments, one text each. {}",
+        "填写采集或写入程序及其参数，每个参数单独写为一个文本",
+    ),
+    (
         "Which files to read, by name: {}",
         "填写要读取的文件名，`*` 代表任意多个字符，`?` 代表一个字符",
     ),

@@ -1,4 +1,4 @@
-//! One stream of a run with everything around its read: quiet hours, parking, a connection,
+//! Streams of a run with everything around their read: quiet hours, parking, a connection,
 //! retries.
 
 use huiliu_core::policy::{self, NextStep};
@@ -6,11 +6,13 @@ use huiliu_sdk::{Cx, Error, ErrorKind, Result};
 use huiliu_store::StepRow;
 
 use crate::chance::{Chance, FullJitter};
-use crate::gate::{Quiet, quiet_error};
+use crate::gate::{Protected, Quiet, quiet_error};
 use crate::hub::Hub;
 use crate::mover::{Guards, not_ready, sync_stream};
 use crate::project::System;
 use crate::run::Progress;
+use crate::stop::unbroken;
+use crate::together::{Seat, Table, repeated};
 
 /// What all streams of a run share.
 #[derive(Clone, Copy)]
@@ -25,41 +27,114 @@ pub(crate) struct Job<'a> {
 
 /// Reads the stream of `step`. However it ends, `step` has what was committed.
 pub(crate) async fn stream_step(job: Job<'_>, cx: &Cx, step: &mut StepRow) -> Result<()> {
+    let system = readable(job, &step.node).await?;
+    let protected = job.hub.protect(cx, system, "run").await.map_err(|e| e.context(&step.node))?;
+    let ended = attempt(job, &protected.cx, system, None, step).await;
+    give_back(job, protected).await;
+    ended
+}
+
+/// Reads the streams of `steps`, which are of one system, by one source, over one connection.
+/// However they end, the steps have what was committed.
+pub(crate) async fn shared_steps(
+    job: Job<'_>,
+    cx: &Cx,
+    steps: Vec<StepRow>,
+) -> Vec<(StepRow, Result<()>)> {
+    let mut ended = Vec::with_capacity(steps.len());
+    let mut ready = Vec::with_capacity(steps.len());
+    for step in steps {
+        match readable(job, &step.node).await {
+            Ok(system) => ready.push((system, step)),
+            Err(error) => ended.push((step, Err(error))),
+        }
+    }
+    let Some((system, _)) = ready.first() else { return ended };
+    let system = *system;
+    let Some(endpoint) = &system.endpoint else { return ended };
+    let protected = match job.hub.protect(cx, system, "run").await {
+        Ok(protected) => protected,
+        Err(error) => {
+            let refused = ready.into_iter().map(|(_, step)| {
+                let error = repeated(&error).context(&step.node);
+                (step, Err(error))
+            });
+            ended.extend(refused);
+            return ended;
+        }
+    };
+    let (table, seats) = Table::for_streams(ready.len());
+    let reads = ready.into_iter().zip(seats).map(|((_, mut step), seat)| {
+        let cx = &protected.cx;
+        Box::pin(async move {
+            let read = attempt(job, cx, system, Some(&seat), &mut step);
+            let result = unbroken(Box::pin(read)).await;
+            // Whoever still reads need not wait for this one.
+            drop(seat);
+            (step, result)
+        })
+    });
+    let served = table.serve(&protected.cx, system.config.limits.silence(), endpoint.as_ref());
+    let (read, ()) = futures::future::join(futures::future::join_all(reads), served).await;
+    ended.extend(read);
+    give_back(job, protected).await;
+    ended
+}
+
+/// The system of a stream that may be read now.
+async fn readable<'h>(job: Job<'h>, node: &str) -> Result<&'h System> {
     let hub = job.hub;
-    let node = step.node.clone();
-    let (system, stream) =
-        node.split_once('.').ok_or_else(|| Error::internal("a stream without a system"))?;
+    let (system, stream) = names(node)?;
     let system = hub
         .project
         .systems
         .get(system)
         .ok_or_else(|| Error::internal("a stream of an unknown system"))?;
     if system.endpoint.is_none() {
-        return Err(system.blame(&node, not_ready(system)));
+        return Err(system.blame(node, not_ready(system)));
     }
     let quiet = system.config.limits.quiet().filter(|_| !job.during_quiet_hours);
     if hub.is_quiet(quiet) {
-        return Err(quiet_error(system, quiet, Quiet::NotBegun).context(&node));
+        return Err(quiet_error(system, quiet, Quiet::NotBegun).context(node));
     }
-    let id = &system.config.id;
-    let store = hub.lake().store();
     let park_after = i64::from(hub.project.hub.park_after);
-    let died = store.attempts(id, stream).await?;
+    let died = hub.lake().store().attempts(&system.config.id, stream).await?;
     if park_after > 0 && died >= park_after {
-        return Err(parked(&node, died));
+        return Err(parked(node, died));
     }
-    let protected = hub.protect(cx, system, "run").await.map_err(|e| e.context(&node))?;
+    Ok(system)
+}
+
+fn names(node: &str) -> Result<(&str, &str)> {
+    node.split_once('.').ok_or_else(|| Error::internal("a stream without a system"))
+}
+
+/// Reads a stream over a connection that is open.
+async fn attempt(
+    job: Job<'_>,
+    cx: &Cx,
+    system: &System,
+    seat: Option<&Seat>,
+    step: &mut StepRow,
+) -> Result<()> {
+    let (hub, node) = (job.hub, step.node.clone());
+    let (id, stream) = names(&node)?;
+    let store = hub.lake().store();
     store.begin_attempt(id, stream, step.run_id, &hub.now()).await?;
-    let ended = read(job, &protected.cx, system, stream, step).await;
+    let ended = read(job, cx, system, stream, seat, step).await;
     // A full disk must not hide how the read ended.
-    for closing in [store.end_attempt(id, stream).await, protected.end(hub).await] {
-        if let Err(error) = closing {
-            tracing::warn!(%error, node, "the end of a read could not be noted");
-        }
+    if let Err(error) = store.end_attempt(id, stream).await {
+        tracing::warn!(%error, node, "the end of a read could not be noted");
     }
     ended.map_err(
         |error| if policy::is_postponed(&error) { error } else { system.blame(&node, error) },
     )
+}
+
+async fn give_back(job: Job<'_>, protected: Protected) {
+    if let Err(error) = protected.end(job.hub).await {
+        tracing::warn!(%error, "a connection could not be given back");
+    }
 }
 
 /// Reads until it works, the tries are used up, or trying again is of no use. Each try goes on
@@ -69,11 +144,12 @@ async fn read(
     cx: &Cx,
     system: &System,
     stream: &str,
+    seat: Option<&Seat>,
     step: &mut StepRow,
 ) -> Result<()> {
     let mut attempt = 1;
     loop {
-        let error = match sync_stream(job, cx, system, stream, step).await {
+        let error = match sync_stream(job, cx, system, stream, seat, step).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };

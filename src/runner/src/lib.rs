@@ -32,6 +32,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod ticker;
+mod together;
 mod trace;
 mod verdict;
 

@@ -39,6 +39,7 @@ use crate::project::System;
 use crate::rewind::check_state;
 use crate::run::Progress;
 use crate::stop::{in_time, until_lost};
+use crate::together::Seat;
 
 /// Rows after which a checkpoint is committed.
 const COMMIT_ROWS: u64 = 1 << 20;
@@ -90,6 +91,8 @@ struct Mover<'a> {
     quiet: Option<QuietHours>,
     /// Whether the read forgets where the last one ended.
     from_start: bool,
+    /// The stream's place in a read that others share.
+    seat: Option<&'a Seat>,
 }
 
 /// The keys of one read, for `deletes = "key_scan"`.
@@ -115,6 +118,7 @@ pub(crate) async fn sync_stream(
     cx: &Cx,
     system: &System,
     stream: &str,
+    seat: Option<&Seat>,
     step: &mut StepRow,
 ) -> Result<()> {
     let hub = job.hub;
@@ -162,6 +166,7 @@ pub(crate) async fn sync_stream(
         notes: Vec::new(),
         quiet: system.config.limits.quiet().filter(|_| !job.during_quiet_hours),
         from_start: false,
+        seat,
     };
     let result = match check_state(store, mover.state.as_ref()).await {
         Ok(()) if job.whole => mover.read_twice(job.progress).await,
@@ -240,19 +245,21 @@ impl Mover<'_> {
         let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
         for _ in 0..READS {
             self.begin();
-            let request = ReadRequest {
-                streams: vec![StreamRequest {
-                    stream: StreamId::new(self.settings.name.as_str()),
-                    resume: self
-                        .state
-                        .as_ref()
-                        .filter(|_| !self.from_start)
-                        .and_then(|state| state.checkpoint.clone()),
-                }],
-                row_limit: None,
+            let stream = StreamRequest {
+                stream: StreamId::new(self.settings.name.as_str()),
+                resume: self
+                    .state
+                    .as_ref()
+                    .filter(|_| !self.from_start)
+                    .and_then(|state| state.checkpoint.clone()),
             };
-            let mut source =
-                in_time(self.cx, self.silence(), endpoint.source(self.cx, request)).await?;
+            let mut source = match self.seat {
+                Some(seat) => seat.source(self.cx, stream).await?,
+                None => {
+                    let request = ReadRequest { streams: vec![stream], row_limit: None };
+                    in_time(self.cx, self.silence(), endpoint.source(self.cx, request)).await?
+                }
+            };
             if let Ended::Done = self.drain(source.as_mut(), progress).await? {
                 return Ok(());
             }
@@ -265,9 +272,13 @@ impl Mover<'_> {
         .hint("declare the columns in the system file"))
     }
 
-    /// How long the system may say nothing.
+    /// How long the system may say nothing. In a shared read it may be silent about one stream
+    /// while it speaks of others, and is watched as a whole.
     fn silence(&self) -> Duration {
-        self.system.config.limits.silence()
+        match self.seat {
+            Some(_) => Duration::MAX,
+            None => self.system.config.limits.silence(),
+        }
     }
 
     /// Forgets what an earlier read left uncommitted.

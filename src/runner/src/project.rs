@@ -44,6 +44,8 @@ pub struct System {
     pub config: SystemConfig,
     /// The way to it; none while references have no value.
     pub endpoint: Option<Arc<dyn Endpoint>>,
+    /// Whether its streams are read together, by one source.
+    pub(crate) is_shared: bool,
 }
 
 impl System {
@@ -420,12 +422,14 @@ fn parse_text(
         let hint = format!("use one of: {}", kinds.join(", "));
         return Err(Faults(vec![document.fault("kind", message, Some(hint))]));
     };
-    let config = parse_system(&document, file, &connector.spec(), resolver, root, zone)?;
+    let spec = connector.spec();
+    let config = parse_system(&document, file, &spec, resolver, root, zone)?;
+    let is_shared = spec.capabilities.shared;
     if !config.missing.is_empty() {
-        return Ok(System { config, endpoint: None });
+        return Ok(System { config, endpoint: None, is_shared });
     }
     match connector.configure(config.raw.clone()) {
-        Ok(endpoint) => Ok(System { config, endpoint: Some(endpoint) }),
+        Ok(endpoint) => Ok(System { config, endpoint: Some(endpoint), is_shared }),
         Err(errors) => Err(Faults(
             errors.0.into_iter().map(|e| document.fault(&e.path, e.message, e.hint)).collect(),
         )),

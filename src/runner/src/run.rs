@@ -12,11 +12,12 @@ use huiliu_store::{Balance, OutboxCount, RunState, StepRow, VerdictRow};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Job, stream_step};
+use crate::attempt::{Job, shared_steps, stream_step};
 use crate::hub::Hub;
 use crate::lock::FolderLock;
 use crate::mover::{GuardPlan, Guards};
 use crate::stop::{broken_off, unbroken};
+use crate::together::repeated;
 use crate::verdict;
 
 /// Hears how a run goes.
@@ -238,24 +239,28 @@ struct Run {
 }
 
 impl Run {
-    /// All streams, a few at a time; one that fails leaves the others alone.
+    /// All streams, a few at a time; one that fails leaves the others alone. Those that a system
+    /// delivers together are one of the few.
     async fn streams(&mut self, nodes: &[Node]) -> Result<()> {
         let places = Arc::new(tokio::sync::Semaphore::new(
             usize::try_from(self.hub.project.hub.parallel).unwrap_or(1).max(1),
         ));
         let mut tasks = tokio::task::JoinSet::new();
-        let mut started: HashMap<tokio::task::Id, StepRow> = HashMap::new();
-        for node in nodes.iter().filter(|node| node.kind == NodeKind::Stream) {
+        let mut started: HashMap<tokio::task::Id, Vec<StepRow>> = HashMap::new();
+        for group in self.groups(nodes) {
             let (hub, cx) = (Arc::clone(&self.hub), self.cx.clone());
             let (progress, places) = (Arc::clone(&self.progress), Arc::clone(&places));
             let (guards, during_quiet_hours) = (Arc::clone(&self.guards), self.during_quiet_hours);
             let whole = self.whole;
-            let (name, run_id) = (node.name.clone(), self.run_id);
-            let first = self.hub.new_step(run_id, &name, "stream");
+            let run_id = self.run_id;
+            let new_steps = move |hub: &Hub| -> Vec<StepRow> {
+                group.iter().map(|name| hub.new_step(run_id, name, "stream")).collect()
+            };
+            let first = new_steps(&self.hub);
             let task = tasks.spawn(async move {
                 let permit = places.acquire_owned().await;
-                let mut step = hub.new_step(run_id, &name, "stream");
-                progress.started(&name);
+                let mut steps = new_steps(&hub);
+                steps.iter().for_each(|step| progress.started(&step.node));
                 let job = Job {
                     hub: &hub,
                     guards: &guards,
@@ -263,41 +268,79 @@ impl Run {
                     whole,
                     progress: progress.as_ref(),
                 };
-                let result = stream_step(job, &cx, &mut step).await;
+                let ended = match (steps.pop(), steps.is_empty()) {
+                    (Some(mut step), true) => {
+                        let result = stream_step(job, &cx, &mut step).await;
+                        vec![(step, result)]
+                    }
+                    (last, _) => {
+                        steps.extend(last);
+                        Box::pin(shared_steps(job, &cx, steps)).await
+                    }
+                };
                 drop(permit);
-                (step, result)
+                ended
             });
             started.insert(task.id(), first);
         }
         while let Some(joined) = tasks.join_next_with_id().await {
-            let (step, result) = match joined {
+            let ended = match joined {
                 Ok((_, ended)) => ended,
                 // A panic in one stream must not take the others with it.
                 Err(error) => {
-                    let step = started.remove(&error.id());
-                    let step = step.ok_or_else(|| Error::internal("an unknown task ended"))?;
-                    let error = broken_off(error).context(&step.node);
-                    (step, Err(error))
+                    let steps = started.remove(&error.id());
+                    let steps = steps.ok_or_else(|| Error::internal("an unknown task ended"))?;
+                    let error = broken_off(error);
+                    let ended = steps.into_iter().map(|step| {
+                        let error = repeated(&error).context(&step.node);
+                        (step, Err(error))
+                    });
+                    ended.collect()
                 }
             };
-            match result {
-                Ok(()) => {
-                    if let Err(error) = self.hub.note_settings(&step.node, self.run_id).await {
-                        tracing::warn!(%error, node = step.node, "its settings could not be noted");
-                    }
-                    let still = step.balance.written == 0 && step.balance.deleted == 0;
-                    let state = if still && step.snapshot_id.is_none() {
-                        RunState::Unchanged
-                    } else {
-                        RunState::Succeeded
-                    };
-                    self.finish(step, state).await?;
-                }
-                Err(error) => self.fail(step, &error).await?,
+            for (step, result) in ended {
+                self.end_stream(step, result).await?;
             }
         }
         self.steps.sort_by(|a, b| a.node.cmp(&b.node));
         Ok(())
+    }
+
+    /// The streams, by those that are read together.
+    fn groups(&self, nodes: &[Node]) -> Vec<Vec<String>> {
+        let mut groups: Vec<Vec<String>> = Vec::new();
+        let mut shared: HashMap<&str, usize> = HashMap::new();
+        for node in nodes.iter().filter(|node| node.kind == NodeKind::Stream) {
+            let system = node.name.split('.').next().unwrap_or_default();
+            let is_shared =
+                self.hub.project.systems.get(system).is_some_and(|system| system.is_shared);
+            match shared.get(system) {
+                Some(group) => groups[*group].push(node.name.clone()),
+                None => {
+                    if is_shared {
+                        shared.insert(system, groups.len());
+                    }
+                    groups.push(vec![node.name.clone()]);
+                }
+            }
+        }
+        groups
+    }
+
+    async fn end_stream(&mut self, step: StepRow, result: Result<()>) -> Result<()> {
+        if let Err(error) = result {
+            return self.fail(step, &error).await;
+        }
+        if let Err(error) = self.hub.note_settings(&step.node, self.run_id).await {
+            tracing::warn!(%error, node = step.node, "its settings could not be noted");
+        }
+        let still = step.balance.written == 0 && step.balance.deleted == 0;
+        let state = if still && step.snapshot_id.is_none() {
+            RunState::Unchanged
+        } else {
+            RunState::Succeeded
+        };
+        self.finish(step, state).await
     }
 
     /// Whether something this node needs failed in this run; then it is not tried.

@@ -12,4 +12,5 @@ mod quiet;
 mod refresh;
 mod schedule;
 mod script;
+mod together;
 mod world;
