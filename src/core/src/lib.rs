@@ -11,5 +11,6 @@ pub mod graph;
 pub mod identifier;
 pub mod model;
 pub mod policy;
+pub mod preset;
 pub mod reconcile;
 pub mod schedule;

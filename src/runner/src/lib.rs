@@ -32,6 +32,7 @@ mod stop;
 mod tests;
 mod ticker;
 mod trace;
+mod translate;
 mod verdict;
 
 pub use audit::{AuditCheck, Deed};
