@@ -62,7 +62,16 @@ pub(crate) enum Command {
         folder: PathBuf,
     },
     /// Check all configuration, models and metrics, without contacting anything.
-    Check,
+    Check {
+        /// Print what a system reads and writes with its presets put in, instead of the graph.
+        #[arg(long, value_name = "SYSTEM")]
+        expanded: Option<String>,
+    },
+    /// List the presets for front databases, or show one with its columns.
+    Presets {
+        /// A family, or a table of one.
+        name: Option<String>,
+    },
     /// List what a system offers as lines for its file, or write that file.
     Discover(DiscoverArgs),
     /// Show the first rows of a stream, personal data masked; nothing is stored.

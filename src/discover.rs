@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use huiliu_core::preset::Recognised;
 use huiliu_runner::{Project, System};
 use huiliu_sdk::{Capabilities, Error, ErrorKind, StreamSpec};
 use serde_json::{Value, json};
@@ -11,9 +12,7 @@ use crate::cli::DiscoverArgs;
 use crate::inspect::{endpoint, find_system, within_limits};
 use crate::registry::registry;
 use crate::setup::{Failure, Setup};
-
-/// Longest line of comments.
-const WIDTH: usize = 110;
+use crate::toml::{comment, quote, toml_value};
 
 /// Lists what a system offers, or writes it into the system's file.
 pub(crate) async fn discover(setup: &Setup, args: DiscoverArgs) -> Result<u8, Failure> {
@@ -46,7 +45,13 @@ pub(crate) async fn discover(setup: &Setup, args: DiscoverArgs) -> Result<u8, Fa
     };
     for stream in &streams {
         let name = stream_name(&stream.name, &mut names);
-        text += &stream_toml(&name, stream, capabilities);
+        let table = stream.options.get("table").and_then(Value::as_str);
+        let columns: Vec<&str> = stream.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let known = table.and_then(|table| project.presets.recognise(table, &columns));
+        text += &match known {
+            Some(known) => preset_toml(&name, stream, &known, capabilities),
+            None => stream_toml(&name, stream, capabilities),
+        };
     }
     if args.write {
         written = Some(write(setup, &project, &file, head.as_deref(), &text)?);
@@ -204,10 +209,6 @@ fn stream_name(offered: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-fn quote(text: &str) -> String {
-    toml_value(&Value::String(text.to_owned()))
-}
-
 /// A discovered stream as lines for a system file. Types are left to the source, which knows them
 /// better than this file could say.
 fn stream_toml(name: &str, stream: &StreamSpec, can: Capabilities) -> String {
@@ -279,6 +280,37 @@ fn stream_toml(name: &str, stream: &StreamSpec, can: Capabilities) -> String {
     lines.join("\n") + "\n"
 }
 
+/// A discovered table that a preset describes. It is read without changing anything there.
+fn preset_toml(name: &str, stream: &StreamSpec, known: &Recognised, can: Capabilities) -> String {
+    let mut lines = vec![String::new(), "[[streams]]".to_owned()];
+    lines.push(format!("name = {}", quote(name)));
+    lines.push(format!("preset = {}", quote(&known.preset)));
+    if let Some(table) = &known.table {
+        lines.push(format!("table = {}", quote(table)));
+    }
+    if !known.suffix.is_empty() {
+        lines.push(format!("suffix = {}", quote(&known.suffix)));
+    }
+    if let Some(names) = known.names {
+        lines.push(format!("names = {}", quote(names.word())));
+    }
+    if !known.without.is_empty() {
+        lines.push(format!("without = {}", toml_value(&json!(known.without))));
+    }
+    if let Some(read) = known.read {
+        lines.push(format!("read = {}", quote(read)));
+    }
+    if let Some(rows) = stream.row_estimate {
+        lines.push(format!("# about {rows} rows"));
+    }
+    if known.is_flagged && can.flagged {
+        let text = "read = \"flagged\" marks cases there as fetched (前置库); first make sure that no \
+                    other reader waits for the same mark";
+        comment(&mut lines, text);
+    }
+    lines.join("\n") + "\n"
+}
+
 /// The column that looks like the mark of a front database.
 fn flag(stream: &StreamSpec) -> Option<&str> {
     let known = ["is_sync", "issync", "sync_flag", "sync_status", "syncflag", "is_read", "tbzt"];
@@ -300,43 +332,6 @@ fn personal(name: &str) -> Option<&'static str> {
         Some("name")
     } else {
         None
-    }
-}
-
-/// Adds a comment, over as many lines as it takes.
-fn comment(lines: &mut Vec<String>, text: &str) {
-    let mut line = "#".to_owned();
-    for word in text.split(' ') {
-        if line.len() + word.len() > WIDTH && line.len() > 1 {
-            lines.push(std::mem::replace(&mut line, "#  ".to_owned()));
-        }
-        line.push(' ');
-        // A name may hold the end of a line, which would end the comment.
-        line.extend(word.chars().map(|c| if c.is_control() { ' ' } else { c }));
-    }
-    lines.push(line);
-}
-
-/// A JSON value as TOML on one line.
-fn toml_value(value: &Value) -> String {
-    match value {
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(toml_value).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(entries) => {
-            let entries: Vec<String> = entries
-                .iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| {
-                    format!("{} = {}", toml_value(&Value::String(key.clone())), toml_value(value))
-                })
-                .collect();
-            format!("{{ {} }}", entries.join(", "))
-        }
-        // JSON leaves this one character as it is, and TOML does not take it.
-        Value::String(_) => value.to_string().replace('\u{7f}', "\\u007f"),
-        plain => plain.to_string(),
     }
 }
 

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use huiliu_core::config::{connectors_page, hub_schema, jobs_schema, system_schema};
 use huiliu_core::identifier::mask_tagged;
+use huiliu_core::preset::preset_schema;
 use huiliu_core::reconcile::reconcile_schema;
 use huiliu_engine::record_text;
 use huiliu_runner::{Project, System};
@@ -270,6 +271,7 @@ pub(crate) fn connectors(setup: &Setup) -> Result<u8, Failure> {
 /// All schemas by file name without ending.
 fn schemas() -> Vec<(String, Value)> {
     let mut schemas = vec![("hub".to_owned(), hub_schema()), ("jobs".to_owned(), jobs_schema())];
+    schemas.push(("preset".to_owned(), preset_schema()));
     schemas.push(("reconcile".to_owned(), reconcile_schema()));
     for connector in &registry().0 {
         let spec = connector.spec();

@@ -14,12 +14,14 @@ mod metric;
 mod operate;
 mod output;
 mod plan;
+mod preset;
 mod progress;
 mod query;
 mod reconcile;
 mod registry;
 mod report;
 mod setup;
+mod toml;
 mod work;
 
 use std::process::ExitCode;
@@ -75,7 +77,9 @@ fn main() -> ExitCode {
 async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
     match command {
         Command::Init { folder } => inspect::init(&setup, &folder),
-        Command::Check => inspect::check(&setup),
+        Command::Check { expanded: None } => inspect::check(&setup),
+        Command::Check { expanded: Some(system) } => preset::expanded(&setup, &system),
+        Command::Presets { name } => preset::presets(&setup, name.as_deref()),
         Command::Discover(args) => discover::discover(&setup, args).await,
         Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
         Command::Plan { live, examples } => plan::plan(&setup, live, examples).await,

@@ -3,6 +3,8 @@
 use huiliu_connector_files::FilesConnector;
 use huiliu_connector_http::HttpConnector;
 use huiliu_connector_mysql::MySqlConnector;
+#[cfg(feature = "odbc")]
+use huiliu_connector_odbc::OdbcConnector;
 use huiliu_connector_postgres::PostgresConnector;
 use huiliu_connector_singer::SingerConnector;
 use huiliu_connector_sqlite::SqliteConnector;
@@ -14,6 +16,8 @@ pub(crate) fn registry() -> Registry {
         Box::new(FilesConnector),
         Box::new(HttpConnector),
         Box::new(MySqlConnector),
+        #[cfg(feature = "odbc")]
+        Box::new(OdbcConnector),
         Box::new(PostgresConnector),
         Box::new(SingerConnector),
         Box::new(SqliteConnector),

@@ -5,6 +5,8 @@ mod reconcile;
 
 /// What the checks of the configuration say. The first that fits is taken.
 const FAULTS: &[(&str, &str)] = &[
+    // Before all others, which would take its end for a part of a name.
+    ("{} (preset `{}`)", "{}（预设 `{}`）"),
     ("unknown key `{}`", "未知的键 `{}`"),
     ("unknown value `{}`", "未知的取值 `{}`"),
     ("unknown type `{}`", "未知的类型 `{}`"),
@@ -42,6 +44,25 @@ const FAULTS: &[(&str, &str)] = &[
     ("the file name `{}` must be of a-z, 0-9 and _", "文件名 `{}` 只能由 a-z、0-9 和 _ 组成"),
     ("a stream's name must be of a-z, 0-9 and _", "数据流名称只能由 a-z、0-9 和 _ 组成"),
     ("a second stream is called `{}`", "数据流名称 `{}` 重复"),
+    ("there is no preset `{}`", "没有名为 `{}` 的预设"),
+    ("`huiliu presets` lists all", "`huiliu presets` 列出全部预设"),
+    (
+        "`{}` is a family, for the top of the file; here use one of: {}",
+        "`{}` 是一整族表，只能写在文件开头；此处可用：{}",
+    ),
+    ("`{}` has no column `{}`", "`{}` 没有列 `{}`"),
+    (
+        "`{}` is a whole name, to which `suffix` adds nothing",
+        "`{}` 已是完整表名，`suffix` 不起作用",
+    ),
+    ("leave one of the two out", "两者只保留一个"),
+    ("rows of `{}` have no marks that could be read back", "`{}` 的行没有可回读的标志"),
+    ("nothing is pushed into the table of `{}`", "`{}` 的表不接受推送"),
+    ("must be text, a whole number, true or false", "只能是文本、整数或布尔值"),
+    ("this program reads version 1 of preset files", "本程序只支持 version = 1 的预设文件"),
+    ("`{}` is a preset of the family `{}` too", "`{}` 在预设族 `{}` 中已有"),
+    ("give it another name", "另取名称"),
+    ("`{}` names `{}`, which is no column of it", "`{}` 引用的 `{}` 不是该表的列"),
     ("there is no kind of system called `{}`", "没有名为 `{}` 的系统类型"),
     ("a system of kind {} cannot be read in mode {}", "类型为 {} 的系统不支持读取方式 {}"),
     (

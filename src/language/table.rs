@@ -2,6 +2,7 @@
 
 mod file;
 mod mysql;
+mod odbc;
 mod project;
 mod source;
 mod storage;
@@ -10,8 +11,14 @@ mod storage;
 pub(super) type Entry = (&'static str, &'static str, &'static str);
 
 /// All entries, by the part of the hub in which they arise.
-pub(super) const TABLES: [&[Entry]; 5] =
-    [project::ENTRIES, storage::ENTRIES, source::ENTRIES, file::ENTRIES, mysql::ENTRIES];
+pub(super) const TABLES: [&[Entry]; 6] = [
+    project::ENTRIES,
+    storage::ENTRIES,
+    source::ENTRIES,
+    file::ENTRIES,
+    mysql::ENTRIES,
+    odbc::ENTRIES,
+];
 
 /// The entry of `code`.
 pub(super) fn find(code: &str) -> Option<&'static Entry> {

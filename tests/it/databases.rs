@@ -16,7 +16,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Mysql => "mysql",
@@ -88,6 +88,25 @@ impl Source {
             Kind::Postgres => on_postgres(&self.url(), sql).await,
             Kind::Mysql => on_mysql(&self.url(), sql).await,
             Kind::Sqlite => execute(&self.office.source(), sql).await,
+        }
+    }
+
+    /// One number from the database.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.kind {
+            Kind::Postgres => {
+                let mut db = PgConnection::connect(&self.url()).await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
+            }
+            Kind::Mysql => {
+                let mut db = MySqlConnection::connect(&self.url()).await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
+            }
+            Kind::Sqlite => {
+                let mut db = lake::sqlite(&self.office.source()).await;
+                sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
+            }
         }
     }
 

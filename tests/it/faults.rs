@@ -251,9 +251,9 @@ fn malformed_toml_is_refused_with_its_place() {
 fn an_unknown_key_is_refused_with_its_place_and_the_likely_one() {
     let hub = Hub::edited();
     let file = "config/systems/city_cases.toml";
-    hub.edit(file, "cursor = ", "cursr = ");
-    let place = format!("{file}:{}:1:", hub.line_of(file, "cursr"));
-    check_refused(&hub, &[&place, "cursr", "^^^^^", "hint:", "cursor"]);
+    hub.edit(file, "preset = ", "prset = ");
+    let place = format!("{file}:{}:1:", hub.line_of(file, "prset"));
+    check_refused(&hub, &[&place, "prset", "^^^^^", "hint:", "preset"]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod operate;
 mod page;
 mod plan;
 mod postgres_store;
+mod presets;
 mod protect;
 mod reconcile;
 mod reports;

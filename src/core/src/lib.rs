@@ -11,6 +11,7 @@ pub mod graph;
 pub mod identifier;
 pub mod model;
 pub mod policy;
+pub mod preset;
 pub mod reconcile;
 pub mod report;
 pub mod schedule;

@@ -7,6 +7,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("Zone in which the lake keeps wall times, such as {}.", "填写数据湖使用的时区，如 {}"),
     ("The calendar file under {}, such as {}.", "填写 {} 下的节假日文件，如 {}"),
     ("Its name.", "填写名称"),
+    ("What the family is, for people.", "填写这一族表的中文名称"),
+    ("Its tables, by the preset's name.", "按预设名称列出各表"),
+    ("What the table holds, for people.", "填写该表的中文名称"),
+    ("Its columns in order.", "按顺序列出各列"),
     ("Its name, for people.", "填写中文名称"),
     (
         "When: five fields with POSIX meaning, such as {}.",

@@ -86,6 +86,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "该计划已不是当前计划：文件、数据或已生成的表有变化，未执行任何操作",
         "重新执行 `huiliu plan`，查看后按新的哈希执行",
     ),
+    ("E-PRESET", "没有该预设，或该系统不使用预设", "执行 `huiliu presets` 查看全部预设"),
     (
         "E-PROJECT",
         "项目中的文件无法读取",

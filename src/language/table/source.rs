@@ -21,6 +21,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "表或文件中没有所需的列",
         "核对系统配置文件中引用的列名，可用 `huiliu discover` 查看现有的列",
     ),
+    (
+        "E-COLUMN-TWICE",
+        "改名后有两列同名",
+        "核对该数据流的 `fields` 和 `names`，或用 `select` 选定要读的列",
+    ),
     ("E-CONFLICT", "对方系统认为请求与其现有数据冲突", "与对方系统管理单位核对该记录在两边的状态"),
     (
         "E-CONNECT",

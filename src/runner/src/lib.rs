@@ -34,6 +34,7 @@ mod tests;
 mod ticker;
 mod together;
 mod trace;
+mod translate;
 mod verdict;
 
 pub use audit::{AuditCheck, Deed};

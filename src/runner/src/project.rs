@@ -18,11 +18,14 @@ use huiliu_core::config::{
 use huiliu_core::graph::{Graph, Node, NodeKind};
 use huiliu_core::model::{Metric, Model, ModelKind};
 use huiliu_core::policy;
+use huiliu_core::preset::Presets;
 use huiliu_core::reconcile::{Comparison, Reconciliation};
 use huiliu_core::report::Report;
 use huiliu_engine::{CALENDAR, FileHashes, Pipelines, short_hash};
-use huiliu_sdk::{Connector, Endpoint, Error};
+use huiliu_sdk::{ConfigError, Connector, Endpoint, Error};
 use huiliu_store::{PostgresAddress, StoreAddress};
+
+use crate::translate::translated;
 
 /// A lease is renewed three times while it holds, which takes a moment of its own.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
@@ -95,6 +98,8 @@ pub struct Project {
     pub zone: Tz,
     /// Where the hub's database is, or which reference in its address has no value.
     pub store: Result<StoreAddress, Missing>,
+    /// The presets that system files can name.
+    pub presets: Presets,
     /// The systems by id.
     pub systems: BTreeMap<String, System>,
     /// `config/jobs.toml`.
@@ -186,7 +191,15 @@ impl Project {
             let place = format!("jobs[{index}].{key}");
             faults.0.push(fault_in(&root.join("config/jobs.toml"), &place, message, hint)?);
         }
-        let systems = load_systems(root, registry, resolver, zone, &mut faults);
+        let presets = match load_presets(root) {
+            Ok(presets) => presets,
+            Err(found) => {
+                faults.0.extend(found.0);
+                return Err(LoadFailure::Faults(faults));
+            }
+        };
+        let surroundings = Surroundings { root, registry, resolver, presets: &presets, zone };
+        let systems = load_systems(&surroundings, &mut faults);
         let models = load_files(&root.join("pipelines/models"), "sql", Model::parse, &mut faults);
         let metrics =
             load_files(&root.join("pipelines/metrics"), "toml", Metric::parse, &mut faults);
@@ -237,6 +250,7 @@ impl Project {
             hub,
             zone,
             store,
+            presets,
             systems,
             jobs,
             pipelines,
@@ -357,16 +371,33 @@ fn read_config<T: serde::de::DeserializeOwned>(
     }
 }
 
-fn load_systems(
-    root: &Path,
-    registry: &Registry,
-    resolver: &Resolver,
+/// What a system file is read with.
+struct Surroundings<'a> {
+    root: &'a Path,
+    registry: &'a Registry,
+    resolver: &'a Resolver,
+    presets: &'a Presets,
     zone: Tz,
-    faults: &mut Faults,
-) -> BTreeMap<String, System> {
+}
+
+fn load_presets(root: &Path) -> Result<Presets, Faults> {
+    let mut files = Vec::new();
+    for file in list(&root.join("config/presets"), "toml") {
+        let text = readable_text(&file)?;
+        files.push((file, text));
+    }
+    Presets::load(&files)
+}
+
+fn readable_text(file: &Path) -> Result<String, Faults> {
+    read_text(file)
+        .map_err(|e| Faults(vec![plain_fault(file, e.to_string(), "check who may read the file")]))
+}
+
+fn load_systems(with: &Surroundings<'_>, faults: &mut Faults) -> BTreeMap<String, System> {
     let mut systems = BTreeMap::new();
-    for file in list(&root.join("config/systems"), "toml") {
-        match load_system(&file, root, registry, resolver, zone) {
+    for file in list(&with.root.join("config/systems"), "toml") {
+        match readable_text(&file).and_then(|text| parse_text(&file, &text, with)) {
             Ok(system) => {
                 systems.insert(system.config.id.clone(), system);
             }
@@ -374,19 +405,6 @@ fn load_systems(
         }
     }
     systems
-}
-
-fn load_system(
-    file: &Path,
-    root: &Path,
-    registry: &Registry,
-    resolver: &Resolver,
-    zone: Tz,
-) -> Result<System, Faults> {
-    let text = read_text(file).map_err(|e| {
-        Faults(vec![plain_fault(file, e.to_string(), "check who may read the file")])
-    })?;
-    parse_text(file, &text, root, registry, resolver, zone)
 }
 
 impl System {
@@ -398,22 +416,16 @@ impl System {
         registry: &Registry,
         resolver: &Resolver,
     ) -> Result<Self, Faults> {
-        parse_text(file, text, &project.root, registry, resolver, project.zone)
+        let (root, presets, zone) = (project.root.as_path(), &project.presets, project.zone);
+        parse_text(file, text, &Surroundings { root, registry, resolver, presets, zone })
     }
 }
 
-fn parse_text(
-    file: &Path,
-    text: &str,
-    root: &Path,
-    registry: &Registry,
-    resolver: &Resolver,
-    zone: Tz,
-) -> Result<System, Faults> {
+fn parse_text(file: &Path, text: &str, with: &Surroundings<'_>) -> Result<System, Faults> {
     let document = Document::parse(file, text)?;
     let kind = document.to_json()["kind"].as_str().unwrap_or_default().to_owned();
-    let Some(connector) = registry.find(&kind) else {
-        let kinds: Vec<&str> = registry.0.iter().map(|c| c.spec().kind).collect();
+    let Some(connector) = with.registry.find(&kind) else {
+        let kinds: Vec<&str> = with.registry.0.iter().map(|c| c.spec().kind).collect();
         let message = if kind.is_empty() {
             "the key `kind` is missing".to_owned()
         } else {
@@ -422,17 +434,23 @@ fn parse_text(
         let hint = format!("use one of: {}", kinds.join(", "));
         return Err(Faults(vec![document.fault("kind", message, Some(hint))]));
     };
-    let spec = connector.spec();
-    let config = parse_system(&document, file, &spec, resolver, root, zone)?;
+    let (spec, zone) = (connector.spec(), with.zone);
+    let config =
+        parse_system(&document, file, &spec, with.presets, with.resolver, with.root, zone)?;
     let is_shared = spec.capabilities.shared;
     if !config.missing.is_empty() {
         return Ok(System { config, endpoint: None, is_shared });
     }
     match connector.configure(config.raw.clone()) {
-        Ok(endpoint) => Ok(System { config, endpoint: Some(endpoint), is_shared }),
-        Err(errors) => Err(Faults(
-            errors.0.into_iter().map(|e| document.fault(&e.path, e.message, e.hint)).collect(),
-        )),
+        Ok(endpoint) => {
+            let endpoint = Some(translated(endpoint, &config));
+            Ok(System { endpoint, config, is_shared })
+        }
+        Err(errors) => {
+            let fault =
+                |e: ConfigError| config.origins.fault(&document, &e.path, e.message, e.hint);
+            Err(Faults(errors.0.into_iter().map(fault).collect()))
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use huiliu_sdk::Spec;
 
+use crate::preset::{PushPresetKeys, StreamPresetKeys, SystemPresetKeys};
+
 use super::hub::HubConfig;
 use super::job::JobsFile;
 use super::system::{PushKeys, StreamKeys, SystemKeys};
@@ -26,12 +28,57 @@ pub fn jobs_schema() -> Value {
     schema_of::<JobsFile>()
 }
 
-/// The schema of a system file of one kind: what every system has, and this kind's own keys.
+/// Whether streams of a kind of system are tables, which presets can name.
+pub(super) fn reads_tables(spec: &Spec) -> bool {
+    spec.stream_schema.pointer("/properties/table").is_some()
+}
+
+/// Whether pushes of a kind of system go into tables, which presets can name.
+pub(super) fn writes_tables(spec: &Spec) -> bool {
+    spec.push_schema.pointer("/properties/to").is_some()
+}
+
+/// The schema of a system file of one kind: what every system has, and this kind's own keys. A
+/// stream or push with a preset does without the keys that the preset gives.
 pub fn system_schema(spec: &Spec) -> Value {
+    system_schema_with(spec, given_by_presets)
+}
+
+/// The schema of such a file once its presets are put in.
+pub(super) fn expanded_schema(spec: &Spec) -> Value {
+    system_schema_with(spec, |_, _| {})
+}
+
+/// Lets `preset` stand in place of the keys that every preset gives.
+fn given_by_presets(schema: &mut Map<String, Value>, given: &[&str]) {
+    let Some(Value::Array(all)) = schema.remove("required") else { return };
+    let is_given = |key: &Value| key.as_str().is_some_and(|key| given.contains(&key));
+    let mut others: Vec<Value> = all.iter().filter(|key| !is_given(key)).cloned().collect();
+    others.push("preset".into());
+    schema.insert("anyOf".into(), json!([{ "required": others }, { "required": all }]));
+}
+
+fn system_schema_with(spec: &Spec, loosen: fn(&mut Map<String, Value>, &[&str])) -> Value {
     let mut definitions = Map::new();
-    let mut system = object(schema_of::<SystemKeys>(), &spec.system_schema, &mut definitions);
-    let stream = object(schema_of::<StreamKeys>(), &spec.stream_schema, &mut definitions);
-    let push = object(schema_of::<PushKeys>(), &spec.push_schema, &mut definitions);
+    let mut system = vec![schema_of::<SystemKeys>(), spec.system_schema.clone()];
+    let mut stream = vec![schema_of::<StreamKeys>(), spec.stream_schema.clone()];
+    let mut push = vec![schema_of::<PushKeys>(), spec.push_schema.clone()];
+    if reads_tables(spec) {
+        system.push(schema_of::<SystemPresetKeys>());
+        stream.push(schema_of::<StreamPresetKeys>());
+    }
+    if writes_tables(spec) {
+        push.push(schema_of::<PushPresetKeys>());
+    }
+    let mut system = object(&system, &mut definitions);
+    let mut stream = object(&stream, &mut definitions);
+    let mut push = object(&push, &mut definitions);
+    if reads_tables(spec) {
+        loosen(&mut stream, &["name", "table"]);
+    }
+    if writes_tables(spec) {
+        loosen(&mut push, &["name", "to"]);
+    }
     if let Some(properties) = system.get_mut("properties").and_then(Value::as_object_mut) {
         if spec.capabilities.source {
             properties.insert(
@@ -56,11 +103,11 @@ pub fn system_schema(spec: &Spec) -> Value {
     Value::Object(system)
 }
 
-/// Joins two object schemas into one that knows the keys of both and no others.
-fn object(common: Value, own: &Value, definitions: &mut Map<String, Value>) -> Map<String, Value> {
+/// Joins object schemas into one that knows the keys of all and no others.
+fn object(parts: &[Value], definitions: &mut Map<String, Value>) -> Map<String, Value> {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    for schema in [&common, own] {
+    for schema in parts {
         for (key, property) in
             schema.get("properties").and_then(Value::as_object).into_iter().flatten()
         {

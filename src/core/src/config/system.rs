@@ -1,5 +1,6 @@
 //! `config/systems/*.toml`: one system each.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use huiliu_sdk::{LoadMode, RawConfig, RawPush, RawStream, Spec, StreamSettings};
@@ -8,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::duration::parse_duration;
+use crate::preset::{Fields, Origins, Presets, PushShape, expand};
 
+use super::merge::{expanded_schema, reads_tables, writes_tables};
 use super::stream::{push_faults, stream_faults};
-use super::{
-    Budget, Document, Faults, Guard, Limits, Missing, Resolver, StreamLimits, shape, system_schema,
-};
+use super::{Budget, Document, Faults, Guard, Limits, Missing, Resolver, StreamLimits, shape};
 
 /// How far the integration of a system is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +94,8 @@ pub struct PushConfig {
     pub key: Vec<String>,
     /// How the whole table is sent; none where single records are.
     pub load: Option<LoadMode>,
+    /// What becomes of a record on its way.
+    pub shape: PushShape,
 }
 
 /// One system, ready for its connector.
@@ -114,8 +117,14 @@ pub struct SystemConfig {
     pub limits: Limits,
     /// Its streams' settings and limits.
     pub streams: Vec<(StreamSettings, StreamLimits)>,
+    /// Per stream the columns that have another name at the source.
+    pub fields: BTreeMap<String, Fields>,
     /// Its pushes.
     pub pushes: Vec<PushConfig>,
+    /// Its file with presets put in, and references as they are written.
+    pub expanded: Value,
+    /// Where in its file each part of that comes from.
+    pub origins: Origins,
     /// What its connector gets.
     pub raw: RawConfig,
     /// References without a value; with any, the system is not ready.
@@ -134,26 +143,34 @@ pub fn parse_system(
     document: &Document,
     file: &Path,
     spec: &Spec,
+    presets: &Presets,
     resolver: &Resolver,
     base_dir: &Path,
     hub_zone: chrono_tz::Tz,
 ) -> Result<SystemConfig, Faults> {
-    let mut value = document.to_json();
-    let schema = system_schema(spec);
+    let written = document.to_json();
+    let expanded = expand(presets, document, &written, reads_tables(spec), writes_tables(spec))?;
+    let origins = expanded.origins;
+    let fault = |path: &str, message: String, hint: Option<String>| {
+        origins.fault(document, path, message, hint)
+    };
+    let mut value = expanded.value;
+    let schema = expanded_schema(spec);
     let mut faults = Faults::default();
     for (path, message, hint) in shape::check(&schema, &schema, &value, "") {
-        faults.0.push(document.fault(&path, message, hint));
+        faults.0.push(fault(&path, message, hint));
     }
     if !faults.is_empty() {
         return Err(faults);
     }
+    let unresolved = value.clone();
     let mut missing = resolver.resolve(&mut value);
     for missing in &mut missing {
-        missing.line = document.fault(&missing.path, String::new(), None).line;
+        missing.line = fault(&missing.path, String::new(), None).line;
     }
     let id = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("system").to_owned();
     let bad = |path: &str, error: &dyn std::fmt::Display| {
-        Faults(vec![document.fault(path, error.to_string(), None)])
+        Faults(vec![fault(path, error.to_string(), None)])
     };
     if value["version"] != 1 {
         return Err(bad("version", &"this program reads version 1 of system files"));
@@ -181,50 +198,59 @@ pub fn parse_system(
         faults.0.push(document.fault("limits.silence", message, Some(hint)));
     }
     let mut streams = Vec::new();
+    let mut fields = BTreeMap::new();
+    let mut names = expanded.streams.into_iter();
     let mut raw_streams = Vec::new();
     for (index, stream) in value["streams"].as_array().into_iter().flatten().enumerate() {
         let path = format!("streams[{index}]");
         let keys: StreamKeys =
             serde_json::from_value(stream.clone()).map_err(|e| bad(&path, &e))?;
         for (field, message) in stream_faults(&keys.settings, spec) {
-            faults.0.push(document.fault(&format!("{path}.{field}"), message, None));
+            faults.0.push(fault(&format!("{path}.{field}"), message, None));
         }
         if !plain(&keys.settings.name) {
             let message = "a stream's name must be of a-z, 0-9 and _".to_owned();
-            faults.0.push(document.fault(&format!("{path}.name"), message, None));
+            faults.0.push(fault(&format!("{path}.name"), message, None));
         }
         if streams
             .iter()
             .any(|(s, _): &(StreamSettings, StreamLimits)| s.name == keys.settings.name)
         {
             let message = format!("a second stream is called `{}`", keys.settings.name);
-            faults.0.push(document.fault(&format!("{path}.name"), message, None));
+            faults.0.push(fault(&format!("{path}.name"), message, None));
         }
         let limits = StreamLimits { budget: keys.quarantine, guard: keys.guard };
-        streams.push((keys.settings.clone(), limits));
+        let there = names.next().unwrap_or_default();
         raw_streams.push(RawStream {
-            settings: keys.settings,
-            options: own_keys(stream, &spec.stream_schema),
+            settings: there.settings(&keys.settings),
+            options: there.options(own_keys(stream, &spec.stream_schema)),
         });
+        if !there.is_empty() {
+            fields.insert(keys.settings.name.clone(), there);
+        }
+        streams.push((keys.settings, limits));
     }
+    let mut shapes = expanded.pushes.into_iter();
     let mut pushes = Vec::new();
     let mut raw_pushes = Vec::new();
     for (index, push) in value["pushes"].as_array().into_iter().flatten().enumerate() {
         let path = format!("pushes[{index}]");
         let keys: PushKeys = serde_json::from_value(push.clone()).map_err(|e| bad(&path, &e))?;
         for (field, message) in push_faults(keys.load, &keys.key, spec) {
-            faults.0.push(document.fault(&format!("{path}.{field}"), message, None));
+            faults.0.push(fault(&format!("{path}.{field}"), message, None));
         }
-        pushes.push(PushConfig {
-            name: keys.name.clone(),
-            from: keys.from,
-            key: keys.key.clone(),
-            load: keys.load,
-        });
+        let shape = shapes.next().unwrap_or_default();
         raw_pushes.push(RawPush {
-            name: keys.name,
-            key: keys.key,
+            name: keys.name.clone(),
+            key: keys.key.iter().map(|column| shape.fields.at_source(column)).collect(),
             options: own_keys(push, &spec.push_schema),
+        });
+        pushes.push(PushConfig {
+            name: keys.name,
+            from: keys.from,
+            key: keys.key,
+            load: keys.load,
+            shape,
         });
     }
     if !faults.is_empty() {
@@ -247,7 +273,10 @@ pub fn parse_system(
         stage: keys.stage,
         limits: keys.limits,
         streams,
+        fields,
         pushes,
+        expanded: unresolved,
+        origins,
         raw,
         missing,
     })

@@ -1,0 +1,366 @@
+//! The configuration: what an operator writes, checked without connecting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use huiliu_sdk::{
+    ConfigErrors, DeclaredColumn, Deletes, Overlap, RawConfig, RawPush, RawStream, ReadMode,
+    StreamId, StreamSettings,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Keys of a system file with `kind = "odbc"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct SystemOptions {
+    /// The connection string, such as `Driver={DM8 ODBC DRIVER};Server=10.0.0.7;Uid=reader;Pwd=...`.
+    /// Keep the password out of the file with `${secret:name}`.
+    pub connection: String,
+    /// What is written otherwise in this database's SQL.
+    #[serde(default)]
+    pub dialect: Option<Dialect>,
+    /// How the driver hands over text. Default: utf16.
+    #[serde(default)]
+    pub text: Option<TextForm>,
+    /// How long one statement may take, such as `30m`. Default: `10m`.
+    #[serde(default)]
+    pub statement_timeout: Option<String>,
+    /// How long to wait for a connection, such as `5s`. Default: `10s`.
+    #[serde(default)]
+    pub connect_timeout: Option<String>,
+}
+
+/// What is written otherwise in the SQL of a database.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dialect {
+    /// What stands around names: one character, or two such as `[]`. Default: `"`.
+    #[serde(default)]
+    pub quote: Option<String>,
+    /// A wall time, with `{}` in place of `2018-06-12 09:00:00`. Default: `timestamp '{}'`.
+    #[serde(default)]
+    pub timestamp: Option<String>,
+    /// What ends a query that wants only `{}` rows, such as `limit {}`; it stands behind `select`
+    /// if it begins with `top`. Default: none, and a preview stops reading.
+    #[serde(default)]
+    pub limit: Option<String>,
+}
+
+/// How a driver hands over text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextForm {
+    /// As wide characters, which every driver with Unicode can.
+    #[default]
+    Utf16,
+    /// As bytes that are UTF-8.
+    Utf8,
+    /// As bytes that are GB18030 or GBK.
+    Gb18030,
+}
+
+/// Keys of one stream of a system with `kind = "odbc"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct StreamOptions {
+    /// The table or view to read, as `table` or `schema.table`.
+    pub table: String,
+    /// The columns to read. Default: all columns of the table.
+    #[serde(default)]
+    pub select: Option<Vec<String>>,
+}
+
+/// Keys of one push of a system with `kind = "odbc"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct PushOptions {
+    /// The table to write, as `table` or `schema.table`.
+    pub to: String,
+}
+
+/// A checked system file. It holds the password, so it is never printed.
+pub(crate) struct Settings {
+    pub(crate) connection: String,
+    pub(crate) quote: (char, char),
+    pub(crate) timestamp: String,
+    pub(crate) limit: Option<String>,
+    pub(crate) text: TextForm,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) hub_zone: Tz,
+    pub(crate) streams: Vec<Stream>,
+    pub(crate) pushes: Vec<Push>,
+}
+
+/// A checked stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) table: String,
+    pub(crate) select: Option<Vec<String>>,
+    pub(crate) key: Vec<String>,
+    /// The cursor column of an incremental stream; none means that all is read every time.
+    pub(crate) cursor: Option<String>,
+    pub(crate) overlap: Overlap,
+    pub(crate) zone: Tz,
+    pub(crate) columns: BTreeMap<String, DeclaredColumn>,
+}
+
+/// A checked push.
+#[derive(Debug, Clone)]
+pub(crate) struct Push {
+    pub(crate) id: StreamId,
+    pub(crate) table: String,
+    pub(crate) key: Vec<String>,
+}
+
+/// Checks a whole system file and names every fault.
+pub(crate) fn settings(raw: &RawConfig) -> Result<Settings, ConfigErrors> {
+    let mut faults = ConfigErrors::default();
+    let options = &raw.options;
+    let connection: Option<String> = required(options, "", "connection", &mut faults);
+    if connection.as_ref().is_some_and(|text| text.contains('\0') || !text.contains('=')) {
+        faults.push_with_hint(
+            "connection",
+            "is not a connection string",
+            "write it such as Driver={NAME};Server=HOST;Uid=USER;Pwd=${secret:NAME}",
+        );
+    }
+    let dialect: Option<Dialect> = optional(options, "", "dialect", &mut faults);
+    let dialect = dialect.unwrap_or_default();
+    let text: Option<TextForm> = optional(options, "", "text", &mut faults);
+    let timeout = |key, default, faults: &mut ConfigErrors| timeout(options, key, default, faults);
+    let statement_timeout = timeout("statement_timeout", 600, &mut faults);
+    let connect_timeout = timeout("connect_timeout", 10, &mut faults);
+    let mut streams = Vec::with_capacity(raw.streams.len());
+    for (index, stream) in raw.streams.iter().enumerate() {
+        let at = format!("streams[{index}]");
+        streams.push(read_stream(stream, &at, raw.hub_zone, &mut faults));
+    }
+    let mut pushes = Vec::with_capacity(raw.pushes.len());
+    for (index, push) in raw.pushes.iter().enumerate() {
+        pushes.push(read_push(push, &format!("pushes[{index}]"), &mut faults));
+    }
+    let settings = Settings {
+        connection: connection.unwrap_or_default(),
+        quote: quote(dialect.quote.as_deref(), &mut faults),
+        timestamp: template(&dialect, &mut faults),
+        limit: limit(dialect.limit, &mut faults),
+        text: text.unwrap_or_default(),
+        statement_timeout,
+        connect_timeout,
+        hub_zone: raw.hub_zone,
+        streams: streams.into_iter().flatten().collect(),
+        pushes: pushes.into_iter().flatten().collect(),
+    };
+    faults.into_result(settings)
+}
+
+fn quote(given: Option<&str>, faults: &mut ConfigErrors) -> (char, char) {
+    let marks: Vec<char> = given.unwrap_or("\"").chars().collect();
+    match marks[..] {
+        [one] if !one.is_alphanumeric() && one != '\'' => (one, one),
+        [open, close] if !open.is_alphanumeric() && !close.is_alphanumeric() => (open, close),
+        _ => {
+            faults.push_with_hint(
+                "dialect.quote",
+                "is not what stands around a name",
+                "write one character such as \\\" or `, or two such as []",
+            );
+            ('"', '"')
+        }
+    }
+}
+
+fn template(dialect: &Dialect, faults: &mut ConfigErrors) -> String {
+    let template = dialect.timestamp.clone().unwrap_or_else(|| "timestamp '{}'".to_owned());
+    if template.matches("{}").count() != 1 {
+        faults.push("dialect.timestamp", "must have {} once, where the time stands");
+    }
+    template
+}
+
+fn limit(template: Option<String>, faults: &mut ConfigErrors) -> Option<String> {
+    if template.as_ref().is_some_and(|template| template.matches("{}").count() != 1) {
+        faults.push("dialect.limit", "must have {} once, where the number stands");
+    }
+    template
+}
+
+fn read_push(raw: &RawPush, at: &str, faults: &mut ConfigErrors) -> Option<Push> {
+    let to: Option<String> = required(&raw.options, at, "to", faults);
+    let to = to?;
+    check_table(&format!("{at}.to"), &to, faults);
+    Some(Push { id: StreamId::new(raw.name.as_str()), table: to, key: raw.key.clone() })
+}
+
+fn read_stream(
+    raw: &RawStream,
+    at: &str,
+    hub_zone: Tz,
+    faults: &mut ConfigErrors,
+) -> Option<Stream> {
+    let settings = &raw.settings;
+    let table: Option<String> = required(&raw.options, at, "table", faults);
+    if let Some(table) = &table {
+        check_table(&format!("{at}.table"), table, faults);
+    }
+    let select: Option<Vec<String>> = optional(&raw.options, at, "select", faults);
+    check_select(select.as_deref(), settings, at, faults);
+    let cursor = read_cursor(settings, at, faults);
+    let overlap = settings.overlap(at, faults);
+    let zone = settings.source_zone(at, hub_zone, faults);
+    let columns = settings.declared_columns(at, faults);
+    if settings.deletes == Deletes::KeyScan && settings.read != ReadMode::Full {
+        faults.push_with_hint(
+            format!("{at}.deletes"),
+            "an odbc stream compares keys only when it is read whole",
+            "use key_scan together with read = \"full\", or deletes = \"soft\"",
+        );
+    }
+    Some(Stream {
+        id: StreamId::new(settings.name.as_str()),
+        table: table?,
+        select,
+        key: settings.key.clone(),
+        cursor,
+        overlap,
+        zone,
+        columns,
+    })
+}
+
+fn read_cursor(settings: &StreamSettings, at: &str, faults: &mut ConfigErrors) -> Option<String> {
+    match settings.read {
+        ReadMode::Full => None,
+        ReadMode::Incremental => {
+            if settings.cursor.as_deref().is_none_or(str::is_empty) {
+                faults.push_with_hint(
+                    format!("{at}.cursor"),
+                    "an incremental stream needs a cursor column",
+                    "name the column that only grows, such as cd_time",
+                );
+            }
+            settings.cursor.clone()
+        }
+        ReadMode::Flagged | ReadMode::Changes => {
+            faults.push_with_hint(
+                format!("{at}.read"),
+                "an odbc stream is read full or incremental",
+                "use read = \"full\" or read = \"incremental\" with a cursor",
+            );
+            None
+        }
+    }
+}
+
+fn check_select(
+    select: Option<&[String]>,
+    settings: &StreamSettings,
+    at: &str,
+    faults: &mut ConfigErrors,
+) {
+    let Some(select) = select else { return };
+    let path = format!("{at}.select");
+    if select.is_empty() {
+        faults.push_with_hint(&path, "no column is selected", "remove `select` to read all");
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for (index, name) in select.iter().enumerate() {
+        check_name(&format!("{path}[{index}]"), name, faults);
+        if !seen.insert(name.as_str()) {
+            faults.push(format!("{path}[{index}]"), format!("column `{name}` is selected twice"));
+        }
+    }
+    let used = (settings.key.iter().map(|name| ("key", name)))
+        .chain(settings.cursor.iter().map(|name| ("cursor", name)))
+        .chain(settings.group.iter().map(|name| ("group", name)))
+        .chain(settings.version.iter().map(|name| ("version", name)))
+        .chain(settings.deleted.iter().map(|name| ("deleted", name)))
+        .chain(settings.columns.keys().map(|name| ("columns", name)));
+    for (setting, name) in used {
+        if !seen.contains(name.as_str()) {
+            faults.push_with_hint(
+                format!("{at}.{setting}"),
+                format!("column `{name}` is not selected"),
+                "add it to `select`",
+            );
+        }
+    }
+}
+
+fn check_table(path: &str, table: &str, faults: &mut ConfigErrors) {
+    for part in table.split('.') {
+        check_name(path, part, faults);
+    }
+}
+
+fn check_name(path: &str, name: &str, faults: &mut ConfigErrors) {
+    if name.is_empty() {
+        faults.push(path, "must not be empty");
+    } else if name.contains('\0') {
+        faults.push(path, "must not hold a NUL character");
+    }
+}
+
+fn timeout(
+    options: &serde_json::Value,
+    key: &str,
+    default: u64,
+    faults: &mut ConfigErrors,
+) -> Duration {
+    let default = Duration::from_secs(default);
+    let text: Option<String> = optional(options, "", key, faults);
+    let Some(text) = text else { return default };
+    let read = match Overlap::parse(&text) {
+        Some(Overlap::Time(time)) => time.to_std().ok(),
+        _ => None,
+    };
+    // Drivers count whole seconds, and zero means for ever.
+    match read.filter(|time| time.as_secs() > 0) {
+        Some(time) => time,
+        None => {
+            faults.push_with_hint(
+                key,
+                format!("`{text}` is not a duration"),
+                "write a whole number and a unit: 30s, 10m, 2h or 1d",
+            );
+            default
+        }
+    }
+}
+
+fn required<T: DeserializeOwned>(
+    options: &serde_json::Value,
+    at: &str,
+    key: &str,
+    faults: &mut ConfigErrors,
+) -> Option<T> {
+    if options.get(key).is_none_or(serde_json::Value::is_null) {
+        faults.push(join(at, key), "is required");
+        return None;
+    }
+    optional(options, at, key, faults)
+}
+
+fn optional<T: DeserializeOwned>(
+    options: &serde_json::Value,
+    at: &str,
+    key: &str,
+    faults: &mut ConfigErrors,
+) -> Option<T> {
+    let value = options.get(key).filter(|value| !value.is_null())?;
+    match T::deserialize(value) {
+        Ok(value) => Some(value),
+        Err(_) => {
+            // The cause would repeat the value, which may be a secret put in by reference.
+            faults.push(join(at, key), "has the wrong type");
+            None
+        }
+    }
+}
+
+fn join(at: &str, key: &str) -> String {
+    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
+}

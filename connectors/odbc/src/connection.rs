@@ -1,0 +1,60 @@
+//! Connections, and the threads on which calls into drivers may block.
+
+use std::time::Duration;
+
+use huiliu_sdk::{Cx, Error, ErrorKind, Result};
+use odbc_api::{Connection, ConnectionOptions, environment};
+
+use crate::config::Settings;
+use crate::fault::connecting;
+
+/// Connects to the database.
+pub(crate) fn connect(settings: &Settings) -> Result<Connection<'static>> {
+    let environment = environment().map_err(|cause| {
+        Error::new(ErrorKind::Config, "E-ODBC", "the ODBC driver manager cannot be used")
+            .hint("install unixODBC 2.3 or newer")
+            .cause(Plain(cause.to_string()))
+    })?;
+    let options = ConnectionOptions {
+        login_timeout_sec: Some(u32::try_from(settings.connect_timeout.as_secs()).unwrap_or(10)),
+        ..ConnectionOptions::default()
+    };
+    environment
+        .connect_with_connection_string(&settings.connection, options)
+        .map_err(|cause| connecting(&cause, &settings.connection))
+}
+
+/// What the driver manager says of itself; it has seen no connection string yet.
+#[derive(Debug)]
+struct Plain(String);
+
+impl std::fmt::Display for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Plain {}
+
+/// Seconds as drivers count them.
+pub(crate) fn seconds(timeout: Duration) -> Option<usize> {
+    usize::try_from(timeout.as_secs()).ok()
+}
+
+/// Does `work` on a thread where it may block. A caller that asks to stop is not kept waiting: the
+/// thread ends with the driver's next answer.
+pub(crate) async fn blocking<T: Send + 'static>(
+    cx: &Cx,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let working = tokio::task::spawn_blocking(work);
+    tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => Err(Error::cancelled()),
+        done = working => done.unwrap_or_else(|cause| {
+            Err(Error::new(ErrorKind::Internal, "E-PANIC", "the driver's thread broke off")
+                .hint("please report it with the log of this run")
+                .cause(cause))
+        }),
+    }
+}
