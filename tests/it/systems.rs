@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::hub::Hub;
+use crate::hub::{Hub, step};
 
 /// What finds the faults that were planted under a name: each row is one of them.
 const FINDERS: [(&str, &str); 5] = [
@@ -92,4 +92,31 @@ fn every_figure_of_the_report_is_there_and_in_proportion() {
         }
     }
     assert_eq!(missing, NO_FIGURES);
+}
+
+#[test]
+fn what_is_tried_out_is_read_and_counted_nowhere() {
+    let hub = Hub::shipped();
+    let report = hub.demo(74);
+    let truth = hub.truth();
+    for (stream, table) in [
+        ("dept_hrss.finished", "hrss.spbanjie"),
+        ("dept_fund.cases", "fund.pre_apasinfo"),
+        ("dept_housing.cases", "housing.ea_jc_step_basicinfo"),
+    ] {
+        let step = step(&report, "streams", stream);
+        assert_eq!(step["read"], truth["rows"][table], "{step}");
+        let name = stream.replace('.', "_");
+        for folder in ["models/standard", "models/reconciled", "metrics", "reconcile", "audits"] {
+            for file in std::fs::read_dir(hub.project().join("pipelines").join(folder)).unwrap() {
+                let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+                assert!(!text.contains(&name), "{folder} reads {name}");
+            }
+        }
+    }
+    // GBK came through.
+    let names = hub.query(
+        "select count(*) as n from current.dept_hrss_finished where bjbmmc = '马鞍山市人社局'",
+    );
+    assert_eq!(names[0]["n"], truth["rows"]["hrss.spbanjie"]);
 }

@@ -27,11 +27,15 @@ pub struct Credentials {
     pub enterprise_client: String,
     /// Proves it there.
     pub enterprise_secret: String,
+    /// Names the hub to the department of human resources.
+    pub hrss_key: String,
+    /// Proves it there.
+    pub hrss_secret: String,
 }
 
 impl Credentials {
     /// All of them by their names.
-    pub fn by_name(self) -> [(&'static str, String); 8] {
+    pub fn by_name(self) -> [(&'static str, String); 10] {
         [
             ("province_app_key", self.province_app_key),
             ("province_app_secret", self.province_app_secret),
@@ -41,6 +45,8 @@ impl Credentials {
             ("app_token", self.app_token),
             ("enterprise_client", self.enterprise_client),
             ("enterprise_secret", self.enterprise_secret),
+            ("hrss_key", self.hrss_key),
+            ("hrss_secret", self.hrss_secret),
         ]
     }
 }
@@ -63,5 +69,7 @@ pub fn credentials(dir: &Path) -> Result<Credentials> {
         app_token: hex(seed, "app token", 48),
         enterprise_client: hex(seed, "enterprise client", 16),
         enterprise_secret: hex(seed, "enterprise secret", 40),
+        hrss_key: hex(seed, "hrss key", 16),
+        hrss_secret: hex(seed, "hrss secret", 40),
     })
 }

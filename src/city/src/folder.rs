@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::stores::{
     app, catalog, compiling, drops, enterprise, investment, items, linked, operation, portal,
-    province, realestate, statistics, steer,
+    province, realestate, statistics, steer, trial,
 };
 use crate::truth::{Truth, Witness, Written};
 use crate::world::World;
@@ -63,6 +63,11 @@ pub(crate) fn app_path(dir: &Path) -> PathBuf {
 /// The database behind the platform on which enterprises are started.
 pub(crate) fn enterprise_path(dir: &Path) -> PathBuf {
     dir.join("enterprise.db")
+}
+
+/// The database behind the service of the department of human resources.
+pub(crate) fn hrss_path(dir: &Path) -> PathBuf {
+    dir.join("hrss.db")
 }
 
 fn io(what: &str) -> impl FnOnce(std::io::Error) -> Error + '_ {
@@ -202,6 +207,7 @@ async fn others(dir: &Path, world: &Arc<World>) -> Result<Vec<Witness>> {
         linked::write(&dir.join("linked.db"), world).await?,
         enterprise::write(&enterprise_path(dir), world).await?,
         realestate::write(&dir.join("realestate.db"), world).await?,
+        trial::write(&hrss_path(dir), dir, world).await?,
         blocking(move || steer::write(&folder, &copy)).await?,
     ])
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod app;
 mod enterprise;
+mod hrss;
 mod investment;
 mod listing;
 mod portal;
@@ -29,7 +30,8 @@ use tokio::time::Instant;
 
 use crate::credentials::credentials;
 use crate::folder::{
-    app_path, enterprise_path, investment_path, portal_path, province_path, write_atomically,
+    app_path, enterprise_path, hrss_path, investment_path, portal_path, province_path,
+    write_atomically,
 };
 use crate::stores::database::{existing, failed};
 
@@ -54,6 +56,8 @@ pub struct RunningCity {
     pub app_url: String,
     /// Where enterprises are started.
     pub enterprise_url: String,
+    /// Where the department of human resources answers.
+    pub hrss_url: String,
     stop: watch::Sender<bool>,
     tasks: JoinSet<std::io::Result<()>>,
     pools: Vec<SqlitePool>,
@@ -71,6 +75,7 @@ pub async fn start(dir: &Path) -> Result<RunningCity> {
     let portal_pool = pool(&portal_path(dir)).await?;
     let app_pool = pool(&app_path(dir)).await?;
     let enterprise_pool = pool(&enterprise_path(dir)).await?;
+    let hrss_pool = pool(&hrss_path(dir)).await?;
     let province = province::Province {
         pool: province_pool.clone(),
         app_key: keys.province_app_key,
@@ -90,12 +95,19 @@ pub async fn start(dir: &Path) -> Result<RunningCity> {
         secret: keys.enterprise_secret,
         tokens: std::sync::Mutex::default(),
     };
+    let hrss = hrss::Hrss {
+        pool: hrss_pool.clone(),
+        key: keys.hrss_key,
+        secret: keys.hrss_secret,
+        tokens: std::sync::Mutex::default(),
+    };
     let services = [
         ("province", province::routes(Arc::new(province))),
         ("investment", investment::routes(Arc::new(platform))),
         ("portal", portal::routes(Arc::new(portal))),
         ("app", app::routes(Arc::new(app))),
         ("enterprise", enterprise::routes(Arc::new(enterprise))),
+        ("hrss", hrss::routes(Arc::new(hrss))),
     ];
 
     let (stop, stopped) = watch::channel(false);
@@ -114,21 +126,30 @@ pub async fn start(dir: &Path) -> Result<RunningCity> {
         portal_url: url("portal"),
         app_url: url("app"),
         enterprise_url: url("enterprise"),
+        hrss_url: url("hrss"),
         stop,
         tasks,
-        pools: vec![province_pool, investment_pool, portal_pool, app_pool, enterprise_pool],
+        pools: vec![
+            province_pool,
+            investment_pool,
+            portal_pool,
+            app_pool,
+            enterprise_pool,
+            hrss_pool,
+        ],
     })
 }
 
 impl RunningCity {
     /// Where each service is, by its name.
-    pub fn by_name(&self) -> [(&'static str, &str); 5] {
+    pub fn by_name(&self) -> [(&'static str, &str); 6] {
         [
             ("province", &self.province_url),
             ("investment", &self.investment_url),
             ("portal", &self.portal_url),
             ("app", &self.app_url),
             ("enterprise", &self.enterprise_url),
+            ("hrss", &self.hrss_url),
         ]
     }
 

@@ -16,3 +16,4 @@ pub(crate) mod realestate;
 mod sheet;
 pub(crate) mod statistics;
 pub(crate) mod steer;
+pub(crate) mod trial;

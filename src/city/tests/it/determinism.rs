@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::City;
 
-const TABLES: [(&str, &str); 27] = [
+const TABLES: [(&str, &str); 30] = [
     ("items.db", "up_task_general_basic"),
     ("items.db", "up_task_general_extend"),
     ("items.db", "up_task_general_questions"),
@@ -39,6 +39,9 @@ const TABLES: [(&str, &str); 27] = [
     ("realestate.db", "inf_apply"),
     ("realestate.db", "inf_apply_process"),
     ("realestate.db", "inf_apply_result"),
+    ("hrss.db", "spbanjie"),
+    ("fund.db", "pre_apasinfo"),
+    ("housing.db", "ea_jc_step_basicinfo"),
 ];
 
 async fn table_digests(city: &City) -> Vec<String> {
