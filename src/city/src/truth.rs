@@ -141,8 +141,7 @@ impl Truth {
         for witness in written.witnesses {
             rows.extend(witness.rows);
             figures.extend(witness.figures);
-            planted
-                .extend(witness.planted.into_iter().map(|(name, keys)| (name, Keys::new(keys))));
+            planted.extend(witness.planted.into_iter().map(|(name, keys)| (name, Keys::new(keys))));
         }
         Self {
             seed: world.seed,

@@ -98,8 +98,7 @@ impl Portal {
         self.check(&map)?;
         let page = number(&map, "pageNo", 1, 1..=1_000_000)?;
         let size = number(&map, "pageSize", 100, 1..=LARGEST_PAGE)?;
-        let (count, rows) =
-            listing.page(&self.pool, since(&map)?, (page - 1) * size, size).await?;
+        let (count, rows) = listing.page(&self.pool, since(&map)?, (page - 1) * size, size).await?;
         Ok(Json(json!({ "code": 200, "msg": "ok", "data": { "count": count, "rows": rows } })))
     }
 }

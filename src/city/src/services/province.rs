@@ -1,6 +1,5 @@
 //! The provincial platform: gives out its cases by page, takes pushed ones.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -18,8 +18,17 @@ const DRAFTS: usize = 3;
 /// Every so many of the published ones are there in a second version.
 const RENEWED_EVERY: usize = 9;
 const SUBJECTS: [&str; 11] = [
-    "社会保险", "住房公积金", "不动产登记", "出入境证件", "机动车", "医疗保险", "水费", "电费",
-    "燃气费", "学籍", "婚姻登记",
+    "社会保险",
+    "住房公积金",
+    "不动产登记",
+    "出入境证件",
+    "机动车",
+    "医疗保险",
+    "水费",
+    "电费",
+    "燃气费",
+    "学籍",
+    "婚姻登记",
 ];
 const SERVICES: [&str; 4] = ["查询", "预约", "办理进度", "证明下载"];
 

@@ -10,7 +10,9 @@ use rand::rngs::StdRng;
 use super::database::{Table, close, create, execute};
 use crate::seed::{chance, generator};
 use crate::truth::{Expected, Witness};
-use crate::world::{Applicant, Moment, World, add_workdays, day_of, is_workday, now, scaled, time_of};
+use crate::world::{
+    Applicant, Moment, World, add_workdays, day_of, is_workday, now, scaled, time_of,
+};
 
 /// Bundles at full scale, of which the report does not tell.
 const BUNDLES_AT_FULL_SCALE: f64 = 1_260.0;
@@ -18,12 +20,8 @@ const LEAST_BUNDLES: u64 = 30;
 /// Working days that the slowest bundle takes.
 const LONGEST: u32 = 3;
 /// What has to be done, and who does it.
-const STEPS: [(&str, &str); 4] = [
-    ("licence", "市工商局"),
-    ("seal", "市公安局"),
-    ("tax", "市税务局"),
-    ("bank", "开户银行"),
-];
+const STEPS: [(&str, &str); 4] =
+    [("licence", "市工商局"), ("seal", "市公安局"), ("tax", "市税务局"), ("bank", "开户银行")];
 
 const BUNDLES: Table = Table {
     name: "bundles",
@@ -67,9 +65,9 @@ struct Bundle<'w> {
 pub(crate) async fn write(path: &Path, world: &World) -> Result<Witness> {
     let mut connection = create(path).await?;
     let mut bundles = bundles(world);
-    let claimed = bundles.iter().filter(|bundle| {
-        bundle.state == "finished" && bundle.finishes.iter().any(Option::is_none)
-    });
+    let claimed = bundles
+        .iter()
+        .filter(|bundle| bundle.state == "finished" && bundle.finishes.iter().any(Option::is_none));
     let claimed = claimed.map(|bundle| bundle.id.clone()).collect();
     bundles.sort_by(|a, b| (a.updated, &a.id).cmp(&(b.updated, &b.id)));
     let mut loader = BUNDLES.fill(&mut connection).await?;

@@ -9,7 +9,9 @@ use rand::rngs::StdRng;
 use super::database::{Table, close, create, execute, whole};
 use crate::seed::generator;
 use crate::truth::{Expected, Witness};
-use crate::world::{Level, Linked, LinkedItem, Moment, Oddity, Root, World, linked, now, person_name};
+use crate::world::{
+    Level, Linked, LinkedItem, Moment, Oddity, Root, World, linked, now, person_name,
+};
 
 /// Each ratio is cut to eight decimals.
 const EXACT: i64 = 100_000_000;
@@ -123,7 +125,8 @@ pub(crate) async fn write(path: &Path, world: &World) -> Result<Witness> {
         for (at, level) in item.path.iter().enumerate() {
             let is_odd = |odd: &[usize]| at == 1 && odd.contains(&index);
             let condition = if is_odd(&OTHER_CONDITION) { "，且需现场核查" } else { "" };
-            let code = if is_odd(&OTHER_CODE) { "342098999000" } else { item.catalog_code.as_str() };
+            let code =
+                if is_odd(&OTHER_CODE) { "342098999000" } else { item.catalog_code.as_str() };
             loader.cell(format!("SX-{}-{}", item.number, level.use_level()));
             loader.cell(item.number.as_str());
             loader.cell(level.use_level());

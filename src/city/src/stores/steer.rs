@@ -103,8 +103,7 @@ fn days(rng: &mut StdRng, count: u32) -> Vec<u32> {
 }
 
 fn documents(book: &mut Workbook, rng: &mut StdRng, witness: &mut Witness) -> Result<()> {
-    let headers =
-        ["序号", "文号", "文种", "标题", "印发/日期", "印发/单位", "发送单位", "状态"];
+    let headers = ["序号", "文号", "文种", "标题", "印发/日期", "印发/单位", "发送单位", "状态"];
     let title = "马鞍山市“互联网+政务服务”督查文件登记（2018年）";
     let mut sheet = Sheet::new(book, "督查文件", title, &headers)?;
     let mut rows: u32 = 0;
@@ -251,10 +250,10 @@ fn register(book: &mut Workbook, world: &World, witness: &mut Witness) -> Result
     let departments: Vec<_> =
         world.departments.iter().filter(|department| department.unit == 0).collect();
     let (mut docked, mut total) = (0, 0);
-    for (group, departments) in ["已建系统部门", "其他部门"].iter().zip([
-        &departments[..OwnSystem::ALL.len()],
-        &departments[OwnSystem::ALL.len()..],
-    ]) {
+    for (group, departments) in ["已建系统部门", "其他部门"]
+        .iter()
+        .zip([&departments[..OwnSystem::ALL.len()], &departments[OwnSystem::ALL.len()..]])
+    {
         for (index, department) in departments.iter().enumerate() {
             let name = department.name.trim_start_matches("马鞍山");
             let in_trial = IN_TRIAL.iter().find(|(tried, _)| *tried == name);

@@ -10,7 +10,9 @@ use rand::rngs::StdRng;
 use super::database::{Table, close, create, execute};
 use crate::seed::{chance, generator};
 use crate::truth::Witness;
-use crate::world::{Applicant, Department, Moment, World, add_workdays, day_of, now, scaled, time_of};
+use crate::world::{
+    Applicant, Department, Moment, World, add_workdays, day_of, now, scaled, time_of,
+};
 
 /// Cases of each department at full scale; nobody counts them yet.
 const CASES_AT_FULL_SCALE: f64 = 420.0;

@@ -166,11 +166,8 @@ fn roots(rng: &mut StdRng, world: &World, items: &[LinkedItem]) -> Vec<Root> {
             Some(baseline) if index % 300 == 150 && index < longest => baseline + 2,
             _ => took(rng, baseline.unwrap_or(12), behind),
         };
-        let waits = if oddity == Oddity::None && chance(rng, 0.05) {
-            rng.random_range(2..=10)
-        } else {
-            0
-        };
+        let waits =
+            if oddity == Oddity::None && chance(rng, 0.05) { rng.random_range(2..=10) } else { 0 };
         let second = rng.random_range(9 * 3600..17 * 3600);
         let finish = Moment::at(add_workdays(accept.day(), took + waits), second);
         // What was finished on the day itself was so after it was accepted.

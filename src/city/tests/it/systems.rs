@@ -92,14 +92,17 @@ async fn the_app_has_the_interfaces_of_the_report() {
     // Wrong definitions give other numbers.
     let versions = "select count(*) from interfaces where state = 'published'";
     assert!(count(&city, "app.db", versions).await > 39);
-    assert!(count(&city, "app.db", "select count(distinct interface_id) from interfaces").await > 39);
+    assert!(
+        count(&city, "app.db", "select count(distinct interface_id) from interfaces").await > 39
+    );
 }
 
 /// The working days of the city's years, by the published list.
 fn workdays() -> BTreeSet<String> {
     let facts = concat!(env!("CARGO_MANIFEST_DIR"), "/facts/holidays.csv");
     let text = fs::read_to_string(facts).unwrap();
-    let is_listed = |day: &str| text.lines().find_map(|line| line.strip_prefix(day)?.strip_prefix(','));
+    let is_listed =
+        |day: &str| text.lines().find_map(|line| line.strip_prefix(day)?.strip_prefix(','));
     NaiveDate::from_ymd_opt(2018, 1, 1)
         .unwrap()
         .iter_days()
