@@ -8,6 +8,8 @@ W1      a PostgreSQL table of 22 columns into the lake
 W2      50 times 50,000 upserts and 5,000 deletes into that table
 probes  10,000 changed rows in tables of two sizes: what finding them costs
 W3      two tables of two fifths of it, reconciled from the lake: who lacks what, what differs
+W3PG    the same two tables, straight from two databases
+W3MORE  four systems beside two; and as many rows as 4 GB on the wire under the hub's memory limit
 W4      ratios and distinct counts by division and month over twice the table
 W5      a fifth of the table from the lake into a PostgreSQL table
 
@@ -34,7 +36,7 @@ PEERS = ["duckdb==1.5.5", "duckdb-extension-postgres-scanner==1.5.5", "deltalake
 UPSERTS, DELETES = 0.01, 0.001
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("workloads", nargs="*", default=[], help="prepare, w1, w2, probes, w3, w4, w5 (default: all that are measured)")
+parser.add_argument("workloads", nargs="*", default=[], help="prepare, w1, w2, probes, w3, w3pg, w4, w3more, w5 (default: all that are measured)")
 parser.add_argument("--rows", type=int, default=5_000_000)
 parser.add_argument("--rounds", type=int, default=5)
 # Root's home is closed to the user the server runs as.
@@ -400,28 +402,133 @@ def w3():
     root = project("w3", streams)
     if not (root / "data/huiliu.db").exists():
         huiliu(root, "run", "bench.*")
-    folder = root / "pipelines/reconcile"
-    folder.mkdir(parents=True, exist_ok=True)
     # Of the rows that differ, those that only one side has do not count.
     expected = {"missing_in_a": few, "missing_in_b": few, "mismatch": sum(1 for n in range(999, rows, 1000) if n > few)}
     rounds = []
     for number in range(args.rounds):
         took = {"DuckDB, hashes first": python(DUCK + DUCK_COMPARE, WORK, *columns[1:])}
         for what, golden in (("huiliu run, classes and ledger", "false"), ("huiliu run, golden table too", "true")):
-            # What was reconciled once is not read again, so each time has a name of its own.
-            name = f"pair{time.time_ns()}"
-            text = RECONCILE.format(number=name.removeprefix("pair"), golden=golden)
-            text += "".join(f'\n[systems.{x}]\ntable = "current.bench_{x}"\nowner = "甲"\n' for x in "ab")
-            text += "".join(f"\n[fields.{column}]\n" for column in columns[1:])
-            (folder / f"{name}.toml").write_text(text)
-            took[what] = huiliu(root, "run", f"reconciled.{name}s")
-            found = {row["class"]: int(row["keys"]) for row in lake_query(root, f"select class, keys from reconciled.{name}_classes")}
-            (folder / f"{name}.toml").unlink()
-            if {name: found.get(name) for name in expected} != expected:
-                sys.exit(f"found {found}, there are {expected}")
+            took[what] = reconciled(root, "ab", columns, expected, golden)
         rounds.append(took)
         say(f"w3 round {number + 1}: " + ", ".join(f"{k} {v['wall']:.2f} s {v['mib']:.0f} MiB" for k, v in took.items()))
     report(f"W3, 2 x {rows:,} rows", rounds, "DuckDB, hashes first")
+
+
+def names_of_columns():
+    return [column.split()[0] for column in cases.COLUMNS.replace("(12,2)", "").split(",")]
+
+
+def reconciled(root, systems, columns, expected, golden="false"):
+    """Reconciles tables of the lake; what it took."""
+    # What was reconciled once is not read again, so each time has a name of its own.
+    name = f"pair{time.time_ns()}"
+    text = RECONCILE.format(number=name.removeprefix("pair"), golden=golden)
+    text += "".join(f'\n[systems.{x}]\ntable = "current.bench_{x}"\nowner = "甲"\n' for x in systems)
+    text += "".join(f"\n[fields.{column}]\n" for column in columns[1:])
+    file = root / f"pipelines/reconcile/{name}.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    took = huiliu(root, "run", f"reconciled.{name}s")
+    found = {row["class"]: int(row["keys"]) for row in lake_query(root, f"select class, keys from reconciled.{name}_classes")}
+    file.unlink()
+    if {name: found.get(name) for name in expected} != expected:
+        sys.exit(f"found {found}, there are {expected}")
+    return took
+
+
+DUCK_COMPARE_PG = """
+import sys
+work, dsn, *columns = sys.argv[1:]
+c = duckdb.connect(); scanner(c); c.execute("set preserve_insertion_order = false")
+for name in 'ab':
+    c.execute(f"attach '{dsn}_{name}' as {name} (type postgres, read_only)")
+def side(name):
+    return f"(select case_no, hash({', '.join(columns)}) as h from {name}.cases)"
+c.execute(f'''copy (
+  select coalesce(a.case_no, b.case_no) as case_no,
+    case when b.h is null then 'missing_in_b' when a.h is null then 'missing_in_a' else 'mismatch' end as class
+  from {side('a')} as a full join {side('b')} as b using (case_no) where a.h is distinct from b.h
+) to '{work}/w3pg.parquet' ''')
+"""
+
+
+def w3pg():
+    """The two tables of W3 in two databases, compared without taking them in."""
+    rows = args.rows * 2 // 5
+    few = rows // 1000
+    for name in "ab":
+        database = f"bench_{name}"
+        if psql(f"select 1 from pg_database where datname = '{database}'") != "1":
+            psql(f"create database {database}")
+            psql(f"create unlogged table cases ({cases.COLUMNS})", database)
+            copy = (f"psql -Xq {DSN} -c '\\copy pair_{name} to stdout (format binary)' | "
+                    f"psql -Xq {DSN}_{name} -c '\\copy cases from stdin (format binary)'")
+            subprocess.run(["bash", "-c", copy], check=True)
+            psql("vacuum analyze cases", database)
+    root = project("w3pg", "")
+    shutil.rmtree(root / "data", ignore_errors=True)
+    (root / "config/systems/bench.toml").unlink()
+    for name in "ab":
+        (root / f"config/systems/{name}.toml").write_text(
+            f'version = 1\nkind = "postgres"\ntitle = "{name}"\nowner = "甲"\nurl = "{DSN}_{name}"\n'
+            + STREAM.format(table="cases", more=""))
+    columns = names_of_columns()
+    text = RECONCILE.format(number="", golden="false")
+    text += "".join(f'\n[systems.{x}]\ntable = "current.{x}_cases"\nowner = "甲"\n' for x in "ab")
+    text += "".join(f"\n[fields.{column}]\n" for column in columns[1:])
+    (root / "pipelines/reconcile").mkdir(parents=True, exist_ok=True)
+    (root / "pipelines/reconcile/pair.toml").write_text(text)
+    expected = {"missing_in_a": few, "missing_in_b": few, "mismatch": sum(1 for n in range(999, rows, 1000) if n > few)}
+    copies = [f"psql -Xq {DSN}_{name} -c '\\copy cases to /dev/null (format binary)'" for name in "ab"]
+    out = WORK / "w3pg.json"
+    command = [str(program()), "--project", str(root), "--data", str(root / "data"), "plan", "--live", "--output", "json"]
+    rounds = []
+    for number in range(args.rounds):
+        rounds.append({
+            "psql COPY binary of both at once": measured(["bash", "-c", " & ".join(copies) + " & wait"]),
+            "DuckDB, hashes first": python(DUCK + DUCK_COMPARE_PG, WORK, DSN, *columns[1:]),
+            "huiliu plan --live": measured(["bash", "-c", 'out=$1; shift; exec "$@" > "$out"', "bash", str(out), *command]),
+        })
+        tables = json.loads(out.read_text())["tables"]
+        found = next(table for table in tables if table["kind"] == "reconcile")["reconcile"]["classes_after"]
+        if {name: found.get(name) for name in expected} != expected:
+            sys.exit(f"found {found}, there are {expected}")
+        say(f"w3pg round {number + 1}: " + ", ".join(f"{k} {v['wall']:.2f} s {v['mib']:.0f} MiB" for k, v in rounds[-1].items()))
+    report(f"W3 from two databases, 2 x {rows:,} rows", rounds, "psql COPY binary of both at once", "DuckDB, hashes first")
+
+
+def w3more():
+    """Four systems beside two; and more rows than the memory limit has room for."""
+    rows = args.rows * 2 // 5
+    few = rows // 1000
+    columns = names_of_columns()
+    root = project("w3four", "".join(
+        STREAM.format(table=f"pair_{table}", more="").replace('"cases"', f'"{name}"')
+        for name, table in zip("abcd", "abab")))
+    if not (root / "data/huiliu.db").exists():
+        huiliu(root, "run", "bench.*")
+    # c has what a has and d what b has; a key is of the class of the first system that lacks it.
+    expected = {"missing_in_a": few, "missing_in_b": few}
+    rounds = []
+    for number in range(args.rounds):
+        rounds.append({
+            "two systems": reconciled(root, "ab", columns, expected),
+            "four systems": reconciled(root, "abcd", columns, expected),
+        })
+        say(f"w3more round {number + 1}: " + ", ".join(f"{k} {v['wall']:.2f} s {v['mib']:.0f} MiB" for k, v in rounds[-1].items()))
+    report(f"W3 with more systems, {rows:,} rows each", rounds, "two systems")
+    # About 29 rows are on a page.
+    pages = args.rows * 13 // 10 // 29
+    psql(f"create or replace view big_a as select * from many where ctid < '({pages},1)'::tid")
+    psql("create or replace view big_b as select * from big_a where right(case_no, 3) <> '777'")
+    each, missing = (int(n) for n in psql("select count(*), count(*) filter (where right(case_no, 3) = '777') from big_a").split("|"))
+    wire = int(psql("select sum(pg_column_size(b.*)) / 1000000 from big_a as b"))
+    root = project("w3big", "".join(
+        STREAM.format(table=f"big_{name}", more="").replace('"cases"', f'"{name}"') for name in "ab"))
+    if not (root / "data/huiliu.db").exists():
+        huiliu(root, "run", "bench.*")
+    took = reconciled(root, "ab", columns, {"missing_in_b": missing})
+    print(f"\n2 x {each:,} rows, {2 * wire:,} MB, reconciled in {took['wall']:.1f} s, {took['mib']:.0f} MiB at most.")
 
 
 METRICS = """select division_code, date_trunc('month', accept_time) as month, count(*) as cases,
@@ -500,8 +607,9 @@ def main():
     start_server()
     try:
         prepare()
-        for name in args.workloads or ["w1", "w2", "probes", "w3", "w4", "w5"]:
-            {"prepare": lambda: None, "w1": w1, "w2": w2, "probes": probes, "w3": w3, "w4": w4, "w5": w5}[name]()
+        for name in args.workloads or ["w1", "w2", "probes", "w3", "w3pg", "w4", "w3more", "w5"]:
+            {"prepare": lambda: None, "w1": w1, "w2": w2, "probes": probes, "w3": w3, "w3pg": w3pg, "w3more": w3more,
+             "w4": w4, "w5": w5}[name]()
     finally:
         stop_server()
 

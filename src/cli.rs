@@ -74,8 +74,11 @@ pub(crate) enum Command {
         rows: u64,
     },
     /// Show what edited files would do: which tables are built again, rows that come and go, how
-    /// each figure would move. Reads no system and writes nothing.
+    /// each figure would move. Writes nothing, and reads no system without --live.
     Plan {
+        /// Read these streams or systems whole, or all, and show what they would change now.
+        #[arg(long, value_name = "STREAM", num_args = 0..)]
+        live: Option<Vec<String>>,
         /// At most this many rows of each kind for a table that changes.
         #[arg(long, default_value_t = 5, value_name = "N")]
         examples: usize,

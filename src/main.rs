@@ -78,7 +78,7 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Check => inspect::check(&setup),
         Command::Discover(args) => discover::discover(&setup, args).await,
         Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
-        Command::Plan { examples } => plan::plan(&setup, examples).await,
+        Command::Plan { live, examples } => plan::plan(&setup, live, examples).await,
         Command::Run { selector, accept, during_quiet_hours, whole, plan } => {
             let options =
                 huiliu_runner::RunOptions { during_quiet_hours, accepted: accept, whole, plan };

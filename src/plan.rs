@@ -4,8 +4,8 @@ use huiliu_core::model::Unit;
 use huiliu_core::policy::exit;
 use huiliu_engine::{CALENDAR, Cause, CauseKind, Cell, Example, RowKind, TableDiff};
 use huiliu_runner::{
-    Counted, DefinitionChange, FigurePlan, NodeState, Plan, PlanError, ReconcilePlan, StreamChange,
-    TablePlan,
+    Counted, DefinitionChange, FigurePlan, NodeState, Plan, PlanError, PlanRequest, ReconcilePlan,
+    StreamChange, TablePlan,
 };
 use serde_json::json;
 
@@ -20,10 +20,16 @@ const LINE: usize = 150;
 /// Causes that are named.
 const CAUSES: usize = 4;
 
-/// Plans, with `examples` rows of each kind.
-pub(crate) async fn plan(setup: &Setup, examples: usize) -> Result<u8, Failure> {
-    let hub = setup.open_existing().await?;
-    let plan = Box::pin(hub.plan(examples)).await?;
+/// Plans, with `examples` rows of each kind, and with what systems have now of the streams `live`.
+pub(crate) async fn plan(
+    setup: &Setup,
+    live: Option<Vec<String>>,
+    examples: usize,
+) -> Result<u8, Failure> {
+    // What is read live needs no data of an earlier run.
+    let hub = if live.is_some() { setup.open().await? } else { setup.open_existing().await? };
+    let request = PlanRequest { examples, live, cancel: setup.cancel.clone() };
+    let plan = Box::pin(hub.plan(request)).await?;
     hub.close().await;
     if setup.printer.is_json() {
         setup.printer.json(&json!(plan));
@@ -48,13 +54,16 @@ impl Show<'_> {
     }
 
     fn all(&self) {
-        let Plan { hash, snapshot, .. } = self.plan;
-        self.line(&format!(
-            "{} {hash}  ({} {snapshot}; {})",
-            self.pick("plan", "计划"),
-            self.pick("snapshot", "快照"),
-            self.pick("nothing was read or written", "未读取任何系统，未写入任何数据")
-        ));
+        let snapshot = self.plan.snapshot;
+        match &self.plan.hash {
+            Some(hash) => self.line(&format!(
+                "{} {hash}  ({} {snapshot}; {})",
+                self.pick("plan", "计划"),
+                self.pick("snapshot", "快照"),
+                self.pick("nothing was read or written", "未读取任何系统，未写入任何数据")
+            )),
+            None => self.live(),
+        }
         if self.plan.is_empty() {
             self.line(self.pick(
                 "nothing would be computed anew: files and data are as they were",
@@ -71,12 +80,40 @@ impl Show<'_> {
         self.pushes();
         self.orphans();
         self.streams();
-        if self.plan.computes() {
+        if let Some(hash) = self.plan.hash.as_ref().filter(|_| self.plan.computes()) {
             self.line("");
             self.line(&format!(
                 "{} huiliu run --plan {hash}",
                 self.pick("to compute exactly this:", "按此计划执行：")
             ));
+        }
+    }
+
+    /// What was read for the plan.
+    fn live(&self) {
+        self.line(&format!(
+            "{} ({} {}; {})",
+            self.pick("what the systems hold now", "各系统当前数据"),
+            self.pick("beside snapshot", "对照快照"),
+            self.plan.snapshot,
+            self.pick("nothing was written", "未写入任何数据")
+        ));
+        for stream in &self.plan.live {
+            let mut line = format!(
+                "  {:<32} {} {}",
+                stream.stream,
+                stream.rows,
+                self.pick("rows", "行")
+            );
+            for (count, en, zh) in [
+                (stream.repeated, "replaced by a later one of the same key", "行被同键的后一行取代"),
+                (stream.set_aside, "would be set aside", "行将转入隔离区"),
+            ] {
+                if count > 0 {
+                    line.push_str(&format!(", {count} {}", self.pick(en, zh)));
+                }
+            }
+            self.line(&line);
         }
     }
 

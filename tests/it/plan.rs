@@ -242,6 +242,69 @@ async fn an_edited_model_is_followed_to_the_figures_and_done_as_shown() {
 }
 
 #[tokio::test]
+async fn what_the_systems_hold_now_is_planned_without_being_taken_in() {
+    let desk = Desk::new().await;
+    desk.0
+        .edit("update cases set fee = 9 where id = 11; delete from cases where id = 12; insert into cases values (101, '李', 'a', 1, 1)")
+        .await;
+    let before = desk.everything().await;
+    let plan = desk.hub().run_json(&["plan", "--live"]).expect(0).json();
+    assert_eq!(desk.everything().await, before, "a plan wrote something");
+    assert_eq!(plan["hash"], Value::Null, "nobody can run what the systems had a moment ago");
+    let live: Vec<_> = plan["live"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stream| (stream["stream"].as_str().unwrap(), stream["rows"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(live, [("office.cases", 100), ("office.asked", 90)]);
+    // Deleted, changed and added; and one difference more, two keys less or more.
+    assert_eq!(counts(table(&plan, "standard.cases")), (1, 1, 1));
+    let golden = table(&plan, "reconciled.cases");
+    assert_eq!(golden["reconcile"]["classes_after"]["matched"], 88);
+    assert_eq!(golden["reconcile"]["ledger"]["opened"], 3);
+    assert_eq!(figure(&plan, "agreed")["after"]["numerator"], 88);
+    let run = desk.hub().run_json(&["run", "office.*", "standard.*", "reconciled.*", "metrics.*"]);
+    run.expect(0);
+    let figures = desk.hub().query("select * from metrics.figures");
+    for row in figures {
+        let planned = &figure(&plan, row["key"].as_str().unwrap())["after"];
+        assert_eq!(planned["value"], row["value"], "{planned}");
+    }
+    let one = desk.hub().run_json(&["plan", "--live", "office.asked"]).expect(0).json();
+    assert_eq!(one["live"].as_array().unwrap().len(), 1);
+    let wrong = desk.hub().run(&["plan", "--live", "office.askd"]).expect(2);
+    assert!(wrong.err.contains("did you mean `office.asked`?"), "{}", wrong.err);
+    let said = desk.hub().run(&["--lang", "zh", "plan", "--live"]).expect(0).out;
+    assert!(said.contains("各系统当前数据") && !said.contains("run --plan"), "{said}");
+}
+
+#[tokio::test]
+async fn of_rows_with_one_key_the_last_one_is_planned() {
+    let office = Office::new("sqlite", &CASES.replace("[\"id\"]", "[\"kind\"]"));
+    office
+        .edit(
+            "create table cases (id integer, person text, kind text, fee integer, online integer);
+             insert into cases values (1, '王', 'a', 1, 1), (2, '李', 'b', 2, 1), (3, '张', 'a', 3, 1),
+                                      (4, '赵', null, 4, 1);
+             create table asked (kind text, fee integer); insert into asked values ('a', 1);",
+        )
+        .await;
+    let model = office.hub.project().join("pipelines/models/standard/cases.sql");
+    std::fs::create_dir_all(model.parent().unwrap()).unwrap();
+    let text = MODEL.replace("\"id\"", "\"kind\"");
+    std::fs::write(model, format!("{text}select kind, fee from current.office_cases")).unwrap();
+    let metric_file = office.hub.project().join("pipelines/metrics/online.toml");
+    std::fs::create_dir_all(metric_file.parent().unwrap()).unwrap();
+    std::fs::write(metric_file, metric("standard.cases", "fee = 3")).unwrap();
+    let plan = office.hub.run_json(&["plan", "--live", "office.cases"]).expect(0).json();
+    let live = &plan["live"][0];
+    assert_eq!((&live["rows"], &live["repeated"], &live["set_aside"]), (&3.into(), &1.into(), &1.into()));
+    let after = &figure(&plan, "online")["after"];
+    assert_eq!((&after["numerator"], &after["denominator"]), (&1.into(), &2.into()), "{plan}");
+}
+
+#[tokio::test]
 async fn an_edited_definition_is_shown_as_text_and_builds_no_table() {
     let desk = Desk::new().await;
     desk.metric("online", &metric("standard.cases", "online = 0"));

@@ -35,7 +35,7 @@ pub use metric::{
 pub use origin::{CALENDAR, Cause, CauseKind, FileHashes, Origin, short_hash};
 pub use pipeline::{Pipelines, references};
 pub use plan::{
-    Cell, Example, FigureMove, ModelDraft, PLANNED, ReconcileDraft, Rehearsal, RowKind,
+    Cell, Example, FigureMove, LiveRows, LiveWriter, ModelDraft, PLANNED, ReconcileDraft, Rehearsal, RowKind,
     StoredFigure, TableDiff, Tags,
 };
 pub use scan::TableScan;

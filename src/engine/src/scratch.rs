@@ -8,6 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
+use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
@@ -32,6 +33,11 @@ impl Scratch {
                 .hint("check the folder's rights and the space that is left")
                 .cause(e)
         })
+    }
+
+    /// A place for a file of that name.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     /// A table that is written like `name` of the lake, with the columns that has and those of `rows`.
@@ -99,22 +105,31 @@ pub(crate) struct ScratchTable {
 impl ScratchTable {
     /// The table for DataFusion.
     pub(crate) fn provider(&self) -> Result<Arc<dyn TableProvider>> {
-        let failed = |e| engine_error("a table beside the lake", e);
-        if self.files.is_empty() {
-            let table = MemTable::try_new(Arc::clone(&self.schema), vec![Vec::new()]);
-            return Ok(Arc::new(table.map_err(failed)?));
-        }
-        let mut urls = Vec::with_capacity(self.files.len());
-        for file in &self.files {
-            urls.push(ListingTableUrl::parse(file_url(file)?).map_err(failed)?);
-        }
-        let options =
-            ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-        let config = ListingTableConfig::new_with_multi_paths(urls)
-            .with_listing_options(options)
-            .with_schema(Arc::clone(&self.schema));
-        Ok(Arc::new(ListingTable::try_new(config).map_err(failed)?))
+        listing(&self.schema, &self.files, Arc::new(ParquetFormat::default()), ".parquet")
     }
+}
+
+/// A table of files whose names have the ending `extension`.
+pub(crate) fn listing(
+    schema: &SchemaRef,
+    files: &[PathBuf],
+    format: Arc<dyn FileFormat>,
+    extension: &str,
+) -> Result<Arc<dyn TableProvider>> {
+    let failed = |e| engine_error("a table beside the lake", e);
+    if files.is_empty() {
+        let table = MemTable::try_new(Arc::clone(schema), vec![Vec::new()]);
+        return Ok(Arc::new(table.map_err(failed)?));
+    }
+    let mut urls = Vec::with_capacity(files.len());
+    for file in files {
+        urls.push(ListingTableUrl::parse(file_url(file)?).map_err(failed)?);
+    }
+    let options = ListingOptions::new(format).with_file_extension(extension);
+    let config = ListingTableConfig::new_with_multi_paths(urls)
+        .with_listing_options(options)
+        .with_schema(Arc::clone(schema));
+    Ok(Arc::new(ListingTable::try_new(config).map_err(failed)?))
 }
 
 /// The URL of a file. A plain path would be taken for a pattern where it has `*`, `?` or `[`.

@@ -43,8 +43,8 @@ pub use maintain::{MaintainOptions, MaintainReport, TableUpkeep};
 pub use mover::GuardPlan;
 pub use operate::{ResetTo, StreamView};
 pub use plan::{
-    DefinitionChange, FigurePlan, NodeState, Orphan, Plan, PlanError, PushPlan, ReconcilePlan,
-    SettingChange, StreamChange, StreamPlan, TablePlan,
+    DefinitionChange, FigurePlan, LiveStream, NodeState, Orphan, Plan, PlanError, PlanRequest,
+    PushPlan, ReconcilePlan, SettingChange, StreamChange, StreamPlan, TablePlan,
 };
 pub use project::{LoadFailure, Project, Registry, System};
 pub use quarantine::{OriginalView, Selection};

@@ -11,6 +11,7 @@ mod commit;
 mod conform;
 mod contract;
 mod guard;
+mod live;
 mod take;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use self::chunk::Chunk;
 use self::contract::Layout;
 pub use self::guard::GuardPlan;
 pub(crate) use self::guard::Guards;
+pub(crate) use self::live::read_live;
 use crate::attempt::Job;
 use crate::gate::{Quiet, quiet_error};
 use crate::hub::Hub;

@@ -1,7 +1,9 @@
-//! What a run would do to everything that is computed, if nothing were read: tables, differences,
-//! figures, records to push. A plan is computed beside the lake and writes nothing.
+//! What a run would do to everything that is computed: tables, differences, figures, records to
+//! push. A plan is computed beside the lake and writes nothing. It reads no system unless it is
+//! asked to, and then it leaves the systems as they are.
 
 mod hash;
+mod live;
 mod report;
 mod stream;
 
@@ -18,32 +20,52 @@ use huiliu_engine::{
 };
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::ModelRow;
+use tokio_util::sync::CancellationToken;
 
 use crate::figures::{FIGURES, FigureOrigins};
 use crate::hub::Hub;
 use crate::models::Outgoing;
 
 pub(crate) use hash::PlanHash;
+pub use live::LiveStream;
 pub use report::{
     DefinitionChange, FigurePlan, NodeState, Orphan, Plan, PlanError, PushPlan, ReconcilePlan,
     TablePlan,
 };
 pub use stream::{SettingChange, StreamChange, StreamPlan};
 
+/// What to plan.
+#[derive(Debug, Clone, Default)]
+pub struct PlanRequest {
+    /// How many rows of each kind are shown of a table that changes.
+    pub examples: usize,
+    /// The streams or systems to read for it; all where the list is empty, none without one.
+    pub live: Option<Vec<String>>,
+    /// Ends it.
+    pub cancel: CancellationToken,
+}
+
 impl Hub {
-    /// Plans what a run would compute anew, with `examples` rows of each kind for a table that
-    /// changes. Nothing is read from a system and nothing is written.
-    pub async fn plan(&self, examples: usize) -> Result<Plan> {
+    /// Plans what a run would compute anew. Nothing is written, and nothing is read from a system
+    /// but what the request says.
+    pub async fn plan(&self, request: PlanRequest) -> Result<Plan> {
         let builds = self.lake().store().models().await?;
-        let rehearsal = self.engine.rehearse(examples, &self.personal_columns()).await?;
-        let hash = self.plan_hash(rehearsal.snapshot(), &builds);
+        let personal = self.personal_columns();
+        let mut rehearsal = self.engine.rehearse(request.examples, &personal).await?;
+        let (mut hash, mut live) = (None, Vec::new());
+        match &request.live {
+            // Systems move on, so nobody can run what they had a moment ago.
+            Some(which) => live = self.read_for_plan(&mut rehearsal, which, request.cancel).await?,
+            None => hash = Some(self.plan_hash(rehearsal.snapshot(), &builds).to_string()),
+        }
         let mut planning = Planning {
             hub: self,
             builds: builds.into_iter().map(|row| (row.name.clone(), row)).collect(),
             rehearsal,
             failed: BTreeSet::new(),
-            plan: Plan::new(hash.to_string()),
+            plan: Plan::new(hash),
         };
+        planning.plan.live = live;
         planning.plan.snapshot = planning.rehearsal.snapshot();
         for node in self.project.graph.nodes() {
             match node.kind {

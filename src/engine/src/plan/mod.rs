@@ -4,6 +4,7 @@
 
 mod compare;
 mod figure;
+mod live;
 mod personal;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::session::{Engine, Session};
 
 pub use compare::{Cell, Example, RowKind, TableDiff};
 pub use figure::{FigureMove, StoredFigure};
+pub use live::{LiveRows, LiveWriter};
 pub use personal::Tags;
 
 /// The version of a table that is only planned. No table of the lake has it.

@@ -8,14 +8,14 @@ use huiliu_engine::{Cause, CauseKind, Figure, Ratio, StoredFigure, TableDiff};
 use huiliu_sdk::Error;
 use serde::Serialize;
 
-use super::StreamPlan;
+use super::{LiveStream, StreamPlan};
 use crate::figures::Counted;
 
-/// What a run would compute anew, if nothing were read.
+/// What a run would compute anew.
 #[derive(Debug, Clone, Serialize)]
 pub struct Plan {
-    /// What `run --plan` takes.
-    pub hash: String,
+    /// What `run --plan` takes; none when systems were read for the plan.
+    pub hash: Option<String>,
     /// The snapshot it stands on.
     pub snapshot: i64,
     /// The tables of models and reconciliations, in the order in which they are built.
@@ -26,6 +26,8 @@ pub struct Plan {
     pub removed_figures: Vec<String>,
     /// What would be queued for pushes.
     pub pushes: Vec<PushPlan>,
+    /// Streams that were read for the plan.
+    pub live: Vec<LiveStream>,
     /// Streams that the next run reads otherwise; nothing of it is in this plan.
     pub streams: Vec<StreamPlan>,
     /// Tables that were built and have no model or reconciliation any more. They stay as they are.
@@ -153,7 +155,7 @@ pub struct PlanError {
 }
 
 impl Plan {
-    pub(super) fn new(hash: String) -> Self {
+    pub(super) fn new(hash: Option<String>) -> Self {
         Self {
             hash,
             snapshot: 0,
@@ -161,6 +163,7 @@ impl Plan {
             figures: Vec::new(),
             removed_figures: Vec::new(),
             pushes: Vec::new(),
+            live: Vec::new(),
             streams: Vec::new(),
             no_longer_built: Vec::new(),
         }
