@@ -1,14 +1,13 @@
 //! `huiliu demo`: the whole city in simulation, end to end, beside the report's own figures.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
-use huiliu_city::{CityOptions, Credentials, RunningCity};
+use huiliu_city::{CityOptions, RunningCity};
 use huiliu_core::model::Unit;
 use huiliu_core::policy::exit;
 use huiliu_engine::Figure;
-use huiliu_runner::{Hub, RunReport};
+use huiliu_runner::RunReport;
 use huiliu_sdk::{Error, ErrorKind};
 use serde_json::{Value, json};
 
@@ -17,12 +16,9 @@ use crate::progress;
 use crate::setup::{Failure, Setup};
 use crate::work::{print_report, report_json};
 
-/// One figure beside the report's.
-struct Compared {
-    figure: Figure,
-    report: Option<String>,
-    matches: Option<bool>,
-}
+mod compare;
+
+use compare::{Compared, Comparison};
 
 /// Runs the demo.
 pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
@@ -60,14 +56,14 @@ pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
     } else {
         Vec::new()
     };
-    let compared = compare(&hub, figures, args.scale)?;
-    let code = exit_code(&report, &compared);
+    let comparison = compare::compare(&hub.project.root, figures, args.scale)?;
+    let code = exit_code(&report, &comparison.figures);
     if setup.printer.is_json() {
-        setup.printer.json(&demo_json(&args, &report, &compared, began, code));
+        setup.printer.json(&demo_json(&args, &report, &comparison.figures, began, code));
     } else {
         print_report(setup.printer, &report);
-        if !compared.is_empty() {
-            print_figures(setup, &compared, &args);
+        if !comparison.figures.is_empty() {
+            print_figures(setup, &comparison, &args);
         }
         let total = began.elapsed();
         setup.printer.line(&format!(
@@ -104,25 +100,19 @@ fn city_folder(data: &Path) -> Result<PathBuf, Error> {
 
 /// Writes where the city is and how to get in, so that every other command finds it.
 fn write_connections(data: &Path, folder: &Path, city: &RunningCity) -> Result<(), Error> {
-    let Credentials { province_app_key, province_app_secret, investment_api_key, .. } =
-        huiliu_city::credentials(folder)?;
-    let env = [
-        ("CITY_FOLDER", folder.display().to_string()),
-        ("PROVINCE_URL", city.province_url.clone()),
-        ("INVESTMENT_URL", city.investment_url.clone()),
-    ];
-    let secrets = [
-        ("province_app_key", province_app_key),
-        ("province_app_secret", province_app_secret),
-        ("investment_api_key", investment_api_key),
-    ];
+    let mut env = vec![("CITY_FOLDER".to_owned(), folder.display().to_string())];
+    for (name, url) in city.by_name() {
+        env.push((format!("{}_URL", name.to_uppercase()), url.to_owned()));
+    }
+    let secrets = huiliu_city::credentials(folder)?.by_name();
+    let secrets = secrets.map(|(name, value)| (name.to_owned(), value));
     put_pairs(&data.join("env"), &env)?;
     put_pairs(&data.join("secrets"), &secrets)
 }
 
 /// Sets values in a file of `NAME=value` lines, which may hold others: those of the hub's own
 /// database, or of systems that are real.
-fn put_pairs(path: &Path, pairs: &[(&str, String)]) -> Result<(), Error> {
+fn put_pairs(path: &Path, pairs: &[(String, String)]) -> Result<(), Error> {
     const HEAD: &str = "# the simulated city; written by `huiliu demo`";
     let before = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -157,38 +147,6 @@ fn write_private(path: &Path, text: &str) -> Result<(), Error> {
         let message = format!("{} cannot be written", path.display());
         Error::new(ErrorKind::Permission, "E-DATA", message).cause(error)
     })
-}
-
-/// Puts the report's figures beside the computed ones. A smaller or larger city has other
-/// counts by design, so only scale 1.0 is compared.
-fn compare(hub: &Arc<Hub>, figures: Vec<Figure>, scale: f64) -> Result<Vec<Compared>, Error> {
-    let file = hub.project.root.join("pipelines/reports/2018.csv");
-    let text = std::fs::read_to_string(&file).map_err(|error| {
-        let message = format!("{} cannot be read", file.display());
-        Error::new(ErrorKind::Config, "E-PROJECT", message).cause(error)
-    })?;
-    let table = huiliu_core::code_table::CodeTable::parse("2018", &reorder(&text))?;
-    let comparable = (scale - 1.0).abs() < f64::EPSILON;
-    let order: Vec<&str> = table.rows().filter_map(|row| row.first().map(String::as_str)).collect();
-    let place = |key: &str| order.iter().position(|known| *known == key).unwrap_or(usize::MAX);
-    let mut figures = figures;
-    figures.sort_by_key(|figure| place(&figure.key));
-    Ok(figures
-        .into_iter()
-        .map(|figure| {
-            let report = table.value(&figure.key).map(str::to_owned);
-            let matches = match &report {
-                Some(report) if comparable => Some(figure.value.as_deref() == Some(report)),
-                _ => None,
-            };
-            Compared { figure, report, matches }
-        })
-        .collect())
-}
-
-/// The report's columns in the order of a code table: key, value.
-fn reorder(text: &str) -> String {
-    text.replacen("key,value", "code,value", 1)
 }
 
 fn exit_code(report: &RunReport, compared: &[Compared]) -> u8 {
@@ -227,12 +185,22 @@ fn demo_json(
     value
 }
 
-fn print_figures(setup: &Setup, compared: &[Compared], args: &DemoArgs) {
+fn print_figures(setup: &Setup, comparison: &Comparison, args: &DemoArgs) {
     let printer = setup.printer;
     let (published, further): (Vec<&Compared>, Vec<&Compared>) =
-        compared.iter().partition(|c| c.report.is_some());
+        comparison.figures.iter().partition(|c| c.report.is_some());
     printer.line("");
     printer.line(printer.pick("figures beside the 2018 report", "与 2018 年报告对照"));
+    if !compare::is_whole(args.scale) {
+        printer.line(&format!(
+            "  {} (--scale {})",
+            printer.pick(
+                "what grows with the city is compared with its share of the report",
+                "随规模变化的数字按比例与报告比较"
+            ),
+            args.scale
+        ));
+    }
     for c in published {
         let mark = match c.matches {
             Some(true) => printer.pick("match", "一致"),
@@ -244,15 +212,11 @@ fn print_figures(setup: &Setup, compared: &[Compared], args: &DemoArgs) {
         let beside = format!("{} {report:>7}{unit}  {mark}", printer.pick("report", "报告"));
         print_figure(setup, &c.figure, &beside);
     }
-    if compared.iter().all(|c| c.matches.is_none()) {
-        printer.line(&format!(
-            "  {} (--scale {})",
-            printer.pick(
-                "the report's figures belong to scale 1.0 and are not compared",
-                "报告数字仅适用于比例 1.0，此处不作比较"
-            ),
-            args.scale
-        ));
+    if !comparison.without_figure.is_empty() {
+        printer.line(printer.pick("in the report and no figure here", "报告中有、不作为指标的"));
+        for (key, value) in &comparison.without_figure {
+            printer.line(&format!("  {key:<26} {value:>11}"));
+        }
     }
     printer.line(printer.pick("further figures", "其他指标"));
     for c in further {

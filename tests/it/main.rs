@@ -30,4 +30,5 @@ mod schema;
 mod serve;
 mod stop;
 mod structure;
+mod systems;
 mod world;

@@ -11,7 +11,7 @@ pub(crate) const WRONG: &str = "wrong-secret-0123456789";
 #[derive(Clone)]
 struct Reference {
     file: &'static str,
-    name: &'static str,
+    name: String,
     value: String,
 }
 
@@ -30,18 +30,19 @@ impl World {
         std::fs::create_dir_all(&folder).unwrap();
         huiliu_city::generate(&folder, &CityOptions { seed, scale: 0.02 }).await.unwrap();
         let city = huiliu_city::start(&folder).await.unwrap();
-        let keys = huiliu_city::credentials(&folder).unwrap();
-        let references = [
-            ("env", "CITY_FOLDER", folder.display().to_string()),
-            ("env", "PROVINCE_URL", city.province_url.clone()),
-            ("env", "INVESTMENT_URL", city.investment_url.clone()),
-            ("secrets", "province_app_key", keys.province_app_key),
-            ("secrets", "province_app_secret", keys.province_app_secret),
-            ("secrets", "investment_api_key", keys.investment_api_key),
-        ];
-        let references =
-            references.into_iter().map(|(file, name, value)| Reference { file, name, value });
-        let world = Self { hub, city, references: references.collect() };
+        let mut references = vec![Reference {
+            file: "env",
+            name: "CITY_FOLDER".to_owned(),
+            value: folder.display().to_string(),
+        }];
+        for (name, url) in city.by_name() {
+            let name = format!("{}_URL", name.to_uppercase());
+            references.push(Reference { file: "env", name, value: url.to_owned() });
+        }
+        for (name, value) in huiliu_city::credentials(&folder).unwrap().by_name() {
+            references.push(Reference { file: "secrets", name: name.to_owned(), value });
+        }
+        let world = Self { hub, city, references };
         world.mend();
         world
     }

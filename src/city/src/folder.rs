@@ -7,11 +7,14 @@ use std::sync::Arc;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::stores::{catalog, drops, investment, items, operation, province};
-use crate::truth::{Truth, Written};
+use crate::stores::{
+    app, catalog, compiling, drops, enterprise, investment, items, linked, operation, portal,
+    province, realestate, statistics, steer, trial,
+};
+use crate::truth::{Truth, Witness, Written};
 use crate::world::World;
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Stands in the folder from the first moment until the city is finished.
 const UNFINISHED: &str = "unfinished";
 const FINISHED: &str = "city.json";
@@ -45,6 +48,26 @@ pub(crate) fn province_path(dir: &Path) -> PathBuf {
 /// The database behind the investment platform's service.
 pub(crate) fn investment_path(dir: &Path) -> PathBuf {
     dir.join("investment.db")
+}
+
+/// The database behind the portal's service.
+pub(crate) fn portal_path(dir: &Path) -> PathBuf {
+    dir.join("portal.db")
+}
+
+/// The database behind the service of the province's app.
+pub(crate) fn app_path(dir: &Path) -> PathBuf {
+    dir.join("app.db")
+}
+
+/// The database behind the platform on which enterprises are started.
+pub(crate) fn enterprise_path(dir: &Path) -> PathBuf {
+    dir.join("enterprise.db")
+}
+
+/// The database behind the service of the department of human resources.
+pub(crate) fn hrss_path(dir: &Path) -> PathBuf {
+    dir.join("hrss.db")
 }
 
 fn io(what: &str) -> impl FnOnce(std::io::Error) -> Error + '_ {
@@ -148,6 +171,7 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
     tasks.spawn(async move { province::write(&path, copy).await });
     let (path, copy) = (dir.join("items.db"), Arc::clone(&world));
     tasks.spawn(async move { items::write(&path, copy).await });
+    let mut witnesses = others(dir, &world).await?;
     let (path, copy) = (dir.join("catalog.db"), Arc::clone(&world));
     let catalogued = catalog::write(&path, copy).await?;
     let invested = investment::write(&investment_path(dir), Arc::clone(&world)).await?;
@@ -159,15 +183,33 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
     while let Some(done) = tasks.join_next().await {
         rows.extend(done.map_err(stopped)??);
     }
+    // More tables in the files that are complete by now.
+    witnesses.push(compiling::write(&dir.join("items.db"), &world).await?);
+    witnesses.push(statistics::write(&province_path(dir), &world).await?);
     let written = Written {
         rows,
         broken: dropped.broken,
         outside: dropped.outside,
         investment: invested.states,
         unused: catalogued.unused,
+        witnesses,
     };
     let path = dir.join("truth.json");
     blocking(move || write_atomically(&path, &Truth::new(&world, written))).await
+}
+
+/// The systems beside those of items and cases; all are small.
+async fn others(dir: &Path, world: &Arc<World>) -> Result<Vec<Witness>> {
+    let (folder, copy) = (dir.join("steer"), Arc::clone(world));
+    Ok(vec![
+        portal::write(&portal_path(dir), world).await?,
+        app::write(&app_path(dir), world).await?,
+        linked::write(&dir.join("linked.db"), world).await?,
+        enterprise::write(&enterprise_path(dir), world).await?,
+        realestate::write(&dir.join("realestate.db"), world).await?,
+        trial::write(&hrss_path(dir), dir, world).await?,
+        blocking(move || steer::write(&folder, &copy)).await?,
+    ])
 }
 
 fn stopped(error: tokio::task::JoinError) -> Error {

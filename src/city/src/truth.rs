@@ -56,23 +56,14 @@ impl Keys {
     }
 }
 
+/// What a figure must be.
 #[derive(Serialize)]
-struct Ratio {
-    numerator: u64,
-    denominator: u64,
-}
-
-#[derive(Serialize)]
-struct Figures {
-    items_total: u64,
-    online_able_ratio: Ratio,
-    full_online_ratio: Ratio,
-    cases_ytd: u64,
-    cases_to_2018_06: u64,
-    counties: u64,
-    parks: u64,
-    townships: u64,
-    villages: u64,
+#[serde(untagged)]
+pub(crate) enum Expected {
+    /// A number.
+    Count(u64),
+    /// What counts, and what it is counted against.
+    Ratio { numerator: i64, denominator: i64 },
 }
 
 #[derive(Serialize)]
@@ -87,12 +78,14 @@ pub(crate) struct Truth {
     seed: u64,
     scale: f64,
     notes: &'static [&'static str],
-    figures: Figures,
+    figures: BTreeMap<&'static str, Expected>,
     classes: BTreeMap<&'static str, Keys>,
     /// Planted cases by what exactly is wrong with them.
     sets: BTreeMap<&'static str, Keys>,
     /// Planted faults of items by the rule that finds them.
     item_findings: BTreeMap<&'static str, Keys>,
+    /// Planted faults of the other systems by what finds them.
+    planted: BTreeMap<&'static str, Keys>,
     quarantined: BTreeMap<String, u64>,
     rows: BTreeMap<String, u64>,
     invalid_ids: InvalidIds,
@@ -107,6 +100,18 @@ pub(crate) struct Written {
     pub(crate) investment: BTreeMap<String, u64>,
     /// Codes of the catalogue that no item in use has.
     pub(crate) unused: Vec<String>,
+    /// Systems beside those of items and cases.
+    pub(crate) witnesses: Vec<Witness>,
+}
+
+/// What a system says of itself.
+#[derive(Default)]
+pub(crate) struct Witness {
+    /// Rows per table.
+    pub(crate) rows: Vec<(String, u64)>,
+    pub(crate) figures: Vec<(&'static str, Expected)>,
+    /// Planted faults by what finds them.
+    pub(crate) planted: Vec<(&'static str, Vec<String>)>,
 }
 
 impl Truth {
@@ -130,19 +135,28 @@ impl Truth {
         let misencoded = world.cases.iter().filter(|case| case.flaw == Flaw::Misencoded).count();
         let mut quarantined: BTreeMap<String, u64> = written.broken.into_iter().collect();
         quarantined.insert("operation.up_pro_accept".to_owned(), misencoded as u64);
+        let mut rows: BTreeMap<String, u64> = written.rows.into_iter().collect();
+        let mut figures = figures(world);
+        let mut planted = BTreeMap::new();
+        for witness in written.witnesses {
+            rows.extend(witness.rows);
+            figures.extend(witness.figures);
+            planted.extend(witness.planted.into_iter().map(|(name, keys)| (name, Keys::new(keys))));
+        }
         Self {
             seed: world.seed,
             scale: world.scale,
             notes: &NOTES,
-            figures: figures(world),
+            figures,
             classes: classes.into_iter().map(|(name, keys)| (name, Keys::new(keys))).collect(),
             sets: sets.into_iter().map(|(name, keys)| (name, Keys::new(keys))).collect(),
             item_findings: item_findings
                 .into_iter()
                 .map(|(rule, keys)| (rule, Keys::new(keys)))
                 .collect(),
+            planted,
             quarantined,
-            rows: written.rows.into_iter().collect(),
+            rows,
             invalid_ids: invalid_ids(world),
             investment: written.investment,
         }
@@ -165,21 +179,24 @@ fn item_findings(world: &World, written: &Written) -> BTreeMap<&'static str, Vec
     findings
 }
 
-fn figures(world: &World) -> Figures {
+fn figures(world: &World) -> BTreeMap<&'static str, Expected> {
     let items = world.item_figures;
     let cases = world.case_figures;
-    let ratio = |numerator| Ratio { numerator, denominator: items.total };
-    Figures {
-        items_total: items.total,
-        online_able_ratio: ratio(items.online_able),
-        full_online_ratio: ratio(items.fully_online),
-        cases_ytd: cases.in_2018,
-        cases_to_2018_06: cases.early,
-        counties: 6,
-        parks: 3,
-        townships: 52,
-        villages: 554,
-    }
+    let ratio = |numerator| Expected::Ratio {
+        numerator: i64::try_from(numerator).unwrap_or(i64::MAX),
+        denominator: i64::try_from(items.total).unwrap_or(i64::MAX),
+    };
+    BTreeMap::from([
+        ("items_total", Expected::Count(items.total)),
+        ("online_able_ratio", ratio(items.online_able)),
+        ("full_online_ratio", ratio(items.fully_online)),
+        ("cases_ytd", Expected::Count(cases.in_2018)),
+        ("cases_to_2018_06", Expected::Count(cases.early)),
+        ("counties", Expected::Count(6)),
+        ("parks", Expected::Count(3)),
+        ("townships", Expected::Count(52)),
+        ("villages", Expected::Count(554)),
+    ])
 }
 
 fn invalid_ids(world: &World) -> InvalidIds {

@@ -1,4 +1,4 @@
-//! What both services share: JSON answers and the parameters of a request.
+//! What the services share: JSON answers and the parameters of a request.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -63,6 +63,18 @@ pub(super) fn number<T: FromStr + PartialOrd + Copy>(
     match text.parse() {
         Ok(value) if allowed.contains(&value) => Ok(value),
         _ => Err(Refusal::bad(format!("{name} is not a number in the allowed range"))),
+    }
+}
+
+/// The time from which changes are asked for, if there is one.
+pub(super) fn since(map: &HashMap<String, String>) -> Result<Option<&str>, Refusal> {
+    let Some(text) = map.get("updatedSince").filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    match chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S") {
+        // The comparison is by text, so the text must have exactly this form.
+        Ok(moment) if moment.format("%Y-%m-%d %H:%M:%S").to_string() == *text => Ok(Some(text)),
+        _ => Err(Refusal::bad("updatedSince is not of the form YYYY-MM-DD HH:MM:SS")),
     }
 }
 

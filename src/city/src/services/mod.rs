@@ -1,11 +1,17 @@
 //! The city's HTTP services on loopback, on ports that stay the same from start to start.
 
 mod answer;
+mod app;
+mod enterprise;
+mod hrss;
 mod investment;
+mod listing;
+mod portal;
 mod province;
 mod push;
 mod token;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::path::Path;
@@ -23,20 +29,20 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::credentials::credentials;
-use crate::folder::{investment_path, province_path, write_atomically};
+use crate::folder::{
+    app_path, enterprise_path, hrss_path, investment_path, portal_path, province_path,
+    write_atomically,
+};
 use crate::stores::database::{existing, failed};
 
 const PORTS: &str = "ports.json";
 /// How long open requests may go on after a stop; what they stored is kept in any case.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The port of each service by its name.
 #[derive(Default, Serialize, Deserialize)]
-struct Ports {
-    #[serde(default)]
-    province: u16,
-    #[serde(default)]
-    investment: u16,
-}
+#[serde(transparent)]
+struct Ports(BTreeMap<String, u16>);
 
 /// The services of a city while they run; they end when this is dropped.
 pub struct RunningCity {
@@ -44,6 +50,14 @@ pub struct RunningCity {
     pub province_url: String,
     /// Where the investment platform is.
     pub investment_url: String,
+    /// Where the city's portal is.
+    pub portal_url: String,
+    /// Where the province's app is.
+    pub app_url: String,
+    /// Where enterprises are started.
+    pub enterprise_url: String,
+    /// Where the department of human resources answers.
+    pub hrss_url: String,
     stop: watch::Sender<bool>,
     tasks: JoinSet<std::io::Result<()>>,
     pools: Vec<SqlitePool>,
@@ -56,14 +70,12 @@ pub async fn start(dir: &Path) -> Result<RunningCity> {
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
-    let province_listener = listen(before.province).await?;
-    let investment_listener = listen(before.investment).await?;
-    let ports =
-        Ports { province: port(&province_listener)?, investment: port(&investment_listener)? };
-    write_atomically(&dir.join(PORTS), &ports)?;
-
     let province_pool = pool(&province_path(dir)).await?;
     let investment_pool = pool(&investment_path(dir)).await?;
+    let portal_pool = pool(&portal_path(dir)).await?;
+    let app_pool = pool(&app_path(dir)).await?;
+    let enterprise_pool = pool(&enterprise_path(dir)).await?;
+    let hrss_pool = pool(&hrss_path(dir)).await?;
     let province = province::Province {
         pool: province_pool.clone(),
         app_key: keys.province_app_key,
@@ -74,22 +86,73 @@ pub async fn start(dir: &Path) -> Result<RunningCity> {
     };
     let platform =
         investment::Platform { pool: investment_pool.clone(), api_key: keys.investment_api_key };
+    let portal =
+        portal::Portal::new(portal_pool.clone(), keys.portal_app_id, &keys.portal_app_secret)?;
+    let app = app::App { pool: app_pool.clone(), token: keys.app_token };
+    let enterprise = enterprise::Enterprise {
+        pool: enterprise_pool.clone(),
+        client: keys.enterprise_client,
+        secret: keys.enterprise_secret,
+        tokens: std::sync::Mutex::default(),
+    };
+    let hrss = hrss::Hrss {
+        pool: hrss_pool.clone(),
+        key: keys.hrss_key,
+        secret: keys.hrss_secret,
+        tokens: std::sync::Mutex::default(),
+    };
+    let services = [
+        ("province", province::routes(Arc::new(province))),
+        ("investment", investment::routes(Arc::new(platform))),
+        ("portal", portal::routes(Arc::new(portal))),
+        ("app", app::routes(Arc::new(app))),
+        ("enterprise", enterprise::routes(Arc::new(enterprise))),
+        ("hrss", hrss::routes(Arc::new(hrss))),
+    ];
 
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let province_routes = province::routes(Arc::new(province));
-    tasks.spawn(serve(province_listener, province_routes, stopped.clone()));
-    tasks.spawn(serve(investment_listener, investment::routes(Arc::new(platform)), stopped));
+    let mut ports = Ports::default();
+    for (name, routes) in services {
+        let listener = listen(before.0.get(name).copied().unwrap_or_default()).await?;
+        ports.0.insert(name.to_owned(), port(&listener)?);
+        tasks.spawn(serve(listener, routes, stopped.clone()));
+    }
+    write_atomically(&dir.join(PORTS), &ports)?;
+    let url = |name: &str| format!("http://127.0.0.1:{}", ports.0[name]);
     Ok(RunningCity {
-        province_url: format!("http://127.0.0.1:{}", ports.province),
-        investment_url: format!("http://127.0.0.1:{}", ports.investment),
+        province_url: url("province"),
+        investment_url: url("investment"),
+        portal_url: url("portal"),
+        app_url: url("app"),
+        enterprise_url: url("enterprise"),
+        hrss_url: url("hrss"),
         stop,
         tasks,
-        pools: vec![province_pool, investment_pool],
+        pools: vec![
+            province_pool,
+            investment_pool,
+            portal_pool,
+            app_pool,
+            enterprise_pool,
+            hrss_pool,
+        ],
     })
 }
 
 impl RunningCity {
+    /// Where each service is, by its name.
+    pub fn by_name(&self) -> [(&'static str, &str); 6] {
+        [
+            ("province", &self.province_url),
+            ("investment", &self.investment_url),
+            ("portal", &self.portal_url),
+            ("app", &self.app_url),
+            ("enterprise", &self.enterprise_url),
+            ("hrss", &self.hrss_url),
+        ]
+    }
+
     /// Ends the services; open requests get a moment to finish.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);

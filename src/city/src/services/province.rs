@@ -1,6 +1,5 @@
 //! The provincial platform: gives out its cases by page, takes pushed ones.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +17,10 @@ use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use tokio::time::Instant;
 
-use super::answer::{Answer, Parameters, Refusal, header, number, parameters, unknown_address};
+use super::answer::{
+    Answer, Parameters, Refusal, header, number, parameters, since, unknown_address,
+};
+use super::listing::Listing;
 use super::push::{known, push};
 use super::token::{LIFETIME, Tokens};
 
@@ -51,6 +53,21 @@ const NAMES: [&str; 17] = [
     "updateTime",
 ];
 
+const STATISTICS: Listing = Listing {
+    table: "city_statistics",
+    columns: &[
+        ("city_code", "cityCode"),
+        ("city_name", "cityName"),
+        ("stat_date", "statDate"),
+        ("population", "population"),
+        ("legal_persons", "legalPersons"),
+        ("registered_persons", "registeredPersons"),
+        ("registered_legal_persons", "registeredLegalPersons"),
+        ("visits", "visits"),
+        ("update_time", "updateTime"),
+    ],
+};
+
 /// What the service works with.
 pub(super) struct Province {
     pub(super) pool: SqlitePool,
@@ -68,6 +85,7 @@ pub(super) fn routes(province: Arc<Province>) -> Router {
         .route("/api/token", post(token))
         .route("/api/cases", get(cases))
         .route("/api/cases/push", post(push).get(known))
+        .route("/api/statistics/cities", get(statistics))
         .layer(from_fn_with_state(Arc::clone(&province), throttle))
         .route("/api/health", get(health))
         .fallback(unknown_address)
@@ -140,6 +158,20 @@ async fn cases(
     Ok(Json(Pages { code: "0", message: "ok", data }))
 }
 
+async fn statistics(
+    State(province): State<Arc<Province>>,
+    headers: HeaderMap,
+    query: Parameters,
+) -> Answer {
+    province.check(&headers)?;
+    let map = parameters(query)?;
+    let page = number(&map, "page", 1, 1..=1_000_000)?;
+    let size = number(&map, "size", PAGE, 1..=LARGEST_PAGE)?;
+    let (total, list) =
+        STATISTICS.page(&province.pool, since(&map)?, (page - 1) * size, size).await?;
+    Ok(Json(json!({ "code": "0", "message": "ok", "data": { "total": total, "list": list } })))
+}
+
 /// An answer of records, written straight from the rows: there are hundreds of thousands.
 #[derive(Serialize)]
 struct Pages {
@@ -168,17 +200,6 @@ impl Serialize for Record {
         let version: i64 = self.0.try_get(NAMES.len()).map_err(S::Error::custom)?;
         map.serialize_entry("dataVersion", &version)?;
         map.end()
-    }
-}
-
-fn since(map: &HashMap<String, String>) -> Result<Option<&str>, Refusal> {
-    let Some(text) = map.get("updatedSince").filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    match chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S") {
-        // The comparison is by text, so the text must have exactly this form.
-        Ok(moment) if moment.format("%Y-%m-%d %H:%M:%S").to_string() == *text => Ok(Some(text)),
-        _ => Err(Refusal::bad("updatedSince is not of the form YYYY-MM-DD HH:MM:SS")),
     }
 }
 

@@ -90,6 +90,31 @@ pub(crate) async fn create_national(connection: &mut SqliteConnection, table: &s
     execute(connection, format!("create table {table} ({})", columns.join(", "))).await
 }
 
+/// A table that is no national one: its name, and its columns with their types.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static [&'static str],
+}
+
+impl Table {
+    /// Creates it, ready to be filled.
+    pub(crate) async fn fill<'c>(
+        &self,
+        connection: &'c mut SqliteConnection,
+    ) -> Result<Loader<'c>> {
+        let Self { name, columns } = self;
+        execute(connection, format!("create table {name} ({})", columns.join(", "))).await?;
+        let names: Vec<&str> =
+            columns.iter().filter_map(|column| column.split(' ').next()).collect();
+        Loader::new(connection, name, &names).await
+    }
+}
+
+/// A count as SQLite holds it.
+pub(crate) fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// Puts rows into one table, cell by cell, in one transaction.
 pub(crate) struct Loader<'c> {
     connection: &'c mut SqliteConnection,

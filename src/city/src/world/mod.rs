@@ -3,14 +3,17 @@
 mod applicants;
 mod cases;
 mod catalog;
+mod cities;
 mod departments;
 mod divisions;
 mod faults;
 mod flaws;
 mod identity;
 mod items;
+mod linked;
 mod moment;
 mod online;
+mod portal;
 mod rhythm;
 mod status;
 mod words;
@@ -18,15 +21,18 @@ mod words;
 pub(crate) use applicants::{Applicant, person_name};
 pub(crate) use cases::{Case, Outside};
 pub(crate) use catalog::{CatalogEntry, catalog};
+pub(crate) use cities::{MONTHS, app_users, cities, standings};
 pub(crate) use departments::{Department, OwnSystem};
 pub(crate) use divisions::{Level, Unit};
 pub(crate) use faults::{Force, Rule, cases_out_of_force};
 pub(crate) use flaws::Flaw;
 pub(crate) use identity::mobile;
 pub(crate) use items::{Item, ItemFigures, Role, scaled};
-pub(crate) use moment::{Moment, add_workdays, date_text, day_of};
-pub(crate) use online::Online;
-pub(crate) use rhythm::{CaseFigures, now};
+pub(crate) use linked::{Linked, LinkedItem, Oddity, Root, linked};
+pub(crate) use moment::{Moment, add_workdays, date_text, day_of, is_workday};
+pub(crate) use online::{NO_APPLICATION, Online};
+pub(crate) use portal::Portal;
+pub(crate) use rhythm::{CaseFigures, now, time_of};
 pub(crate) use status::Status;
 pub(crate) use words::ROADS;
 
@@ -42,6 +48,7 @@ pub(crate) struct World {
     pub(crate) applicants: Vec<Applicant>,
     pub(crate) cases: Vec<Case>,
     pub(crate) outside: Vec<Outside>,
+    pub(crate) portal: Portal,
     pub(crate) item_figures: ItemFigures,
     pub(crate) case_figures: CaseFigures,
     own_items: [Vec<u32>; 4],
@@ -61,6 +68,7 @@ impl World {
         let applicants = applicants::applicants(seed, people);
         let offer = cases::Offer::new(&items, &units, &departments);
         let (cases, own_keys) = cases::cases(seed, case_figures, &items, &applicants, &offer);
+        let portal = portal::portal(seed, scale, &applicants);
         let mut world = Self {
             seed,
             scale,
@@ -70,6 +78,7 @@ impl World {
             applicants,
             cases,
             outside: Vec::new(),
+            portal,
             item_figures: items::figures(scale),
             case_figures,
             own_items: offer.into_own(),

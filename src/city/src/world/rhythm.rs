@@ -76,7 +76,7 @@ pub(crate) fn cases_per_day(rng: &mut StdRng, figures: CaseFigures) -> Vec<(u32,
 
 /// Splits `total` by `weights`; what is left after rounding down goes to the largest remainders.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-fn allot(total: u64, weights: &[f64]) -> Vec<u64> {
+pub(super) fn allot(total: u64, weights: &[f64]) -> Vec<u64> {
     let sum: f64 = weights.iter().sum();
     let exact: Vec<f64> = weights.iter().map(|weight| weight / sum * total as f64).collect();
     let mut counts: Vec<u64> = exact.iter().map(|share| share.floor() as u64).collect();

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::City;
 
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 30] = [
     ("items.db", "up_task_general_basic"),
     ("items.db", "up_task_general_extend"),
     ("items.db", "up_task_general_questions"),
@@ -22,6 +22,26 @@ const TABLES: [(&str, &str); 10] = [
     ("province.db", "cases"),
     ("investment.db", "projects"),
     ("investment.db", "approvals"),
+    ("items.db", "item_compile_log"),
+    ("province.db", "city_statistics"),
+    ("portal.db", "accounts"),
+    ("portal.db", "visits"),
+    ("app.db", "interfaces"),
+    ("app.db", "activity"),
+    ("linked.db", "linked_item"),
+    ("linked.db", "linked_implementation"),
+    ("linked.db", "linked_material"),
+    ("linked.db", "linked_root"),
+    ("linked.db", "linked_step"),
+    ("linked.db", "linked_suspension"),
+    ("enterprise.db", "bundles"),
+    ("enterprise.db", "steps"),
+    ("realestate.db", "inf_apply"),
+    ("realestate.db", "inf_apply_process"),
+    ("realestate.db", "inf_apply_result"),
+    ("hrss.db", "spbanjie"),
+    ("fund.db", "pre_apasinfo"),
+    ("housing.db", "ea_jc_step_basicinfo"),
 ];
 
 async fn table_digests(city: &City) -> Vec<String> {
@@ -65,6 +85,7 @@ fn file_digests(folder: &Path, digests: &mut Vec<String>) {
 async fn digests(city: &City) -> Vec<String> {
     let mut digests = table_digests(city).await;
     file_digests(&city.dir().join("drops"), &mut digests);
+    file_digests(&city.dir().join("steer"), &mut digests);
     digests.push(city.truth.to_string());
     digests
 }

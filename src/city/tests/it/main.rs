@@ -7,7 +7,9 @@ mod copies;
 mod determinism;
 mod http;
 mod investment_service;
+mod portal_service;
 mod province_service;
+mod systems;
 mod truth;
 
 use huiliu_city::{CityOptions, generate};
