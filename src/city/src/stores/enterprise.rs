@@ -1,7 +1,6 @@
 //! `enterprise.db`: enterprises that are being started, each a bundle of four steps.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use huiliu_sdk::Result;
 use rand::Rng;

@@ -315,15 +315,17 @@ fn figures(linked: &Linked) -> Vec<(&'static str, Expected)> {
 }
 
 fn planted(linked: &Linked) -> Vec<(&'static str, Vec<String>)> {
-    let items = |odd: &[usize]| odd.iter().map(|index| linked.items[*index].number.clone());
+    let items = |odd: &[usize]| -> Vec<String> {
+        odd.iter().map(|index| linked.items[*index].number.clone()).collect()
+    };
     let roots = |oddity: Oddity| -> Vec<String> {
         let odd = linked.roots.iter().filter(move |root| root.oddity == oddity);
         odd.map(|root| root.number.clone()).collect()
     };
     vec![
-        ("linked_condition", items(&OTHER_CONDITION).collect()),
-        ("linked_material", items(&FEWER_MATERIALS).collect()),
-        ("linked_code", items(&OTHER_CODE).collect()),
+        ("linked_condition", items(&OTHER_CONDITION)),
+        ("linked_material", items(&FEWER_MATERIALS)),
+        ("linked_code", items(&OTHER_CODE)),
         ("linked_missing_sub", roots(Oddity::MissingSub)),
         ("linked_same_level", roots(Oddity::SameLevel)),
         ("linked_unknown_item", roots(Oddity::UnknownItem)),

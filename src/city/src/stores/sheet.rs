@@ -54,7 +54,7 @@ impl<'b> Sheet<'b> {
         let mut index = 0;
         while index < headers.len() {
             let at = column(index);
-            let Some((upper, lower)) = headers[index].split_once('/') else {
+            let Some((upper, _)) = headers[index].split_once('/') else {
                 let header = headers[index];
                 if has_two {
                     sheet.merge_range(1, at, 2, at, header, &plain).map_err(broken)?;
@@ -74,10 +74,9 @@ impl<'b> Sheet<'b> {
             } else {
                 sheet.write_string(1, at, upper).map_err(broken)?;
             }
-            sheet.write_string(2, at, lower).map_err(broken)?;
-            for other in index + 1..index + width {
-                let lower = headers[other].split_once('/').map_or("", |(_, lower)| lower);
-                sheet.write_string(2, column(other), lower).map_err(broken)?;
+            for (place, header) in (index..).zip(&headers[index..index + width]) {
+                let lower = header.split_once('/').map_or("", |(_, lower)| lower);
+                sheet.write_string(2, column(place), lower).map_err(broken)?;
             }
             index += width;
         }
