@@ -120,7 +120,8 @@ impl Program {
         if error.code() != "E-SINGER-IDLE" {
             return error;
         }
-        idle(&self.name, self.idle, &self.said(settings).await)
+        let said = self.said(settings).await;
+        idle(&self.name, self.idle, &said)
     }
 }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::config::{Document, Fault, Faults, closest};
 
-pub(crate) use expand::{Expanded, expand};
+pub(crate) use expand::expand;
 pub use family::{Column, Family, Table};
 pub use fields::{Fields, PushShape};
 pub(crate) use keys::{PushPresetKeys, StreamPresetKeys, SystemPresetKeys};

@@ -33,9 +33,10 @@ async fn stopped<S: System>(how: Stop) {
     for mode in modes(declared) {
         let endpoint = open(&system, reading(&system, &table, mode));
         for at in moments() {
-            let cx = small();
+            let asked = small();
             let what = format!("{mode:?}, {how:?} at poll {at}");
-            let is_done = match stop(how, at, &cx, read(&*endpoint, &cx, &table.name, None)).await {
+            let is_done = match stop(how, at, &asked, read(&*endpoint, &asked, &table.name, None)).await
+            {
                 Ended::Itself(outcome) => {
                     outcome.expect("a read that nobody stops goes well");
                     true

@@ -56,7 +56,7 @@ impl Table {
         let flag = flag.and_then(Value::as_str);
         let columns = self.declared(|name| !variant.lacks(name) && Some(name) != flag);
         let name = self.stream_name(&variant.suffix);
-        self.keys(variant, name, merged(&self.stream, added), columns)
+        self.filled(variant, name, merged(&self.stream, added), columns)
     }
 
     /// The keys of a stream that reads back what became of pushed rows.
@@ -73,7 +73,7 @@ impl Table {
             keys.insert("key".into(), push.clone());
         }
         let name = format!("{}_receipts", self.stream_name(&variant.suffix));
-        self.keys(variant, name, merged(&keys, receipts), columns)
+        self.filled(variant, name, merged(&keys, receipts), columns)
     }
 
     /// The keys of a push into it.
@@ -91,7 +91,7 @@ impl Table {
         set.and_then(Value::as_object).cloned().unwrap_or_default()
     }
 
-    fn keys(&self, variant: &Variant, name: String, more: Keys, columns: Keys) -> Keys {
+    fn filled(&self, variant: &Variant, name: String, more: Keys, columns: Keys) -> Keys {
         let mut keys = Keys::new();
         keys.insert("name".into(), json!(name));
         keys.insert("description".into(), json!(self.title));
