@@ -52,7 +52,7 @@ pub async fn a_preview_ends_at_its_limit<S: System>() {
             wanted.row_limit = Some(limit);
             let mut source = endpoint.source(&cx, wanted).await.expect("a preview starts");
             let shown =
-                crate::read::drain_after(source.as_mut(), &cx, &table.name, crate::Read::default())
+                read::drain_after(source.as_mut(), &cx, &table.name, crate::Read::default())
                     .await
                     .expect("a preview goes well");
             let expected = usize::try_from(limit).expect("a small number").min(50);

@@ -117,7 +117,7 @@ pub async fn a_checkpoint_acknowledged_twice_has_one_effect<S: System>() {
         let cx = cx();
         let (mut source, first) = read_until(&*endpoint, &cx, &table.name, 0).await;
         let mut checkpoints = vec![first.resume().expect("a checkpoint came")];
-        let rest = crate::read::drain_after(source.as_mut(), &cx, &table.name, first).await;
+        let rest = read::drain_after(source.as_mut(), &cx, &table.name, first).await;
         let whole = rest.expect("the read goes on");
         checkpoints.push(whole.resume().expect("a checkpoint came"));
         for checkpoint in &checkpoints {

@@ -35,23 +35,23 @@ async fn stopped<S: System>(how: Stop) {
         for at in moments() {
             let asked = small();
             let what = format!("{mode:?}, {how:?} at poll {at}");
-            let is_done = match stop(how, at, &asked, read(&*endpoint, &asked, &table.name, None)).await
-            {
-                Ended::Itself(outcome) => {
-                    outcome.expect("a read that nobody stops goes well");
-                    true
-                }
-                Ended::Asked(Err(error)) => {
-                    assert_eq!(error.kind(), ErrorKind::Cancelled, "{what}: {error}");
-                    false
-                }
-                Ended::Asked(Ok(outcome)) => {
-                    let ids = joined(&outcome.ids());
-                    assert_eq!(ids, joined(&table.ids()), "{what}: it ends well with less");
-                    false
-                }
-                Ended::Dropped => false,
-            };
+            let is_done =
+                match stop(how, at, &asked, read(&*endpoint, &asked, &table.name, None)).await {
+                    Ended::Itself(outcome) => {
+                        outcome.expect("a read that nobody stops goes well");
+                        true
+                    }
+                    Ended::Asked(Err(error)) => {
+                        assert_eq!(error.kind(), ErrorKind::Cancelled, "{what}: {error}");
+                        false
+                    }
+                    Ended::Asked(Ok(outcome)) => {
+                        let ids = joined(&outcome.ids());
+                        assert_eq!(ids, joined(&table.ids()), "{what}: it ends well with less");
+                        false
+                    }
+                    Ended::Dropped => false,
+                };
             assert_eq!(system.content().await, before, "{what}: a stopped read has left something");
             let again = read(&*endpoint, &cx(), &table.name, None).await;
             let again = again.unwrap_or_else(|error| panic!("{what}: the next read: {error}"));
