@@ -156,7 +156,8 @@ async fn pass(mut hub: TcpStream, mut province: TcpStream, swallowed: mpsc::Unbo
             }
             read = province.read(&mut answer) => {
                 let Ok(size @ 1..) = read else { return };
-                if is_push {
+                // Who is told to come back later has not been heard.
+                if is_push && !answer[..size].starts_with(b"HTTP/1.1 429 ") {
                     // The test may have seen enough.
                     swallowed.send(()).ok();
                 } else if hub.write_all(&answer[..size]).await.is_err() {

@@ -1,4 +1,5 @@
 //! The connector against real databases through their ODBC drivers: PostgreSQL and SQLite.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // support stands outside of the test functions
 
 #[path = "it/configure.rs"]
 mod configure;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{NaiveDateTime, Utc};
+use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use datafusion::catalog::TableProvider;
 use huiliu_core::reconcile::Reconciliation;
 use huiliu_lake::Lake;
-use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_sdk::{Clock, Error, ErrorKind, Result, SystemClock};
 use tempfile::TempDir;
 
 use crate::function::DomainFunctions;
@@ -70,7 +70,7 @@ impl Reconciler {
         rec: &Reconciliation,
         now: Option<i64>,
     ) -> Result<Tables> {
-        let clock = || Utc::now().with_timezone(&self.zone).naive_local();
+        let clock = || SystemClock.now().with_timezone(&self.zone).naive_local();
         let wall_time = now.unwrap_or_else(|| clock().and_utc().timestamp_micros());
         let request = ReconcileRequest {
             reconciliation: rec,
