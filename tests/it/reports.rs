@@ -89,7 +89,7 @@ fn the_shipped_reports_say_what_the_lake_says() {
 
 #[test]
 fn a_template_with_faults_is_refused_with_its_place() {
-    let hub = Hub::shipped();
+    let hub = Hub::edited();
     let file = hub.project().join("pipelines/reports/odd.toml");
     std::fs::write(
         &file,

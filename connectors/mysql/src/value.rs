@@ -87,6 +87,8 @@ pub(crate) fn fits(kind: &DataType, wire: Wire) -> bool {
                 | Wire::Datetime { .. }
                 | Wire::Timestamp { .. }
                 | Wire::Decimal { .. }
+                // Records of a push are texts, whatever they were.
+                | Wire::Int { .. }
         ),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => wire == Wire::Bytes,
         DataType::Date32 => matches!(wire, Wire::Date | Wire::Datetime { .. } | Wire::Text),
@@ -162,6 +164,11 @@ fn finite(is_finite: bool) -> Result<(), &'static str> {
 /// Text is sent as it is, unless the server would silently round what it says.
 fn text(value: &str, wire: Wire) -> Result<Bound<'_>, &'static str> {
     let room = match wire {
+        Wire::Int { .. } => {
+            let number = value.parse().map(Bound::Int).ok();
+            let number = number.or_else(|| value.parse().map(Bound::Uint).ok());
+            return number.ok_or("a text is no whole number");
+        }
         Wire::Decimal { scale, .. } => usize::try_from(scale).unwrap_or(usize::MAX),
         Wire::Datetime { digits } | Wire::Timestamp { digits } | Wire::Time { digits } => digits,
         _ => return Ok(Bound::Text(value.into())),
@@ -234,7 +241,10 @@ mod tests {
         assert!(text("2024-01-01 00:00:00.5", Wire::Datetime { digits: 0 }).is_err());
         assert!(!fits(&DataType::Decimal128(10, 3), decimal));
         assert!(!fits(&DataType::Float64, Wire::Float));
-        assert!(!fits(&DataType::Utf8, Wire::Int { width: 4, unsigned: false }));
+        let int = Wire::Int { width: 4, unsigned: false };
+        assert!(fits(&DataType::Utf8, int));
+        assert!(matches!(text("-12", int), Ok(Bound::Int(-12))));
+        assert!(text("12.0", int).is_err() && text("", int).is_err());
     }
 
     #[test]
