@@ -96,7 +96,7 @@ impl Program {
         // Without a number it was waited for, and the number may be another's by now.
         if self.child.id().is_some() {
             // It fails when nobody of the group is left.
-            drop(kill_process_group(self.pid, Signal::KILL));
+            kill_process_group(self.pid, Signal::KILL).ok();
         }
     }
 
@@ -120,7 +120,8 @@ impl Program {
         if error.code() != "E-SINGER-IDLE" {
             return error;
         }
-        idle(&self.name, self.idle, &self.said(settings).await)
+        let said = self.said(settings).await;
+        idle(&self.name, self.idle, &said)
     }
 }
 
