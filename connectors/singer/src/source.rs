@@ -98,8 +98,7 @@ async fn read(outlet: &Outlet, settings: &Settings, plans: &[Plan]) -> Result<()
     outlet.cx.request().await?;
     let folder = Folder::new()?;
     let mut arguments: Vec<OsString> = Vec::new();
-    let mut add =
-        |flag: &str, file: PathBuf| arguments.extend([OsString::from(flag), file.into()]);
+    let mut add = |flag: &str, file: PathBuf| arguments.extend([OsString::from(flag), file.into()]);
     add("--config", folder.put("config.json", &settings.config)?);
     match settings.catalog {
         CatalogUse::None => {}
