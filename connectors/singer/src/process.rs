@@ -96,7 +96,7 @@ impl Program {
         // Without a number it was waited for, and the number may be another's by now.
         if self.child.id().is_some() {
             // It fails when nobody of the group is left.
-            let _gone_already = kill_process_group(self.pid, Signal::KILL);
+            kill_process_group(self.pid, Signal::KILL).ok();
         }
     }
 
