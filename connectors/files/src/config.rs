@@ -39,7 +39,7 @@ pub struct SystemOptions {
     #[serde(default)]
     #[schemars(example = serde_json::json!({
         "host": "10.1.2.3", "user": "huiliu", "key": "keys/land", "host_key": ["ssh-ed25519 AAAA..."]
-    }))]
+    }), extend("default" = serde_json::Value::Null))]
     pub sftp: Option<SftpOptions>,
 }
 

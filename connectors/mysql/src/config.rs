@@ -45,7 +45,7 @@ pub struct SystemOptions {
     pub url: String,
     /// Whether the connection is encrypted. Default: `verify`, except on this machine.
     #[serde(default)]
-    #[schemars(example = &"off")]
+    #[schemars(example = &"off", extend("default" = serde_json::Value::Null))]
     pub tls: Option<Tls>,
     /// File with the certificates (PEM) of who signed the server's, relative to the folder of the
     /// configuration. Default: those the operating system trusts.

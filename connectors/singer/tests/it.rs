@@ -1,5 +1,5 @@
 //! The connector against real taps and targets, and against a tap that misbehaves.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "it/ending.rs"]
 mod ending;

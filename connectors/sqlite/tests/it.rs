@@ -1,4 +1,5 @@
 //! The connector against real database files.
+#![allow(clippy::unwrap_used)] // the system stands outside of #[test] functions
 
 #[path = "it/configure.rs"]
 mod configure;

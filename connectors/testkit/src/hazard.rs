@@ -161,7 +161,7 @@ pub fn odd_names() -> Table {
         "dot.ted",
         "br[ack]et",
         "back\\slash",
-        "🏛️",
+        "★",
     ];
     let columns = names.iter().map(|name| (*name, strings([Some(format!("value of {name}"))])));
     Table::new("names", batch(columns.collect()))

@@ -47,7 +47,7 @@ pub struct PushOptions {
     pub record: Option<String>,
     /// The control file that is written after the data file. Default: none is written.
     #[serde(default)]
-    #[schemars(example = serde_json::json!({ "suffix": ".ctl" }))]
+    #[schemars(example = serde_json::json!({ "suffix": ".ctl" }), extend("default" = serde_json::Value::Null))]
     pub control: Option<ControlOptions>,
 }
 

@@ -91,12 +91,12 @@ pub struct StreamOptions {
     pub unpacked_mib: Option<u32>,
     /// The control file beside each data file. Without its control file a data file waits.
     #[serde(default)]
-    #[schemars(example = serde_json::json!({ "suffix": ".ctl" }))]
+    #[schemars(example = serde_json::json!({ "suffix": ".ctl" }), extend("default" = serde_json::Value::Null))]
     pub control: Option<ControlOptions>,
     /// The receipt that the hub writes for each data file once its rows are committed. Default:
     /// none is written.
     #[serde(default)]
-    #[schemars(example = serde_json::json!({ "suffix": ".ack" }))]
+    #[schemars(example = serde_json::json!({ "suffix": ".ack" }), extend("default" = serde_json::Value::Null))]
     pub receipt: Option<ReceiptOptions>,
     /// How long a file has to stay as it is before it is read, for senders that write neither a
     /// control file nor under another name first. Default: it is read at once.

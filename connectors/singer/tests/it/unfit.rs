@@ -102,7 +102,7 @@ async fn a_read_is_complete_only_when_the_tap_says_that_it_is() {
         let read = read_of(steps.clone(), whole("a")).await;
         assert_eq!(read.complete, [("a".to_owned(), complete)], "{steps}");
     }
-    assert_eq!(read_of(json!([schema("a")]), partly("a")).await.complete[0].1, false);
+    assert!(!read_of(json!([schema("a")]), partly("a")).await.complete[0].1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
