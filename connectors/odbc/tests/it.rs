@@ -3,8 +3,6 @@
 
 #[path = "it/configure.rs"]
 mod configure;
-#[path = "it/discover.rs"]
-mod discover;
 #[path = "it/read.rs"]
 mod read;
 #[path = "it/support.rs"]

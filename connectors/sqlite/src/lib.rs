@@ -45,7 +45,7 @@ impl Connector for SqliteConnector {
 
     fn bounds(&self) -> Bounds {
         Bounds {
-            columns: Some(2_000),
+            columns: Some(1_990),
             repeats_at_mark: true,
             notes: &[
                 "the file is opened for reading only, over one connection for each read",

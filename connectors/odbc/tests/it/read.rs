@@ -1,24 +1,12 @@
-//! Reading whole tables and from a cursor on.
+//! Reading whole tables.
 
-use std::sync::Arc;
-
-use chrono::{TimeZone, Utc};
-use huiliu_sdk::{Cx, Event, ManualClock};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Database, KINDS, Kind, configured, limited, read, request};
 
 const ROWS: &str = "create table t (id int primary key, v varchar(20), c timestamp); \
     insert into t values (1, 'a', '2018-06-12 09:00:00'), (2, 'b', '2018-06-12 09:05:00'), \
     (3, 'c', null)";
-
-fn incremental(more: &Value) -> Value {
-    let mut settings = json!({ "key": ["id"], "read": "incremental", "cursor": "c" });
-    for (name, value) in more.as_object().unwrap() {
-        settings[name] = value.clone();
-    }
-    settings
-}
 
 #[tokio::test]
 async fn a_whole_table_is_read_and_a_preview_stops() {

@@ -1,6 +1,6 @@
 //! Values come as they are, whatever the driver announced, or their row is set aside.
 
-use huiliu_sdk::{ErrorKind, read_original};
+use huiliu_sdk::read_original;
 use serde_json::json;
 
 use crate::support::{Database, KINDS, Kind, configured, limited, read};

@@ -112,13 +112,15 @@ fn ratio_metric() -> Metric {
 
 /// The mean of `id` over what is online, and with another weight later.
 fn weighed_metric() -> Metric {
-    metric(
+    let mut weighed = metric(
         "unit = \"mean\"\ndecimals = 2\nrow_key = [\"id\"]\n\
          [[definition]]\nvalid_from = \"2018-01-01\"\ntext = \"均值\"\n\
          denominator = \"online\"\nmeasure = \"id\"\n\
          [[definition]]\nvalid_from = \"2018-07-01\"\ntext = \"加权\"\n\
          denominator = \"online\"\nmeasure = \"id * 10\"\nweight = \"case when kind = 'a' then 2 end\"\n",
-    )
+    );
+    weighed.key = "weighed".to_owned();
+    weighed
 }
 
 const BEFORE: [Row; 6] = [
