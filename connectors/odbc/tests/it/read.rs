@@ -1,6 +1,6 @@
 //! Reading whole tables.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Database, KINDS, Kind, configured, limited, read, request};
 
