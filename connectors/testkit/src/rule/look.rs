@@ -1,6 +1,8 @@
 //! Probes and lists of streams.
 
-use huiliu_sdk::{RawStream, ReadMode, StreamSettings};
+use std::sync::Arc;
+
+use huiliu_sdk::{Clock, Cx, ManualClock, RawStream, ReadMode, StreamSettings, SystemClock};
 
 use super::{assert_rows, capabilities, does_not_apply, put, reading};
 use crate::{System, cx, hazard, limited, open, read};
@@ -52,10 +54,13 @@ pub async fn what_is_discovered_can_be_read<S: System>() {
         raw.streams.push(RawStream { settings, options: spec.options.clone() });
     }
     let endpoint = open(&system, raw);
+    // What was put there a moment ago may be left alone for a while.
+    let later = ManualClock::new(SystemClock.now() + chrono::Duration::hours(1));
+    let cx = Cx { clock: Arc::new(later), ..limited(7) };
     let mut sizes = Vec::new();
     for index in 0..found.len() {
         let name = format!("s{index}");
-        let outcome = read(&*endpoint, &limited(7), &name, None).await;
+        let outcome = read(&*endpoint, &cx, &name, None).await;
         let outcome = outcome.expect("a stream that is listed can be read");
         if outcome.ids() == table.ids() {
             assert_rows(&table, &outcome, "what was discovered");
