@@ -29,6 +29,8 @@ const MOST_LETTERS: usize = 2_000;
 pub struct WrittenReport {
     /// The files' name without folder and ending.
     pub name: String,
+    /// The same before it was told apart from others.
+    plain: String,
     /// What it says.
     pub page: page::Report,
 }
@@ -110,7 +112,7 @@ impl Writing<'_> {
         let name = format!("{}-{}", self.report.name, self.end);
         let Some(each) = &self.report.each else {
             let page = self.one(None).await?;
-            return Ok(vec![WrittenReport { name, page }]);
+            return Ok(vec![WrittenReport { plain: name.clone(), name, page }]);
         };
         let mut letters = Vec::new();
         for row in self.rows(&self.fill(&each.sql, None, true)).await?.rows(MOST_LETTERS)? {
@@ -122,7 +124,14 @@ impl Writing<'_> {
             let Some(to) = to.filter(|to| !to.is_empty()) else { continue };
             let mut page = self.one(Some(&row)).await?;
             page.addressee = Some(to.clone());
-            letters.push(WrittenReport { name: format!("{name}-{}", file_name(&to)), page });
+            let plain = format!("{name}-{}", file_name(&to));
+            // Addressees that differ only in what a file's name cannot have get a number.
+            let alike = |letter: &&WrittenReport| letter.plain == plain;
+            let name = match letters.iter().filter(alike).count() {
+                0 => plain.clone(),
+                others => format!("{plain}-{}", others + 1),
+            };
+            letters.push(WrittenReport { name, plain, page });
         }
         Ok(letters)
     }
@@ -211,16 +220,38 @@ impl Writing<'_> {
 
     /// A text or a SELECT with its values. Unknown names stay as they are, and are seen.
     fn fill(&self, text: &str, row: Option<&Row>, is_sql: bool) -> String {
-        let mut filled = text
-            .replace("{begin}", &self.begin.to_string())
-            .replace("{end}", &self.end.to_string());
-        for (name, value) in row.into_iter().flatten() {
-            let value = value.clone().unwrap_or_default();
-            let value = if is_sql { format!("'{}'", value.replace('\'', "''")) } else { value };
-            filled = filled.replace(&format!("{{each.{name}}}"), &value);
-        }
-        filled
+        filled(text, |name| match (name, row) {
+            ("begin", _) => Some(self.begin.to_string()),
+            ("end", _) => Some(self.end.to_string()),
+            (name, Some(row)) => {
+                let value = value(row, name.strip_prefix("each.")?)?.unwrap_or_default();
+                Some(if is_sql { format!("'{}'", value.replace('\'', "''")) } else { value })
+            }
+            _ => None,
+        })
     }
+}
+
+/// `text` with what `value` gives in the place of each `{name}`. What was put in is not looked at
+/// again, so that nothing in the data is taken for a name.
+fn filled(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let found = after.split_once('}').and_then(|(name, left)| Some((value(name)?, left)));
+        match found {
+            Some((value, left)) => {
+                filled.push_str(&value);
+                rest = left;
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled + rest
 }
 
 /// Rows of a query.
@@ -325,5 +356,19 @@ mod tests {
         assert_eq!(file_name("市规划局/../x y"), "市规划局____x_y");
         assert_eq!(digits(&DataType::Decimal128(10, 2)), Some(2));
         assert_eq!((digits(&DataType::Int64), digits(&DataType::Utf8)), (Some(0), None));
+    }
+
+    #[test]
+    fn what_is_put_into_a_text_is_not_looked_at_again() {
+        let value = |name: &str| match name {
+            "begin" => Some("2018-12-07".to_owned()),
+            "each.owner" => Some("'{each.count} {begin}'".to_owned()),
+            _ => None,
+        };
+        let text = "where day >= '{begin}' and owner = {each.owner} and note <> '{x}' {";
+        assert_eq!(
+            filled(text, value),
+            "where day >= '2018-12-07' and owner = '{each.count} {begin}' and note <> '{x}' {"
+        );
     }
 }

@@ -1,11 +1,8 @@
 //! Figures as they were stored, now or at an earlier snapshot.
 
-use std::collections::BTreeMap;
+use huiliu_sdk::Result;
 
-use huiliu_core::model::Unit;
-use huiliu_sdk::{Error, Result};
-
-use super::Figure;
+use super::{Figure, stored_figure};
 use crate::failure::engine_error;
 use crate::session::Engine;
 use crate::text::record_text;
@@ -24,30 +21,9 @@ impl Engine {
         let mut figures = Vec::new();
         for batch in &batches {
             for row in 0..batch.num_rows() {
-                figures.push(figure(record_text(batch, row)?.into_iter().collect())?);
+                figures.push(stored_figure(record_text(batch, row)?)?);
             }
         }
         Ok(figures)
     }
-}
-
-fn figure(mut row: BTreeMap<String, Option<String>>) -> Result<Figure> {
-    let mut text = |name: &str| row.remove(name).flatten();
-    let number = |text: Option<String>| {
-        let parsed = text.map(|text| text.parse::<i64>()).transpose();
-        parsed.map_err(|e| Error::internal("a stored figure is no number").cause(e))
-    };
-    let unit = Unit::of(&text("unit").unwrap_or_default());
-    Ok(Figure {
-        key: text("key").unwrap_or_default(),
-        title: text("title").unwrap_or_default(),
-        unit,
-        value: text("value"),
-        numerator: number(text("numerator"))?.unwrap_or(0),
-        denominator: number(text("denominator"))?,
-        definition: text("definition").unwrap_or_default(),
-        valid_from: text("valid_from").unwrap_or_default(),
-        owner: text("owner").unwrap_or_default(),
-        snapshot: number(text("snapshot_id"))?.unwrap_or(0),
-    })
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use datafusion::common::ScalarValue;
@@ -71,8 +72,9 @@ impl Rehearsal<'_> {
         let mut files = Vec::with_capacity(FILES);
         for number in 0..FILES {
             let path = self.scratch.file(&format!("live-{table}-{number}.arrow"));
-            let file = File::create(&path).map_err(no_room)?;
-            files.push((path, FileWriter::try_new(BufWriter::new(file), &schema)?));
+            let file = File::create(&path).map_err(unwritten)?;
+            let writer = FileWriter::try_new(BufWriter::new(file), &schema).map_err(failed)?;
+            files.push((path, writer));
         }
         Ok(LiveWriter {
             table: table.to_owned(),
@@ -130,10 +132,24 @@ fn with_hub_columns(frame: DataFrame, live: &LiveRows) -> Result<DataFrame> {
     frame.select(columns).map_err(failed)
 }
 
-fn no_room(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Permission, "E-DATA", "a file for a plan could not be written")
-        .hint("check the rights of the data folder and the space that is left")
+fn unwritten(error: std::io::Error) -> Error {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let message = "a file for a plan could not be written";
+    if matches!(error.kind(), StorageFull | QuotaExceeded) {
+        let hint = "free some space, or plan with fewer streams; a plan keeps the rows it reads";
+        return Error::new(ErrorKind::Unreachable, "E-DISK-FULL", message).hint(hint).cause(error);
+    }
+    Error::new(ErrorKind::Permission, "E-DATA", message)
+        .hint("check the rights of the data folder and the disk that holds it")
         .cause(error)
+}
+
+/// An error of writing, which reaches us wrapped.
+fn failed(error: ArrowError) -> Error {
+    match error {
+        ArrowError::IoError(_, error) => unwritten(error),
+        other => other.into(),
+    }
 }
 
 impl LiveWriter {
@@ -161,7 +177,7 @@ impl LiveWriter {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         let place = self.batches % self.files.len();
         self.batches += 1;
-        self.files[place].1.write(&batch)?;
+        self.files[place].1.write(&batch).map_err(failed)?;
         Ok(())
     }
 
@@ -169,7 +185,7 @@ impl LiveWriter {
     pub fn finish(self) -> Result<LiveRows> {
         let mut files = Vec::with_capacity(self.files.len());
         for (path, mut writer) in self.files {
-            writer.finish()?;
+            writer.finish().map_err(failed)?;
             files.push(path);
         }
         Ok(LiveRows {

@@ -10,7 +10,9 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use chrono_tz::Tz;
 use huiliu_core::identifier::id_card_rounded;
 use huiliu_lake::storage_batch;
-use huiliu_sdk::{Cell, ColumnType, Op, Ops, ROW_BYTES, Result, RowBuilder, type_word};
+use huiliu_sdk::{
+    Cell, ColumnType, Op, Ops, ROW_BYTES, Result, RowBuilder, StreamSettings, type_word,
+};
 
 use super::contract::Layout;
 
@@ -103,6 +105,23 @@ pub(super) fn conform(
         RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
     let batch = storage_batch(&batch, &layout.schema)?;
     Ok(Conformed { batch, misfits: misfits.into_values().collect() })
+}
+
+/// The columns that hold identity numbers.
+pub(super) fn identities(settings: &StreamSettings) -> Vec<&str> {
+    let tagged = settings.columns.iter();
+    let tagged = tagged.filter(|(_, spec)| spec.tag.as_deref() == Some("id_number"));
+    tagged.map(|(name, _)| name.as_str()).collect()
+}
+
+/// What is done with the rows that are kept.
+pub(super) fn ops_of(ops: Ops, kept: &[usize]) -> Ops {
+    match ops {
+        Ops::PerRow(each) => {
+            Ops::PerRow(kept.iter().filter_map(|row| each.get(*row).copied()).collect())
+        }
+        same => same,
+    }
 }
 
 /// The rows at `rows`.

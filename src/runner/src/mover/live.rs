@@ -13,7 +13,7 @@ use huiliu_sdk::{
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::conform::{conform, marked, take_rows};
+use super::conform::{conform, identities, marked, ops_of, take_rows};
 use super::contract::{self, Layout};
 use super::{data_columns, not_ready};
 use crate::gate::{Quiet, quiet_error};
@@ -168,19 +168,13 @@ impl Live<'_> {
         let (Some(layout), Some(taker)) = (&self.layout, &self.taker) else {
             return Err(Error::internal("the source sent rows before their columns"));
         };
-        let tags = self.settings.columns.iter();
-        let identities: Vec<&str> = tags
-            .filter(|(_, spec)| spec.tag.as_deref() == Some("id_number"))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let conformed = conform(&rows.batch, layout, &identities, self.hub.project.zone)?;
+        let conformed =
+            conform(&rows.batch, layout, &identities(self.settings), self.hub.project.zone)?;
         self.aside += conformed.misfits.len() as u64;
         let (mut fitting, mut ops) = (conformed.batch.clone(), rows.ops);
         if let Some(kept) = conformed.fitting() {
             fitting = take_rows(&conformed.batch, &kept)?;
-            if let Ops::PerRow(each) = &ops {
-                ops = Ops::PerRow(kept.iter().filter_map(|row| each.get(*row).copied()).collect());
-            }
+            ops = ops_of(ops, &kept);
         }
         if let Some(column) = &self.settings.deleted {
             ops = marked(&fitting, column, ops)?;

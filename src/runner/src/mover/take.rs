@@ -6,7 +6,7 @@ use arrow::array::Array;
 use arrow::record_batch::RecordBatch;
 use huiliu_lake::{UnkeyedRow, storage_batch};
 use huiliu_sdk::{
-    Cell, ColumnType, Error, ErrorKind, Ops, Policy, Rejected, Result, RowBuilder, Rows, original,
+    Cell, ColumnType, Error, ErrorKind, Policy, Rejected, Result, RowBuilder, Rows, original,
     read_original,
 };
 use huiliu_store::QuarantinedRow;
@@ -14,7 +14,7 @@ use huiliu_store::QuarantinedRow;
 use super::Mover;
 use super::aside::original_row;
 use super::chunk::{rows_at_once, slice_ops};
-use super::conform::{conform, declared, marked, take_rows};
+use super::conform::{conform, declared, identities, marked, ops_of, take_rows};
 
 impl Mover<'_> {
     pub(super) async fn take(&mut self, rows: Rows) -> Result<()> {
@@ -32,12 +32,7 @@ impl Mover<'_> {
             layout.ok_or_else(|| Error::internal("the source sent rows before their columns"))?;
         let zone = self.hub.project.zone;
         let bytes = batch.get_array_memory_size();
-        let tags = self.settings.columns.iter();
-        let identities: Vec<&str> = tags
-            .filter(|(_, spec)| spec.tag.as_deref() == Some("id_number"))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let conformed = conform(&batch, &layout, &identities, zone)?;
+        let conformed = conform(&batch, &layout, &identities(self.settings), zone)?;
         let mut ops = ops;
         let mut fitting = conformed.batch.clone();
         if let Some(kept) = conformed.fitting() {
@@ -49,9 +44,7 @@ impl Mover<'_> {
                 self.put_aside(&origin, position, misfit.code, misfit.reason, &raw)?;
             }
             fitting = take_rows(&conformed.batch, &kept)?;
-            if let Ops::PerRow(each) = &ops {
-                ops = Ops::PerRow(kept.iter().filter_map(|row| each.get(*row).copied()).collect());
-            }
+            ops = ops_of(ops, &kept);
             positions = kept.iter().filter_map(|row| positions.get(*row).copied()).collect();
         }
         if let Some(column) = &self.settings.deleted {
