@@ -8,10 +8,11 @@ use toml_edit::{DocumentMut, TableLike};
 use crate::hub::root;
 
 /// Each crate of ours and the crates of ours it may use. A connector is not in the list: it may
-/// use the contract and the HTTP client, and its tests the conformance suite.
-const MAY_USE: [(&str, &[&str]); 11] = [
+/// use the contract, the HTTP client and the checks of SQL systems, and its tests the suite.
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("huiliu-sdk", &[]),
     ("huiliu-httpkit", &["huiliu-sdk"]),
+    ("huiliu-sqlkit", &["huiliu-sdk"]),
     ("huiliu-testkit", &["huiliu-sdk"]),
     ("huiliu-core", &["huiliu-sdk"]),
     ("huiliu-store", &["huiliu-core", "huiliu-sdk"]),
@@ -127,7 +128,7 @@ fn dependencies_point_one_way() {
             Some((_, allowed)) => *allowed,
             None => {
                 assert!(name.starts_with("huiliu-connector-"), "{name} is not in MAY_USE");
-                &["huiliu-sdk", "huiliu-httpkit", "huiliu-testkit"]
+                &["huiliu-sdk", "huiliu-httpkit", "huiliu-sqlkit", "huiliu-testkit"]
             }
         };
         for other in used.iter().filter(|other| other.starts_with("huiliu") && *other != name) {

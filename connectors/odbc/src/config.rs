@@ -1,6 +1,6 @@
 //! The configuration: what an operator writes, checked without connecting.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -8,27 +8,32 @@ use huiliu_sdk::{
     ConfigErrors, DeclaredColumn, Deletes, Overlap, RawConfig, RawPush, RawStream, ReadMode,
     StreamId, StreamSettings,
 };
+use huiliu_sqlkit::{check_name, check_select, optional, required, timeout};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 /// Keys of a system file with `kind = "odbc"`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SystemOptions {
     /// The connection string, such as `Driver={DM8 ODBC DRIVER};Server=10.0.0.7;Uid=reader;Pwd=...`.
     /// Keep the password out of the file with `${secret:name}`.
+    #[schemars(example = &"Driver={DM8 ODBC DRIVER};Server=10.0.0.7;Uid=reader;Pwd=${secret:housing}")]
     pub connection: String,
     /// What is written otherwise in this database's SQL.
     #[serde(default)]
+    #[schemars(extend("default" = serde_json::Value::Null))]
     pub dialect: Option<Dialect>,
     /// How the driver hands over text. Default: utf16.
     #[serde(default)]
+    #[schemars(example = &"gb18030", extend("default" = "utf16"))]
     pub text: Option<TextForm>,
     /// How long one statement may take, such as `30m`. Default: `10m`.
     #[serde(default)]
+    #[schemars(example = &"30m", extend("default" = "10m"))]
     pub statement_timeout: Option<String>,
     /// How long to wait for a connection, such as `5s`. Default: `10s`.
     #[serde(default)]
+    #[schemars(example = &"5s", extend("default" = "10s"))]
     pub connect_timeout: Option<String>,
 }
 
@@ -38,15 +43,22 @@ pub struct SystemOptions {
 pub struct Dialect {
     /// What stands around names: one character, or two such as `[]`. Default: `"`.
     #[serde(default)]
+    #[schemars(example = &"[]", extend("default" = "\""))]
     pub quote: Option<String>,
-    /// A wall time, with `{}` in place of `2018-06-12 09:00:00`. Default: `timestamp '{}'`.
+    /// A wall time, with `{}` in place of `2018-06-12 09:00:00`. Default: `{ts '{}'}`, which each
+    /// driver turns into its database's own.
     #[serde(default)]
+    #[schemars(example = &"cast('{}' as datetime2)", extend("default" = DEFAULT_TIMESTAMP))]
     pub timestamp: Option<String>,
     /// What ends a query that wants only `{}` rows, such as `limit {}`; it stands behind `select`
     /// if it begins with `top`. Default: none, and a preview stops reading.
     #[serde(default)]
+    #[schemars(example = &"limit {}")]
     pub limit: Option<String>,
 }
+
+/// The escape for wall times that every ODBC driver has to know.
+const DEFAULT_TIMESTAMP: &str = "{ts '{}'}";
 
 /// How a driver hands over text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -65,9 +77,11 @@ pub enum TextForm {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct StreamOptions {
     /// The table or view to read, as `table` or `schema.table`.
+    #[schemars(example = &"housing.up_pro_accept")]
     pub table: String,
     /// The columns to read. Default: all columns of the table.
     #[serde(default)]
+    #[schemars(example = ["row_guid", "case_no", "cd_time"])]
     pub select: Option<Vec<String>>,
 }
 
@@ -75,6 +89,7 @@ pub struct StreamOptions {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct PushOptions {
     /// The table to write, as `table` or `schema.table`.
+    #[schemars(example = &"housing.up_pro_fix")]
     pub to: String,
 }
 
@@ -129,9 +144,9 @@ pub(crate) fn settings(raw: &RawConfig) -> Result<Settings, ConfigErrors> {
     let dialect: Option<Dialect> = optional(options, "", "dialect", &mut faults);
     let dialect = dialect.unwrap_or_default();
     let text: Option<TextForm> = optional(options, "", "text", &mut faults);
-    let timeout = |key, default, faults: &mut ConfigErrors| timeout(options, key, default, faults);
-    let statement_timeout = timeout("statement_timeout", 600, &mut faults);
-    let connect_timeout = timeout("connect_timeout", 10, &mut faults);
+    let statement_timeout =
+        timeout(options, "statement_timeout", Duration::from_secs(600), &mut faults);
+    let connect_timeout = timeout(options, "connect_timeout", Duration::from_secs(10), &mut faults);
     let mut streams = Vec::with_capacity(raw.streams.len());
     for (index, stream) in raw.streams.iter().enumerate() {
         let at = format!("streams[{index}]");
@@ -173,7 +188,7 @@ fn quote(given: Option<&str>, faults: &mut ConfigErrors) -> (char, char) {
 }
 
 fn template(dialect: &Dialect, faults: &mut ConfigErrors) -> String {
-    let template = dialect.timestamp.clone().unwrap_or_else(|| "timestamp '{}'".to_owned());
+    let template = dialect.timestamp.clone().unwrap_or_else(|| DEFAULT_TIMESTAMP.to_owned());
     if template.matches("{}").count() != 1 {
         faults.push("dialect.timestamp", "must have {} once, where the time stands");
     }
@@ -254,113 +269,8 @@ fn read_cursor(settings: &StreamSettings, at: &str, faults: &mut ConfigErrors) -
     }
 }
 
-fn check_select(
-    select: Option<&[String]>,
-    settings: &StreamSettings,
-    at: &str,
-    faults: &mut ConfigErrors,
-) {
-    let Some(select) = select else { return };
-    let path = format!("{at}.select");
-    if select.is_empty() {
-        faults.push_with_hint(&path, "no column is selected", "remove `select` to read all");
-        return;
-    }
-    let mut seen = BTreeSet::new();
-    for (index, name) in select.iter().enumerate() {
-        check_name(&format!("{path}[{index}]"), name, faults);
-        if !seen.insert(name.as_str()) {
-            faults.push(format!("{path}[{index}]"), format!("column `{name}` is selected twice"));
-        }
-    }
-    let used = (settings.key.iter().map(|name| ("key", name)))
-        .chain(settings.cursor.iter().map(|name| ("cursor", name)))
-        .chain(settings.group.iter().map(|name| ("group", name)))
-        .chain(settings.version.iter().map(|name| ("version", name)))
-        .chain(settings.deleted.iter().map(|name| ("deleted", name)))
-        .chain(settings.columns.keys().map(|name| ("columns", name)));
-    for (setting, name) in used {
-        if !seen.contains(name.as_str()) {
-            faults.push_with_hint(
-                format!("{at}.{setting}"),
-                format!("column `{name}` is not selected"),
-                "add it to `select`",
-            );
-        }
-    }
-}
-
 fn check_table(path: &str, table: &str, faults: &mut ConfigErrors) {
     for part in table.split('.') {
         check_name(path, part, faults);
     }
-}
-
-fn check_name(path: &str, name: &str, faults: &mut ConfigErrors) {
-    if name.is_empty() {
-        faults.push(path, "must not be empty");
-    } else if name.contains('\0') {
-        faults.push(path, "must not hold a NUL character");
-    }
-}
-
-fn timeout(
-    options: &serde_json::Value,
-    key: &str,
-    default: u64,
-    faults: &mut ConfigErrors,
-) -> Duration {
-    let default = Duration::from_secs(default);
-    let text: Option<String> = optional(options, "", key, faults);
-    let Some(text) = text else { return default };
-    let read = match Overlap::parse(&text) {
-        Some(Overlap::Time(time)) => time.to_std().ok(),
-        _ => None,
-    };
-    // Drivers count whole seconds, and zero means for ever.
-    match read.filter(|time| time.as_secs() > 0) {
-        Some(time) => time,
-        None => {
-            faults.push_with_hint(
-                key,
-                format!("`{text}` is not a duration"),
-                "write a whole number and a unit: 30s, 10m, 2h or 1d",
-            );
-            default
-        }
-    }
-}
-
-fn required<T: DeserializeOwned>(
-    options: &serde_json::Value,
-    at: &str,
-    key: &str,
-    faults: &mut ConfigErrors,
-) -> Option<T> {
-    if options.get(key).is_none_or(serde_json::Value::is_null) {
-        faults.push(join(at, key), "is required");
-        return None;
-    }
-    optional(options, at, key, faults)
-}
-
-fn optional<T: DeserializeOwned>(
-    options: &serde_json::Value,
-    at: &str,
-    key: &str,
-    faults: &mut ConfigErrors,
-) -> Option<T> {
-    let value = options.get(key).filter(|value| !value.is_null())?;
-    match T::deserialize(value) {
-        Ok(value) => Some(value),
-        Err(_) => {
-            // The cause would repeat the value, which may be a secret put in by reference.
-            faults.push(join(at, key), "has the wrong type");
-            None
-        }
-    }
-}
-
-fn join(at: &str, key: &str) -> String {
-    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
 }

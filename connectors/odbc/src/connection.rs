@@ -42,12 +42,15 @@ pub(crate) fn seconds(timeout: Duration) -> Option<usize> {
 }
 
 /// Does `work` on a thread where it may block. A caller that asks to stop is not kept waiting: the
-/// thread ends with the driver's next answer.
+/// thread ends with the driver's next answer, for the context that `work` is given is cancelled
+/// then, and also when the caller goes away.
 pub(crate) async fn blocking<T: Send + 'static>(
     cx: &Cx,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
+    work: impl FnOnce(&Cx) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let working = tokio::task::spawn_blocking(work);
+    let inner = Cx { cancel: cx.cancel.child_token(), ..cx.clone() };
+    let _end = inner.cancel.clone().drop_guard();
+    let working = tokio::task::spawn_blocking(move || work(&inner));
     tokio::select! {
         biased;
         () = cx.cancel.cancelled() => Err(Error::cancelled()),

@@ -1,5 +1,7 @@
 //! Looking at a database without reading its data.
 
+use std::collections::BTreeMap;
+
 use huiliu_sdk::{
     ColumnSpec, ColumnType, Cx, Probe, Result, StreamSpec, says_when_changed, type_word,
 };
@@ -10,7 +12,7 @@ use odbc_api::{ColumnsRow, Connection, DataType, TablesRow};
 use crate::config::Settings;
 use crate::connection::connect;
 use crate::fault::fault;
-use crate::layout::column_type;
+use crate::layout::declared_type;
 
 /// Schemas of the databases themselves.
 const SYSTEM: [&str; 6] =
@@ -72,6 +74,17 @@ fn list_tables(db: &Connection<'_>, schemas: &str) -> Result<Vec<Table>> {
     Ok(tables)
 }
 
+/// The types of the columns of `name`, as the table itself declares them. Where a driver lists none,
+/// what it says of a result has to do.
+pub(crate) fn declared(db: &Connection<'_>, name: &str) -> BTreeMap<String, ColumnType> {
+    let (schema, name) = match name.rsplit_once('.') {
+        Some((schema, name)) => (Some(schema.to_owned()), name),
+        None => (None, name),
+    };
+    let columns = columns(db, &Table { schema, name: name.to_owned() }).unwrap_or_default();
+    columns.into_iter().map(|(name, kind, _)| (name, kind)).collect()
+}
+
 /// The columns of a table: name, type as a configuration has it, whether it may be null.
 fn columns(db: &Connection<'_>, table: &Table) -> Result<Vec<(String, ColumnType, bool)>> {
     let failed = |cause: odbc_api::Error| fault("listing the columns", &cause);
@@ -87,7 +100,8 @@ fn columns(db: &Connection<'_>, table: &Table) -> Result<Vec<(String, ColumnType
         let size = row.column_size.into_opt().and_then(|size| usize::try_from(size).ok());
         let digits = row.decimal_digits.into_opt().unwrap_or(0);
         let described = DataType::new(SqlDataType(row.data_type), size.unwrap_or(0), digits);
-        columns.push((name, column_type(described), row.nullable != 0));
+        let declared = text(&row.type_name).unwrap_or_default();
+        columns.push((name, declared_type(described, &declared), row.nullable != 0));
     }
     Ok(columns)
 }

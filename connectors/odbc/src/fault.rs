@@ -33,7 +33,7 @@ pub(crate) fn refusal(error: &OdbcError) -> Option<&str> {
 /// Whether the connection is gone, so that nobody knows what became of the statement.
 pub(crate) fn is_of_connection(error: &OdbcError) -> bool {
     match state(error) {
-        Some(state) => state.starts_with("08") || state.starts_with("HYT") || state == "57P01",
+        Some(state) => ["08", "HYT", "57"].iter().any(|class| state.starts_with(class)),
         None => true,
     }
 }
@@ -44,10 +44,10 @@ pub(crate) fn fault(what: &str, error: &OdbcError) -> Error {
         return Error::new(ErrorKind::Internal, "E-ODBC", format!("{what} failed"))
             .hint("check the ODBC driver and its driver manager");
     };
-    let state = record.state.as_str();
-    let said = words(state, &record.to_string());
+    let (state, text) = (record.state.as_str(), record.to_string());
+    let said = words(state, &text);
     let message = format!("{what} failed ({state}){said}");
-    let (kind, code, hint) = meaning(state);
+    let (kind, code, hint) = general(state, &text).unwrap_or_else(|| meaning(state));
     Error::new(kind, code, message).hint(hint)
 }
 
@@ -69,9 +69,14 @@ pub(crate) fn connecting(error: &OdbcError, connection: &str) -> Error {
         ));
     }
     match state(error) {
-        Some("28000" | "28P01") => {
+        Some(state) if is_of_login(state, &text) => {
             Error::new(ErrorKind::Auth, "E-AUTH", "the database does not let this user in")
                 .hint("check user and password in `connection`")
+        }
+        Some(state) if is_of_place(state, &text) => {
+            let message = format!("the database that `connection` names is not there ({state})");
+            Error::new(ErrorKind::NotFound, "E-DATABASE-MISSING", message)
+                .hint("check the name of the database in `connection`")
         }
         Some(state) => {
             let message = format!("the database cannot be reached ({state})");
@@ -80,6 +85,22 @@ pub(crate) fn connecting(error: &OdbcError, connection: &str) -> Error {
         }
         None => fault("connecting", error),
     }
+}
+
+/// Drivers have states for this, and still that of PostgreSQL gives 08001 for whatever keeps it from
+/// connecting.
+fn is_of_login(state: &str, text: &str) -> bool {
+    state.starts_with("28")
+        || text.contains("password authentication failed")
+        || text.contains("no pg_hba.conf entry")
+        || (text.contains("role \"") && text.contains("does not exist"))
+}
+
+/// Likewise, and that of SQLite gives HY000 with SQLite's own number for a file it cannot open.
+fn is_of_place(state: &str, text: &str) -> bool {
+    state == "3D000"
+        || (text.contains("database \"") && text.contains("does not exist"))
+        || (text.contains("[SQLite]") && text.contains("Native error: 14,"))
 }
 
 /// The name of the driver in a connection string, which is no secret.
@@ -107,32 +128,53 @@ fn words(state: &str, text: &str) -> String {
     format!(": {said}")
 }
 
-fn meaning(state: &str) -> (ErrorKind, &'static str, &'static str) {
+type Meaning = (ErrorKind, &'static str, &'static str);
+
+const TABLE_MISSING: Meaning = (
+    ErrorKind::NotFound,
+    "E-TABLE-MISSING",
+    "run `discover` to see the tables, and correct `table`",
+);
+
+const COLUMN_MISSING: Meaning =
+    (ErrorKind::Schema, "E-COLUMN-MISSING", "run `discover` to see the columns");
+
+const IN_THE_WAY: Meaning =
+    (ErrorKind::Conflict, "E-ODBC", "another transaction was in the way; try again");
+
+/// What an error means whose state says nothing, by the words of SQLite.
+fn general(state: &str, text: &str) -> Option<Meaning> {
+    let is = |words: &str| state == "HY000" && text.contains(words);
+    if is("no such table") {
+        Some(TABLE_MISSING)
+    } else if is("no such column") {
+        Some(COLUMN_MISSING)
+    } else if is("database is locked") {
+        Some(IN_THE_WAY)
+    } else {
+        None
+    }
+}
+
+fn meaning(state: &str) -> Meaning {
     match state {
-        "42S02" | "42P01" | "S0002" => (
-            ErrorKind::NotFound,
-            "E-TABLE-MISSING",
-            "run `discover` to see the tables, and correct `table`",
-        ),
-        "42S22" | "42703" | "S0022" => {
-            (ErrorKind::Schema, "E-COLUMN-MISSING", "run `discover` to see the columns")
-        }
+        "42S02" | "42P01" | "S0002" => TABLE_MISSING,
+        "42S22" | "42703" | "S0022" => COLUMN_MISSING,
         "42501" => (
             ErrorKind::Permission,
             "E-PERMISSION",
             "ask the owner of the database for the right to use this table",
         ),
-        "HYT00" | "HYT01" => (
+        // The last is what PostgreSQL itself says when it gives up a statement.
+        "HYT00" | "HYT01" | "57014" => (
             ErrorKind::Timeout,
             "E-TIMEOUT",
             "the statement took longer than `statement_timeout`; raise it or read less at once",
         ),
-        _ if state.starts_with("08") => {
+        _ if state.starts_with("08") || state.starts_with("57P") => {
             (ErrorKind::Unreachable, "E-CONNECT", "the connection broke; it is tried again")
         }
-        _ if state.starts_with("40") => {
-            (ErrorKind::Conflict, "E-ODBC", "another transaction was in the way; try again")
-        }
+        _ if state.starts_with("40") => IN_THE_WAY,
         _ if is_of_row(state) => (
             ErrorKind::Data,
             "E-ODBC-DATA",
@@ -155,6 +197,20 @@ mod tests {
         let text = "server=h; Driver={DM8 ODBC DRIVER};UID=u;PWD=p";
         assert_eq!(driver(text).as_deref(), Some("DM8 ODBC DRIVER"));
         assert_eq!(driver("DSN=front;PWD=p"), None);
+    }
+
+    #[test]
+    fn states_that_say_too_little_are_told_apart_by_words() {
+        assert!(is_of_login("28000", "") && is_of_place("3D000", ""));
+        assert!(is_of_login("08001", "FATAL:  role \"nobody\" does not exist"));
+        assert!(is_of_place("08001", "FATAL:  database \"none\" does not exist"));
+        assert!(is_of_place("HY000", "Native error: 14, Message: [SQLite]connect failed"));
+        assert!(!is_of_login("08001", "Connection refused"));
+        assert!(!is_of_place("08001", "Connection refused"));
+        let of = |text: &str| general("HY000", text).map(|(kind, ..)| kind);
+        assert_eq!(of("[SQLite]no such table: nix (1)"), Some(ErrorKind::NotFound));
+        assert_eq!(of("[SQLite]near \"x\": syntax error (1)"), None);
+        assert_eq!(general("22001", "no such table"), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The columns of a result: what the driver says of them, what the operator overrides.
 
+use std::collections::BTreeMap;
+
 use huiliu_sdk::{ColumnType, Error, ErrorKind, Result};
 use odbc_api::{DataType, ResultSetMetadata};
 
@@ -33,21 +35,44 @@ pub(crate) struct Layout {
 }
 
 /// Reads the columns of `result` and refuses what the stream needs and it does not have.
-pub(crate) fn layout(result: &mut impl ResultSetMetadata, stream: &Stream) -> Result<Layout> {
+/// `tables` are the types that the table itself declares.
+pub(crate) fn layout(
+    result: &mut impl ResultSetMetadata,
+    stream: &Stream,
+    tables: &BTreeMap<String, ColumnType>,
+) -> Result<Layout> {
     let failed = |cause: odbc_api::Error| fault("reading the columns", &cause);
     let count = u16::try_from(result.num_result_cols().map_err(failed)?).unwrap_or(0);
     let mut layout = Layout { columns: Vec::new(), forms: Vec::new(), cursor: None };
     for index in 1..=count {
-        let name = result.col_name(index).map_err(failed)?;
+        let told = result.col_name(index).map_err(failed)?;
+        let wanted = stream.select.as_ref().and_then(|names| names.get(usize::from(index) - 1));
+        let name = match wanted {
+            // The driver of SQLite cuts names at a dot.
+            Some(wanted) if wanted.ends_with(&format!(".{told}")) => wanted.clone(),
+            // SQLite takes the name of a column that is not there for a text.
+            Some(wanted) if told != *wanted && told.trim_matches('"') == wanted => {
+                return Err(missing(
+                    &stream.table,
+                    wanted,
+                    "run `discover` to see the columns".into(),
+                ));
+            }
+            _ => told,
+        };
         let described = result.col_data_type(index).map_err(failed)?;
         if stream.cursor.as_ref() == Some(&name) {
-            layout.cursor = Some((layout.columns.len(), cursor_kind(described)));
+            let is_number = matches!(tables.get(&name), Some(ColumnType::Decimal(..)));
+            let kind = if is_number { CursorKind::Number } else { cursor_kind(described) };
+            layout.cursor = Some((layout.columns.len(), kind));
         }
         let declared = stream.columns.get(&name);
-        let kind = declared.and_then(|declared| declared.kind).unwrap_or(column_type(described));
+        let own = tables.get(&name).copied().unwrap_or(column_type(described));
+        let kind = declared.and_then(|declared| declared.kind).unwrap_or(own);
         let form = match (column_type(described), kind) {
             (ColumnType::Float, ColumnType::Float) => Form::Float,
-            (ColumnType::Binary, ColumnType::Binary) => Form::Bytes,
+            // Of the columns of a view the driver of SQLite knows no types.
+            (_, ColumnType::Binary) if own == ColumnType::Binary => Form::Bytes,
             _ => Form::Text,
         };
         layout.forms.push(form);
@@ -69,8 +94,12 @@ fn require(layout: &Layout, table: &str, name: &str) -> Result<()> {
         Some(near) => format!("write it as the table does: `{near}`"),
         None => "run `discover` to see the columns".to_owned(),
     };
+    Err(missing(table, name, hint))
+}
+
+fn missing(table: &str, name: &str, hint: String) -> Error {
     let message = format!("table `{table}` has no column `{name}`");
-    Err(Error::new(ErrorKind::Schema, "E-COLUMN-MISSING", message).hint(hint))
+    Error::new(ErrorKind::Schema, "E-COLUMN-MISSING", message).hint(hint)
 }
 
 /// The column type that holds every value of what the driver describes.
@@ -111,6 +140,29 @@ fn decimal(precision: usize, scale: i16) -> ColumnType {
     }
 }
 
+/// Digits of a decimal that a driver gives exactly although it takes it for something else.
+const EXACT: usize = 15;
+
+/// The type of a column as its table declares it, where the driver describes the column as something
+/// else: to that of SQLite decimals are text, and numerics are floats.
+pub(crate) fn declared_type(described: DataType, declared: &str) -> ColumnType {
+    let known = column_type(described);
+    if !matches!(known, ColumnType::Text | ColumnType::Float) {
+        return known;
+    }
+    let declared = declared.to_ascii_lowercase().replace(' ', "");
+    let digits = ["decimal", "numeric", "number"]
+        .iter()
+        .find_map(|word| declared.strip_prefix(word))
+        .and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
+    let Some(digits) = digits else { return known };
+    let (precision, scale) = digits.split_once(',').unwrap_or((digits, "0"));
+    match (precision.parse(), scale.parse()) {
+        (Ok(precision @ 1..=EXACT), Ok(scale)) => decimal(precision, scale),
+        _ => known,
+    }
+}
+
 fn cursor_kind(described: DataType) -> CursorKind {
     match column_type(described) {
         ColumnType::Int | ColumnType::Float | ColumnType::Decimal(..) => CursorKind::Number,
@@ -134,6 +186,12 @@ mod tests {
         for (precision, scale) in [(39, 0), (0, 0), (5, -2), (5, 6)] {
             assert_eq!(numeric(precision, scale), ColumnType::Text, "{precision},{scale}");
         }
+        let varchar = DataType::Varchar { length: None };
+        assert_eq!(declared_type(varchar, "DECIMAL(12, 2)"), ColumnType::Decimal(12, 2));
+        assert_eq!(declared_type(DataType::Double, "numeric(9)"), ColumnType::Decimal(9, 0));
+        assert_eq!(declared_type(DataType::Double, "double"), ColumnType::Float);
+        assert_eq!(declared_type(varchar, "decimal(38,10)"), ColumnType::Text);
+        assert_eq!(declared_type(DataType::Bit, "numeric(1)"), ColumnType::Bool);
         assert_eq!(cursor_kind(DataType::Decimal { precision: 40, scale: 0 }), CursorKind::Number);
     }
 }

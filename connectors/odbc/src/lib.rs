@@ -20,8 +20,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use huiliu_sdk::{
-    Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest, Loader,
-    Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec, WriteRequest,
+    Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest,
+    Loader, Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec,
+    WriteRequest,
 };
 
 pub use config::{PushOptions, StreamOptions, SystemOptions};
@@ -50,6 +51,21 @@ impl Connector for OdbcConnector {
         }
     }
 
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            // Most databases end sooner, and some later.
+            columns: Some(1_600),
+            repeats_at_mark: true,
+            notes: &[
+                "what a driver keeps back or changes nobody behind it can see: try each one with \
+                 `preview` (the manual says what those of PostgreSQL and SQLite do)",
+                "a statement that runs in the driver cannot be broken off; it ends with \
+                 `statement_timeout`, where the driver knows one",
+            ],
+            ..Bounds::default()
+        }
+    }
+
     fn configure(&self, raw: RawConfig) -> Result<Arc<dyn Endpoint>, ConfigErrors> {
         let settings = config::settings(&raw)?;
         Ok(Arc::new(OdbcEndpoint { settings: Arc::new(settings) }))
@@ -74,12 +90,12 @@ impl OdbcEndpoint {
 impl Endpoint for OdbcEndpoint {
     async fn probe(&self, cx: &Cx) -> Result<Probe> {
         let settings = Arc::clone(&self.settings);
-        connection::blocking(cx, move || discover::probe(&settings)).await
+        connection::blocking(cx, move |_| discover::probe(&settings)).await
     }
 
     async fn discover(&self, cx: &Cx) -> Result<Vec<StreamSpec>> {
-        let (settings, cancel) = (Arc::clone(&self.settings), cx.clone());
-        connection::blocking(cx, move || discover::streams(&settings, &cancel)).await
+        let settings = Arc::clone(&self.settings);
+        connection::blocking(cx, move |cx| discover::streams(&settings, cx)).await
     }
 
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {

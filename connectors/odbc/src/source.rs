@@ -1,10 +1,11 @@
 //! Reading streams: one thread asks the driver ahead of the caller, by at most a few batches.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use huiliu_sdk::{
-    Cell, Cx, Error, ErrorKind, Event, Ops, ROW_BYTES, ReadRequest, Rejected, Relay, Result,
-    RowBuilder, Rows, future_cursors, missing_cursors, original, wall_text_believed,
+    Cell, ColumnType, Cx, Error, ErrorKind, Event, Ops, ROW_BYTES, ReadRequest, Rejected, Relay,
+    Result, RowBuilder, Rows, future_cursors, missing_cursors, original, wall_text_believed,
 };
 use odbc_api::parameter::VarWCharBox;
 use odbc_api::{Connection, Cursor, CursorRow};
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::config::{Settings, Stream};
 use crate::connection::{connect, seconds};
 use crate::cursor::{Mark, checkpoint};
+use crate::discover;
 use crate::fault::fault;
 use crate::layout::{self, Layout};
 use crate::statement;
@@ -93,10 +95,12 @@ impl Outlet {
     fn read(&self, db: &Connection<'_>, plan: &Plan) -> Result<()> {
         let stream = &plan.stream;
         let mut progress = Progress { mark: plan.resume.clone(), ..Progress::default() };
+        let declared = discover::declared(db, &stream.table);
         let mut has_schema = false;
         for (condition, parameter) in self.conditions(plan)? {
             if !progress.is_cut {
-                self.rows(db, plan, condition, parameter, &mut progress, &mut has_schema)?;
+                let asked = (condition, parameter);
+                self.rows(db, plan, &declared, asked, &mut progress, &mut has_schema)?;
             }
         }
         if let Some(cursor) = &stream.cursor {
@@ -136,8 +140,8 @@ impl Outlet {
         &self,
         db: &Connection<'_>,
         plan: &Plan,
-        condition: Option<String>,
-        parameter: Option<VarWCharBox>,
+        declared: &BTreeMap<String, ColumnType>,
+        (condition, parameter): (Option<String>, Option<VarWCharBox>),
         progress: &mut Progress,
         has_schema: &mut bool,
     ) -> Result<()> {
@@ -163,7 +167,7 @@ impl Outlet {
         let found = found.map_err(|cause| fault("reading rows", &cause))?;
         let mut cursor =
             found.ok_or_else(|| Error::internal("a query has given no rows and no end"))?;
-        let layout = layout::layout(&mut cursor, stream)?;
+        let layout = layout::layout(&mut cursor, stream, declared)?;
         let mut batch = Batch::new(self, stream, &layout);
         if !*has_schema {
             self.send(Event::Schema(stream.id.clone(), batch.builder.schema()))?;
@@ -269,10 +273,34 @@ fn values(
     settings: &Settings,
 ) -> Result<Vec<Value>> {
     let mut values = Vec::with_capacity(layout.forms.len());
-    for (column, form) in (1..).zip(&layout.forms) {
-        values.push(parts.value(row, column, *form, settings.text)?);
+    for ((column, form), (_, kind, _)) in (1..).zip(&layout.forms).zip(&layout.columns) {
+        let value = parts.value(row, column, *form, settings.text)?;
+        values.push(match (kind, value) {
+            (ColumnType::Decimal(..), Value::Text(text)) => Value::Text(in_digits(text)),
+            (_, value) => value,
+        });
     }
     Ok(values)
+}
+
+/// A number without its exponent, with which some drivers write small ones.
+fn in_digits(number: String) -> String {
+    let Some((digits, exponent)) = number.split_once(['e', 'E']) else { return number };
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", digits),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let Ok(exponent @ -300..=300) = exponent.parse::<i32>() else { return number };
+    let digits = format!("{whole}{fraction}");
+    let point = i32::try_from(whole.len()).unwrap_or(0) + exponent;
+    match usize::try_from(point) {
+        Ok(point) if point < digits.len() => {
+            format!("{sign}{}.{}", &digits[..point], &digits[point..])
+        }
+        Ok(point) => format!("{sign}{digits:0<point$}"),
+        Err(_) => format!("{sign}0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
+    }
 }
 
 /// The rows collected for the next event.
@@ -348,5 +376,24 @@ impl<'a> Batch<'a> {
             positions,
             rejected: std::mem::take(&mut self.rejected),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_with_an_exponent_is_written_in_digits() {
+        for (text, digits) in [
+            ("1e-05", "0.00001"),
+            ("-1.25e-3", "-0.00125"),
+            ("1.5e+3", "1500"),
+            ("12.345e1", "123.45"),
+            ("7", "7"),
+            ("1e9999", "1e9999"),
+        ] {
+            assert_eq!(in_digits(text.to_owned()), digits, "{text}");
+        }
     }
 }

@@ -16,6 +16,10 @@ use crate::layout::Form;
 /// Elements that a driver gives at once.
 const PART: usize = 4096;
 
+/// Elements that it gives at once of a value that has turned out to be long. Some drivers convert
+/// the whole value anew for each part, so a long one is taken in few parts.
+const LONG_PART: usize = 4 << 20;
+
 /// One value of a row.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Value {
@@ -105,9 +109,17 @@ fn whole<K: VarKind>(
     part: &mut [K::Element],
 ) -> Result<std::result::Result<Vec<K::Element>, Value>> {
     let mut value: Vec<K::Element> = Vec::new();
+    let mut long: Vec<K::Element> = Vec::new();
     loop {
-        part.fill(K::ZERO);
-        let mut cell = VarCell::<&mut [K::Element], K>::from_buffer(&mut *part, Indicator::NoTotal);
+        let part = if value.is_empty() {
+            part.fill(K::ZERO);
+            &mut *part
+        } else {
+            long.clear();
+            long.resize((2 * value.len()).min(LONG_PART), K::ZERO);
+            &mut long[..]
+        };
+        let mut cell = VarCell::<&mut [K::Element], K>::from_buffer(part, Indicator::NoTotal);
         row.get_data(column, &mut cell).map_err(|cause| failed(&cause))?;
         let Some(given) = cell.as_slice() else { return Ok(Err(Value::Null)) };
         if given.is_empty() && !cell.is_complete() {

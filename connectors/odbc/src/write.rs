@@ -74,14 +74,33 @@ impl<'a> Writer<'a> {
 
     /// Changes the row of this key, or adds one.
     fn write(&mut self, batch: &RecordBatch, row: usize) -> Result<(), WriteError> {
-        if let Some(update) = &mut self.update {
-            let places = self.set.iter().chain(&self.key);
-            let values = parameters(batch, row, places.copied())?;
-            drop(update.execute(values.as_slice())?);
-            if update.row_count()?.is_some_and(|rows| rows > 0) {
-                return Ok(());
+        if self.change(batch, row)? { Ok(()) } else { self.add(batch, row) }
+    }
+
+    /// The same in a transaction of its own. Between its two statements another writer may add the
+    /// row, such as one of ours that was told to stop and is still at it.
+    fn write_alone(&mut self, batch: &RecordBatch, row: usize) -> Result<(), WriteError> {
+        match self.write(batch, row) {
+            Err(WriteError::Driver(cause)) if refusal(&cause).is_some() => {
+                match self.change(batch, row) {
+                    Ok(true) => Ok(()),
+                    _ => Err(WriteError::Driver(cause)),
+                }
             }
+            written => written,
         }
+    }
+
+    /// Whether there was a row of this key to be changed.
+    fn change(&mut self, batch: &RecordBatch, row: usize) -> Result<bool, WriteError> {
+        let Some(update) = &mut self.update else { return Ok(false) };
+        let places = self.set.iter().chain(&self.key);
+        let values = parameters(batch, row, places.copied())?;
+        drop(update.execute(values.as_slice())?);
+        Ok(update.row_count()?.is_some_and(|rows| rows > 0))
+    }
+
+    fn add(&mut self, batch: &RecordBatch, row: usize) -> Result<(), WriteError> {
         let values = parameters(batch, row, 0..batch.num_columns())?;
         drop(self.insert.execute(values.as_slice())?);
         Ok(())
@@ -137,9 +156,9 @@ impl Sink for OdbcSink {
     async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt> {
         cx.request().await?;
         let (settings, push, db) = (Arc::clone(&self.settings), self.push.clone(), self.db.take());
-        let (db, outcomes) = blocking(cx, move || {
+        let (db, outcomes) = blocking(cx, move |cx| {
             let db = db.map_or_else(|| connect(&settings), Ok)?;
-            let outcomes = write_records(&db, &settings, &push, &batch.batch)?;
+            let outcomes = write_records(&db, &settings, &push, &batch.batch, cx)?;
             Ok((db, outcomes))
         })
         .await?;
@@ -155,15 +174,17 @@ fn write_records(
     settings: &Settings,
     push: &Push,
     batch: &RecordBatch,
+    cx: &Cx,
 ) -> Result<Vec<Outcome>> {
     let mut writer = Writer::new(db, settings, push, batch, true)?;
     let mut outcomes = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
+        cx.check()?;
         if writer.lacks_key(batch, row) {
             outcomes.push(rejected("E-NULL", "a column of the key has no value"));
             continue;
         }
-        match writer.write(batch, row) {
+        match writer.write_alone(batch, row) {
             Ok(()) => outcomes.push(Outcome::Accepted),
             Err(WriteError::Driver(cause)) => match refusal(&cause) {
                 Some(state) => outcomes.push(rejected(state, "the database refuses its values")),
@@ -204,7 +225,7 @@ impl OdbcLoader {
     ) -> Result<Self> {
         cx.request().await?;
         let (opening, table) = (Arc::clone(settings), push.table.clone());
-        let db = blocking(cx, move || {
+        let db = blocking(cx, move |_| {
             let failed = |cause: OdbcError| fault("beginning to write", &cause);
             let db = connect(&opening)?;
             db.set_autocommit(false).map_err(failed)?;
@@ -231,8 +252,8 @@ impl Loader for OdbcLoader {
         let db = self.take()?;
         let (settings, push, mode) = (Arc::clone(&self.settings), self.push.clone(), self.mode);
         let rows = batch.num_rows() as u64;
-        let db = blocking(cx, move || {
-            load(&db, &settings, &push, &batch, mode)?;
+        let db = blocking(cx, move |cx| {
+            load(&db, &settings, &push, &batch, mode, cx)?;
             Ok(db)
         })
         .await?;
@@ -243,7 +264,7 @@ impl Loader for OdbcLoader {
 
     async fn finish(mut self: Box<Self>, cx: &Cx) -> Result<u64> {
         let db = self.take()?;
-        blocking(cx, move || db.commit().map_err(|cause| committing(&cause))).await?;
+        blocking(cx, move |_| db.commit().map_err(|cause| committing(&cause))).await?;
         Ok(self.rows)
     }
 }
@@ -254,9 +275,11 @@ fn load(
     push: &Push,
     batch: &RecordBatch,
     mode: LoadMode,
+    cx: &Cx,
 ) -> Result<()> {
     let mut writer = Writer::new(db, settings, push, batch, mode == LoadMode::Upsert)?;
     for row in 0..batch.num_rows() {
+        cx.check()?;
         if writer.lacks_key(batch, row) {
             let message = format!("a row for {} has no value in its key", push.table);
             return Err(Error::new(ErrorKind::Data, "E-NULL", message));

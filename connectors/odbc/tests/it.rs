@@ -3,6 +3,12 @@
 
 #[path = "it/configure.rs"]
 mod configure;
+#[path = "it/conformance.rs"]
+mod conformance;
+#[path = "it/discover.rs"]
+mod discover;
+#[path = "it/incremental.rs"]
+mod incremental;
 #[path = "it/read.rs"]
 mod read;
 #[path = "it/support.rs"]

@@ -1,7 +1,6 @@
 //! The configuration: what an operator writes, checked without connecting.
 
 mod address;
-mod field;
 mod name;
 mod stream;
 
@@ -9,11 +8,11 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use huiliu_sdk::{ConfigErrors, RawConfig, RawPush, StreamId};
+use huiliu_sqlkit::{check_name, optional, required, timeout};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
-use field::{optional, required};
 pub(crate) use name::TableName;
 pub use stream::StreamOptions;
 pub(crate) use stream::{Flag, Mode, Oddities, Stream};
@@ -91,7 +90,7 @@ pub(crate) fn settings(raw: &RawConfig) -> Result<Settings, ConfigErrors> {
     let connect = address::read(url.as_deref(), tls.as_deref(), ca.as_deref(), &mut faults);
     let schema: Option<String> = optional(options, "", "schema", &mut faults);
     let schema = schema.unwrap_or_else(|| "public".to_owned());
-    name::check("schema", &schema, &mut faults);
+    check_name("schema", &schema, &mut faults);
     let statement_timeout =
         timeout(options, "statement_timeout", DEFAULT_STATEMENT_TIMEOUT, &mut faults);
     let connect_timeout = timeout(options, "connect_timeout", DEFAULT_CONNECT_TIMEOUT, &mut faults);
@@ -120,29 +119,7 @@ fn read_push(raw: &RawPush, at: &str, schema: &str, faults: &mut ConfigErrors) -
     let to: Option<String> = required(&raw.options, at, "to", faults);
     let table = name::table(&format!("{at}.to"), to.as_deref()?, schema, faults)?;
     for (index, column) in raw.key.iter().enumerate() {
-        name::check(&format!("{at}.key[{index}]"), column, faults);
+        check_name(&format!("{at}.key[{index}]"), column, faults);
     }
     Some(Push { id: StreamId::new(raw.name.as_str()), table, key: raw.key.clone() })
-}
-
-fn timeout(
-    options: &serde_json::Value,
-    key: &str,
-    default: Duration,
-    faults: &mut ConfigErrors,
-) -> Duration {
-    let text: Option<String> = optional(options, "", key, faults);
-    let Some(text) = text else { return default };
-    let read = field::duration(&text).and_then(|duration| duration.to_std().ok());
-    match read {
-        Some(duration) if !duration.is_zero() => duration,
-        _ => {
-            faults.push_with_hint(
-                key,
-                format!("`{text}` is not a duration"),
-                "write a whole number and a unit: 30s, 10m, 2h or 1d",
-            );
-            default
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! The configuration: what an operator writes, checked without opening anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
@@ -8,9 +8,9 @@ use huiliu_sdk::{
     ConfigErrors, DeclaredColumn, Deletes, Overlap, RawConfig, RawStream, ReadMode, StreamId,
     StreamSettings,
 };
+use huiliu_sqlkit::{check_name, check_select, optional, required};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 /// Keys of a system file with `kind = "sqlite"`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -140,83 +140,4 @@ fn read_cursor(settings: &StreamSettings, at: &str, faults: &mut ConfigErrors) -
             None
         }
     }
-}
-
-fn check_select(
-    select: Option<&[String]>,
-    settings: &StreamSettings,
-    at: &str,
-    faults: &mut ConfigErrors,
-) {
-    let Some(select) = select else { return };
-    let path = format!("{at}.select");
-    if select.is_empty() {
-        faults.push_with_hint(&path, "no column is selected", "remove `select` to read all");
-        return;
-    }
-    let mut seen = BTreeSet::new();
-    for (index, name) in select.iter().enumerate() {
-        check_name(&format!("{path}[{index}]"), name, faults);
-        if !seen.insert(name.as_str()) {
-            faults.push(format!("{path}[{index}]"), format!("column `{name}` is selected twice"));
-        }
-    }
-    let used = (settings.key.iter().map(|name| ("key", name)))
-        .chain(settings.cursor.iter().map(|name| ("cursor", name)))
-        .chain(settings.group.iter().map(|name| ("group", name)))
-        .chain(settings.version.iter().map(|name| ("version", name)))
-        .chain(settings.deleted.iter().map(|name| ("deleted", name)))
-        .chain(settings.columns.keys().map(|name| ("columns", name)));
-    for (setting, name) in used {
-        if !seen.contains(name.as_str()) {
-            faults.push_with_hint(
-                format!("{at}.{setting}"),
-                format!("column `{name}` is not selected"),
-                "add it to `select`",
-            );
-        }
-    }
-}
-
-fn check_name(path: &str, name: &str, faults: &mut ConfigErrors) {
-    if name.is_empty() {
-        faults.push(path, "must not be empty");
-    } else if name.contains('\0') {
-        // SQLite would read a statement only up to here.
-        faults.push(path, "must not hold a NUL character");
-    }
-}
-
-fn required<T: DeserializeOwned>(
-    options: &serde_json::Value,
-    at: &str,
-    key: &str,
-    faults: &mut ConfigErrors,
-) -> Option<T> {
-    if options.get(key).is_none_or(serde_json::Value::is_null) {
-        faults.push(join(at, key), "is required");
-        return None;
-    }
-    optional(options, at, key, faults)
-}
-
-fn optional<T: DeserializeOwned>(
-    options: &serde_json::Value,
-    at: &str,
-    key: &str,
-    faults: &mut ConfigErrors,
-) -> Option<T> {
-    let value = options.get(key).filter(|value| !value.is_null())?;
-    match T::deserialize(value) {
-        Ok(value) => Some(value),
-        Err(_) => {
-            // The cause would repeat the value, which may be a secret put in by reference.
-            faults.push(join(at, key), "has the wrong type");
-            None
-        }
-    }
-}
-
-fn join(at: &str, key: &str) -> String {
-    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
 }

@@ -48,7 +48,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "对方系统的应答中途断开",
         "检查网络和途经的代理设备后重试；经常出现的，请联系对方系统运维人员",
     ),
-    ("E-DATABASE-MISSING", "数据库服务器上没有所配置的数据库", "核对 `url` 中的数据库名称"),
+    (
+        "E-DATABASE-MISSING",
+        "所配置的数据库不存在",
+        "核对地址（`url` 或 `connection`）中的数据库名称",
+    ),
     (
         "E-ENCODING",
         "文字内容与应有的字符编码不符",

@@ -64,7 +64,8 @@ impl Database {
     pub(crate) fn connection(&self) -> String {
         match self.kind {
             Kind::Sqlite => {
-                format!("Driver={{SQLite3}};Database={}", self.folder.path().join("s.db").display())
+                let path = self.folder.path().join("s.db");
+                format!("Driver={{SQLite3}};Database={};NoCreat=1", path.display())
             }
             Kind::Postgres => {
                 let url = server();
@@ -80,14 +81,35 @@ impl Database {
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
+        self.try_execute(&[sql.to_owned()]).await.unwrap();
+    }
+
+    /// Executes the statements, or says which the database does not take.
+    pub(crate) async fn try_execute(&self, statements: &[String]) -> Result<(), sqlx::Error> {
         match self.kind {
-            Kind::Postgres => on_postgres(&self.url(), sql).await,
+            Kind::Postgres => {
+                let mut db = PgConnection::connect(&self.url()).await?;
+                for sql in statements {
+                    sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut db).await?;
+                }
+                db.close().await
+            }
             Kind::Sqlite => {
                 let mut db = self.sqlite().await;
-                sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut db).await.unwrap();
-                db.close().await.unwrap();
+                for sql in statements {
+                    sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut db).await?;
+                }
+                db.close().await
             }
         }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     async fn sqlite(&self) -> SqliteConnection {

@@ -1,6 +1,6 @@
 //! Values come as they are, whatever the driver announced, or their row is set aside.
 
-use huiliu_sdk::read_original;
+use huiliu_sdk::{ErrorKind, read_original};
 use serde_json::json;
 
 use crate::support::{Database, KINDS, Kind, configured, limited, read};
@@ -33,6 +33,43 @@ async fn every_type_keeps_its_values_exactly() {
     ] {
         assert_eq!(outcome.column(name), [value], "{name}");
     }
+    database.drop().await;
+}
+
+/// To the driver of SQLite decimals are text, and numerics are floats.
+#[tokio::test]
+async fn decimals_are_decimals_over_sqlite() {
+    let database = Database::with(
+        Kind::Sqlite,
+        "create table t (id integer primary key, fee decimal(12,2), rate numeric(9,6)); \
+         insert into t values (1, 12.5, 0.000001), (2, 9999999999.99, 3)",
+    )
+    .await;
+    let outcome = database.read(json!({ "key": ["id"] })).await;
+    assert!(outcome.rejected.is_empty(), "{:?}", outcome.rejected);
+    assert_eq!(outcome.column("fee"), ["12.50", "9999999999.99"]);
+    assert_eq!(outcome.column("rate"), ["0.000001", "3.000000"]);
+    database.drop().await;
+}
+
+/// The driver of SQLite gives floats with 15 digits, which is its own doing: what SQLite itself writes
+/// with enough digits comes whole over the same driver.
+#[tokio::test]
+async fn floats_keep_every_bit_over_sqlite_where_it_writes_them_itself() {
+    let database = Database::with(
+        Kind::Sqlite,
+        "create table raw (id integer primary key, f double); \
+         insert into raw values (1, 0.1), (2, 1.0 / 3.0), (3, 5e-324), (4, null); \
+         create view t as select id, case when f is null then null else printf('%!.18g', f) end \
+         as f from raw",
+    )
+    .await;
+    let settings = json!({ "key": ["id"], "columns": { "f": { "type": "float" } } });
+    let exact = database.read(settings).await;
+    assert_eq!(exact.column("f"), ["0.1", "0.3333333333333333", "5e-324", "NULL"]);
+    let config = database.config(json!({ "table": "raw" }), json!({ "key": ["id"] }));
+    let cut = read(&*configured(config), &limited(10), None, None).await.unwrap();
+    assert_eq!(cut.column("f")[1], "0.333333333333333");
     database.drop().await;
 }
 
@@ -143,4 +180,38 @@ async fn hostile_names_are_only_names() {
         assert_eq!(outcome.column("办'件"), ["x"], "{kind:?}");
         database.drop().await;
     }
+}
+
+/// The driver of SQLite cuts names at a dot; those of columns that are selected are known.
+#[tokio::test]
+async fn a_name_with_a_dot_is_whole_where_it_is_selected() {
+    for kind in KINDS {
+        let database = Database::with(
+            kind,
+            "create table t (id int primary key, \"dot.ted\" varchar(9)); \
+             insert into t values (1, 'x')",
+        )
+        .await;
+        let config = |select| database.config(json!({ "table": "t", "select": select }), json!({}));
+        let endpoint = configured(config(json!(["id", "dot.ted"])));
+        let outcome = read(&*endpoint, &limited(10), None, None).await.unwrap();
+        assert_eq!(outcome.column("dot.ted"), ["x"], "{kind:?}");
+        // SQLite would take the name of a column that is not there for a text.
+        let endpoint = configured(config(json!(["id", "gone"])));
+        let error = read(&*endpoint, &limited(10), None, None).await.err().unwrap();
+        assert_eq!(error.code(), "E-COLUMN-MISSING", "{kind:?}: {error}");
+        database.drop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_given_up() {
+    let database =
+        Database::with(Kind::Postgres, "create view t as select 1 as id, pg_sleep(30)::text as v")
+            .await;
+    let mut config = database.config(json!({ "table": "t" }), json!({ "key": ["id"] }));
+    config.options["statement_timeout"] = json!("1s");
+    let error = read(&*configured(config), &limited(10), None, None).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    database.drop().await;
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use huiliu_sdk::ConfigErrors;
+use huiliu_sqlkit::check_name;
 
 /// A table in its schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,21 +38,8 @@ pub(super) fn table(
             return None;
         }
     };
-    (check(path, &schema, faults) & check(path, &name, faults))
+    (check_name(path, &schema, faults) & check_name(path, &name, faults))
         .then_some(TableName { schema, name })
-}
-
-/// Refuses what cannot be a name in PostgreSQL.
-pub(super) fn check(path: &str, name: &str, faults: &mut ConfigErrors) -> bool {
-    if name.is_empty() {
-        faults.push(path, "must not be empty");
-    } else if name.contains('\0') {
-        // The server would read a statement only up to here.
-        faults.push(path, "must not hold a NUL character");
-    } else {
-        return true;
-    }
-    false
 }
 
 fn split(text: &str) -> Option<Vec<String>> {

@@ -1,15 +1,13 @@
 //! The settings of one stream.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
-use huiliu_sdk::{
-    ConfigErrors, DeclaredColumn, Deletes, Overlap, RawStream, ReadMode, StreamId, StreamSettings,
-};
+use huiliu_sdk::{ConfigErrors, DeclaredColumn, Deletes, Overlap, RawStream, ReadMode, StreamId};
+use huiliu_sqlkit::{check_select, optional, required};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::field::{optional, required};
 use super::name::{self, TableName};
 
 /// Keys of one stream of a system with `kind = "postgres"`.
@@ -251,40 +249,4 @@ fn flag(raw: &RawStream, at: &str, faults: &mut ConfigErrors) -> Option<Flag> {
         case: case.clone(),
         version: settings.version.clone(),
     })
-}
-
-fn check_select(
-    select: Option<&[String]>,
-    settings: &StreamSettings,
-    at: &str,
-    faults: &mut ConfigErrors,
-) {
-    let Some(select) = select else { return };
-    let path = format!("{at}.select");
-    if select.is_empty() {
-        faults.push_with_hint(&path, "no column is selected", "remove `select` to read all");
-        return;
-    }
-    let mut seen = BTreeSet::new();
-    for (index, column) in select.iter().enumerate() {
-        name::check(&format!("{path}[{index}]"), column, faults);
-        if !seen.insert(column.as_str()) {
-            faults.push(format!("{path}[{index}]"), format!("column `{column}` is selected twice"));
-        }
-    }
-    let used = (settings.key.iter().map(|name| ("key", name)))
-        .chain(settings.group.iter().map(|name| ("group", name)))
-        .chain(settings.version.iter().map(|name| ("version", name)))
-        .chain(settings.cursor.iter().map(|name| ("cursor", name)))
-        .chain(settings.deleted.iter().map(|name| ("deleted", name)))
-        .chain(settings.columns.keys().map(|name| ("columns", name)));
-    for (setting, name) in used {
-        if !seen.contains(name.as_str()) {
-            faults.push_with_hint(
-                format!("{at}.{setting}"),
-                format!("column `{name}` is not selected"),
-                "add it to `select`",
-            );
-        }
-    }
 }
