@@ -3,18 +3,21 @@
 mod charset;
 mod csv;
 mod ndjson;
+mod parts;
 pub(crate) mod soap;
 pub(crate) mod xml;
 
 use encoding_rs::Encoding;
 use huiliu_httpkit::Answer;
-use huiliu_sdk::{ConfigErrors, Error, ErrorKind, Result};
+use huiliu_sdk::{ConfigErrors, Result};
 use serde_json::Value;
 
 use crate::config::{AnswerOptions, Format, SoapVersion};
 use crate::faults::under;
 use crate::plan::place;
 use crate::pointer::Pointer;
+
+use self::parts::Attachments;
 
 /// How the answers of a stream or push are read.
 #[derive(Clone, Default)]
@@ -108,6 +111,9 @@ impl AnswerPlan {
         if self.raw {
             return Ok(answer);
         }
+        let is_document = self.format == Format::Xml && parts::has_several(&answer);
+        let (answer, beside) =
+            if is_document { parts::opened(answer)? } else { (answer, Attachments::new()) };
         let answer = charset::decoded(answer, self.encoding)?;
         match self.format {
             Format::Json => Ok(answer),
@@ -122,15 +128,10 @@ impl AnswerPlan {
                 Ok(answer.converted(json))
             }
             Format::Xml => {
-                if answer.content_type().starts_with("multipart/") {
-                    return Err(Error::new(
-                        ErrorKind::Schema,
-                        "E-CONTENT",
-                        format!("{}: an answer of several parts instead of XML", answer.request()),
-                    )
-                    .hint("attachments beside the SOAP envelope (MTOM) are not read: ask for them inline"));
+                let mut document = xml::read(&answer, utf8(&answer))?;
+                if !beside.is_empty() {
+                    parts::put_in(&answer, &mut document.content, &beside)?;
                 }
-                let document = xml::read(&answer, utf8(&answer))?;
                 let content = match self.soap {
                     Some(version) => soap::opened(version, &answer, document, quote)?,
                     None => document.content,

@@ -3,6 +3,7 @@
 mod answer;
 mod auth;
 mod push;
+mod receipt;
 mod sign;
 mod stream;
 mod system;
@@ -14,6 +15,7 @@ use serde_json::Value;
 pub(crate) use answer::{AnswerOptions, Condition, Format, Nested, SoapOptions, SoapVersion};
 pub(crate) use auth::{AuthOptions, ClientCredentials};
 pub(crate) use push::{LookupOptions, OutcomeOptions, PushOptions, Shape};
+pub(crate) use receipt::ReceiptOptions;
 pub(crate) use sign::{
     Algorithm, CipherAlgorithm, CipherOptions, EncryptOptions, ExchangeOptions, KeyForm, Mode,
     ParameterOptions, SignOptions, TextForm,

@@ -29,6 +29,7 @@ mod pointer;
 mod push;
 mod quantity;
 mod reading;
+mod receipt;
 mod record;
 mod session;
 mod setup;

@@ -117,7 +117,18 @@ impl Page {
             "E-SHAPE",
             format!("{}: no list at /{}", self.request, place.0.join("/")),
         )
-        .hint("check records; set success so that refusals are told apart"))
+        .hint(self.places_of_lists()))
+    }
+
+    /// Where the answer has lists of objects, so that `records` can be corrected at once.
+    fn places_of_lists(&self) -> String {
+        let mut places = Vec::new();
+        lists(&self.rest, &mut String::new(), DEPTH, &mut places);
+        let known = match &places[..] {
+            [] => String::new(),
+            places => format!("; there are lists at {}", places.join(", ")),
+        };
+        format!("check records{known}; set success so that refusals are told apart")
     }
 
     /// The text of record number `index`.
@@ -125,6 +136,31 @@ impl Page {
         let bytes = self.records.get(index).and_then(|range| self.body.get(range.clone()));
         // The ranges were taken from text, so this is text again.
         bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+/// How deep lists are looked for, and how many are named.
+const DEPTH: usize = 6;
+const MOST_LISTS: usize = 5;
+
+/// Adds the pointers of lists of objects within `value`, which is at `at`.
+fn lists(value: &Value, at: &mut String, depth: usize, places: &mut Vec<String>) {
+    match value {
+        _ if places.len() == MOST_LISTS => {}
+        Value::Array(items) if items.first().is_some_and(Value::is_object) => {
+            let is_root = at.is_empty();
+            places.push(if is_root { "the answer itself".to_owned() } else { at.clone() });
+        }
+        Value::Object(fields) if depth > 0 => {
+            for (name, field) in fields {
+                let length = at.len();
+                at.push('/');
+                at.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                lists(field, at, depth - 1, places);
+                at.truncate(length);
+            }
+        }
+        _ => {}
     }
 }
 

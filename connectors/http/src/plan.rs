@@ -19,6 +19,7 @@ use crate::config::{
 use crate::faults::under;
 use crate::pointer::Pointer;
 use crate::quantity;
+use crate::receipt::ReceiptPlan;
 use crate::since::Since;
 use crate::success::Success;
 
@@ -69,6 +70,7 @@ pub(crate) struct StreamPlan {
     pub(crate) since: Option<Since>,
     pub(crate) parent: Option<ParentPlan>,
     pub(crate) job: Option<JobPlan>,
+    pub(crate) receipt: Option<ReceiptPlan>,
     /// Empty if the columns are those of the records.
     pub(crate) columns: Vec<Column>,
     pub(crate) key: Vec<String>,
@@ -107,6 +109,8 @@ impl StreamPlan {
         let since = Since::new(&options, timing.zone, at, errors);
         let parent = options.parent.take().map(|parent| parent_plan(&parent, at, errors));
         let job = options.job.take().and_then(|job| job_plan(base, job, at, errors));
+        let receipt = options.receipt.take();
+        let receipt = receipt.and_then(|receipt| ReceiptPlan::new(base, raw, receipt, at, errors));
         if job.is_some() && (options.pagination.is_some() || parent.is_some()) {
             errors.push(under(at, "job"), "cannot stand beside pagination or parent");
         }
@@ -144,6 +148,7 @@ impl StreamPlan {
             since,
             parent,
             job,
+            receipt,
             columns,
             key: settings.key.clone(),
             cursor: settings.cursor.clone(),

@@ -20,6 +20,7 @@ use crate::session::Session;
 
 /// The layout of [`Checkpoint::state`]: `{"cursor": text or null}`, and in the midst of a parent's
 /// children `after`, the last parent that was read, and `seen`, the greatest cursor until there.
+/// `receipts` are the records that were read since the checkpoint that was acknowledged last.
 const STATE_VERSION: u16 = 1;
 
 /// Where an earlier read stopped.
@@ -45,6 +46,12 @@ impl Resume {
         let after = Some(checkpoint.state["after"].clone()).filter(|after| !after.is_null());
         Ok(Self { cursor: text("cursor"), after, seen: text("seen") })
     }
+}
+
+/// The records of which a checkpoint says that the system is to be told.
+pub(crate) fn receipts(checkpoint: &Checkpoint) -> Vec<String> {
+    let listed = checkpoint.state["receipts"].as_array().into_iter().flatten();
+    listed.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// A page of which some records are still to be read.
@@ -73,6 +80,8 @@ pub(crate) struct Reading {
     table: Option<Table>,
     greatest: Greatest,
     rows: u64,
+    /// Records of which the system is to be told.
+    owed: Vec<String>,
     ready: VecDeque<Event>,
     ended: bool,
 }
@@ -121,10 +130,22 @@ impl Reading {
             table: None,
             greatest,
             rows: 0,
+            owed: Vec::new(),
             ready: VecDeque::new(),
             ended: false,
             plan,
         })
+    }
+
+    /// These records have got their receipt.
+    pub(crate) fn told(&mut self, ids: &[String]) {
+        if self.owed.starts_with(ids) {
+            self.owed.drain(..ids.len());
+        }
+    }
+
+    pub(crate) fn plan(&self) -> &StreamPlan {
+        &self.plan
     }
 
     /// The stream's next event, or nothing after its end.
@@ -181,7 +202,10 @@ impl Reading {
         }
     }
 
-    fn checkpoint(&mut self, state: Value) {
+    fn checkpoint(&mut self, mut state: Value) {
+        if self.plan.receipt.is_some() && self.row_limit.is_none() {
+            state["receipts"] = json!(self.owed);
+        }
         self.ready.push_back(Event::Checkpoint(Checkpoint {
             scope: Scope::Stream(self.plan.id.clone()),
             version: STATE_VERSION,
@@ -288,6 +312,9 @@ impl Reading {
             self.rows += 1;
         }
         let (batch, positions) = table.builder.finish()?;
+        if let Some(receipt) = &self.plan.receipt {
+            self.owed.extend(receipt.ids(&batch)?);
+        }
         let rows = Rows {
             stream: self.plan.id.clone(),
             batch,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono_tz::Tz;
-use huiliu_sdk::{Checkpoint, Cx, Error, Event, Result, Source};
+use huiliu_sdk::{Checkpoint, Cx, Error, Event, Result, Scope, Source};
 
 use crate::plan::StreamPlan;
-use crate::reading::Reading;
+use crate::reading::{Reading, receipts};
 use crate::session::Session;
 
 /// A stream to read.
@@ -25,6 +25,9 @@ pub(crate) struct HttpSource {
     waiting: VecDeque<Wanted>,
     row_limit: Option<u64>,
     current: Option<Box<Reading>>,
+    plans: Vec<Arc<StreamPlan>>,
+    /// The checkpoint for which receipts were sent last.
+    acknowledged: Option<Checkpoint>,
     failed: bool,
 }
 
@@ -35,7 +38,9 @@ impl HttpSource {
         streams: Vec<Wanted>,
         row_limit: Option<u64>,
     ) -> Self {
-        Self { session, hub_zone, waiting: streams.into(), row_limit, current: None, failed: false }
+        let plans = streams.iter().map(|wanted| Arc::clone(&wanted.plan)).collect();
+        let (waiting, current, acknowledged, failed) = (streams.into(), None, None, false);
+        Self { session, hub_zone, waiting, row_limit, current, plans, acknowledged, failed }
     }
 
     async fn advance(&mut self, cx: &Cx) -> Result<Option<Event>> {
@@ -49,8 +54,13 @@ impl HttpSource {
             }
             let Some(wanted) = self.waiting.pop_front() else { return Ok(None) };
             let session = Arc::clone(&self.session);
-            let streams = (wanted.plan, wanted.parent);
             let (zone, limit) = (self.hub_zone, self.row_limit);
+            // The hub may have ended between its last commit and the receipts for it.
+            if let (Some(receipt), Some(last), None) = (&wanted.plan.receipt, &wanted.resume, limit)
+            {
+                receipt.send(cx, &session, &receipts(last)).await?;
+            }
+            let streams = (wanted.plan, wanted.parent);
             let reading = Reading::start(cx, session, zone, streams, wanted.resume, limit)?;
             self.current = Some(Box::new(reading));
         }
@@ -67,5 +77,22 @@ impl Source for HttpSource {
         let next = self.advance(cx).await;
         self.failed = next.is_err();
         next
+    }
+
+    /// Tells the system which records the hub has.
+    async fn acknowledge(&mut self, cx: &Cx, checkpoint: &Checkpoint) -> Result<()> {
+        let Scope::Stream(id) = &checkpoint.scope else { return Ok(()) };
+        let plan = self.plans.iter().find(|plan| plan.id == *id);
+        let Some(receipt) = plan.and_then(|plan| plan.receipt.as_ref()) else { return Ok(()) };
+        if self.acknowledged.as_ref() == Some(checkpoint) {
+            return Ok(());
+        }
+        let ids = receipts(checkpoint);
+        receipt.send(cx, &self.session, &ids).await?;
+        self.acknowledged = Some(checkpoint.clone());
+        if let Some(reading) = self.current.as_mut().filter(|reading| reading.plan().id == *id) {
+            reading.told(&ids);
+        }
+        Ok(())
     }
 }

@@ -17,6 +17,8 @@ mod formats;
 mod paging;
 #[path = "it/reading.rs"]
 mod reading;
+#[path = "it/receipts.rs"]
+mod receipts;
 #[path = "it/signing.rs"]
 mod signing;
 #[path = "it/writing.rs"]

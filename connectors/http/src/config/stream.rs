@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Condition, Format, Nested, SoapOptions, Verb};
+use super::{Condition, Format, Nested, ReceiptOptions, SoapOptions, Verb};
 
 /// What an HTTP system adds to `[[streams]]`.
 #[derive(Deserialize, JsonSchema)]
@@ -93,6 +93,9 @@ pub(crate) struct StreamOptions {
     pub(crate) parent: Option<ParentOptions>,
     /// Ask for a file, wait until it is ready, and fetch it.
     pub(crate) job: Option<JobOptions>,
+    /// How the system is told which records the hub has, once they are committed. Default: it is
+    /// not told.
+    pub(crate) receipt: Option<ReceiptOptions>,
     /// Field of the record by lake column: a name, or a JSON pointer such as `/project/no`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>", extend("examples" = [{"project_no": "projectNo"}]))]

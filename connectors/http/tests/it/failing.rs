@@ -7,7 +7,7 @@ use huiliu_sdk::{
 };
 use serde_json::json;
 
-use crate::{config, configure, raw, read, serve, stream};
+use crate::{config, configure, raw, read, reader, serve, stream};
 
 /// The error of a read, after checking that no row came out and no secret is in it.
 async fn error_of(url: &str) -> Error {
@@ -85,7 +85,7 @@ async fn a_refusal_inside_a_good_status_is_quoted_without_secrets() {
 async fn a_key_that_no_record_has_is_an_error() {
     let url = serve(Router::new().route("/c", get(|| async { Json(json!([{"no": 1}])) }))).await;
     let settings = StreamSettings { key: vec!["number".into()], ..StreamSettings::default() };
-    let endpoint = crate::reader(&url, settings, json!({"path": "/c"}));
+    let endpoint = reader(&url, settings, json!({"path": "/c"}));
     let error = read(endpoint.as_ref()).await.err().unwrap();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Schema, "E-COLUMN"));
 }
@@ -94,7 +94,7 @@ async fn a_key_that_no_record_has_is_an_error() {
 async fn a_cancelled_read_stops_at_once() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let endpoint = crate::reader(&url, StreamSettings::default(), json!({"path": "/c"}));
+    let endpoint = reader(&url, StreamSettings::default(), json!({"path": "/c"}));
     let cx = Cx::new();
     let streams = vec![StreamRequest { stream: StreamId::new("cases"), resume: None }];
     let mut source = endpoint.source(&cx, ReadRequest { streams, row_limit: None }).await.unwrap();
@@ -104,4 +104,18 @@ async fn a_cancelled_read_stops_at_once() {
         drop(accepted);
     });
     assert_eq!(next.err().map(|error| error.kind()), Some(ErrorKind::Cancelled));
+}
+
+/// Who does not know where the records are is told where lists are.
+#[tokio::test]
+async fn a_wrong_place_of_the_records_is_told_with_the_right_ones() {
+    let body =
+        json!({"code": 0, "data": {"a/b": [{"no": 1}], "words": ["x"], "page": {"rows": [{}]}}});
+    let url = serve(Router::new().route("/c", get(move || async move { Json(body) }))).await;
+    let options = json!({"path": "/c", "records": "/list"});
+    let endpoint = reader(&url, StreamSettings::default(), options);
+    let error = read(&*endpoint).await.err().unwrap();
+    assert_eq!(error.code(), "E-SHAPE");
+    let hint = error.hint_text().unwrap();
+    assert!(hint.contains("lists at /data/a~1b, /data/page/rows;"), "{hint}");
 }

@@ -272,6 +272,58 @@ async fn a_soap_fault_is_an_error_with_its_code_and_reason() {
     }
 }
 
+/// What stands beside the envelope comes as if it stood in it.
+#[tokio::test]
+async fn attachments_beside_an_envelope_are_read_where_it_refers_to_them() {
+    let include =
+        "<x:Include xmlns:x=\"http://www.w3.org/2004/08/xop/include\" href=\"cid:f%401\"/>";
+    let envelope = format!(
+        "<e:Envelope xmlns:e=\"{SOAP_12}\"><e:Body><list><case><id>1</id><file>{include}</file>\
+         <scan type=\"png\">{include}</scan></case></list></e:Body></e:Envelope>"
+    );
+    let body = |tail: &str| {
+        let mut body = b"--b=1\r\nContent-Type: image/png\r\nContent-ID: <f@1>\r\n\
+            Content-Transfer-Encoding: binary\r\n\r\n"
+            .to_vec();
+        body.extend(b"\xff\x00\r\n--b\n");
+        body.extend(
+            format!(
+                "\r\n--b=1\r\nContent-Type: application/xop+xml; charset=UTF-8\r\n\
+                 Content-ID: <root>\r\n\r\n{envelope}\r\n--b=1{tail}"
+            )
+            .bytes(),
+        );
+        body
+    };
+    let of = |body: Vec<u8>| {
+        let kind = "multipart/related; type=\"application/xop+xml\"; start=\"<root>\"; \
+                    start-info=\"application/soap+xml\"; boundary=\"b=1\"";
+        serve(
+            Router::new()
+                .route("/ws", post(move || async move { ([("content-type", kind)], body) })),
+        )
+    };
+    let endpoint = |url: &str| {
+        let options = json!({
+            "path": "/ws", "method": "POST", "xml": "<q/>", "soap": {"version": "1.2"},
+            "records": "/list/case",
+            "fields": {"id": "id", "file": "file", "scan": "/scan/#text", "kind": "/scan/@type"},
+        });
+        reader(url, StreamSettings::default(), options)
+    };
+    let found = read(endpoint(&of(body("--\r\n")).await).as_ref()).await.unwrap();
+    // The bytes ff 00 0d 0a 2d 2d 62 0a.
+    assert_eq!(found.texts("file"), [Some("/wANCi0tYgo=".to_owned())]);
+    assert_eq!(found.texts("scan"), [Some("/wANCi0tYgo=".to_owned())]);
+    assert_eq!(found.texts("kind"), [Some("png".to_owned())]);
+    // One that is cut off is none, and neither is one whose attachment is not there.
+    let error = read(endpoint(&of(body("")).await).as_ref()).await.err().unwrap();
+    assert_eq!((error.code(), error.kind()), ("E-CONTENT", ErrorKind::Schema), "{error}");
+    let other = String::from_utf8_lossy(&body("--\r\n")).replace("<f@1>", "<f@2>").into_bytes();
+    let error = read(endpoint(&of(other).await).as_ref()).await.err().unwrap();
+    assert_eq!((error.code(), error.kind()), ("E-XML", ErrorKind::Data), "{error}");
+}
+
 #[tokio::test]
 async fn a_declared_type_holds_for_texts_of_xml_and_csv() {
     let body = "<L><R><N>1</N><D>2018-06-12 09:00:00</D></R><R><N>x</N></R></L>";
