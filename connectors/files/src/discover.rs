@@ -23,8 +23,8 @@ const SAMPLE_ROWS: u64 = 10_000;
 const TRIAL_ROWS: u64 = 50;
 
 /// Opens the folder and counts the files of the configured streams.
-pub(crate) fn probe(settings: &Settings) -> Result<Probe> {
-    let place = settings.place()?;
+pub(crate) fn probe(settings: &Settings, cx: &Cx) -> Result<Probe> {
+    let place = settings.place(cx)?;
     let takes = |name: &str| settings.streams.iter().any(|stream| stream.takes(name));
     let count = place.list(&takes)?.len();
     let files = if count == 1 { "file matches" } else { "files match" };
@@ -33,7 +33,7 @@ pub(crate) fn probe(settings: &Settings) -> Result<Probe> {
 
 /// Groups the files of the folder by the pattern of their names.
 pub(crate) fn streams(settings: &Settings, cx: &Cx) -> Result<Vec<StreamSpec>> {
-    let place = settings.place()?;
+    let place = settings.place(cx)?;
     let mut groups: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for entry in place.list(&guess::is_data_file)? {
         groups.entry(pattern_of(&entry.name)).or_default().push(entry);

@@ -1,7 +1,7 @@
 //! From bytes to text, strictly: what does not decode is told, never replaced.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::ops::Range;
 
 use encoding_rs::{DecoderResult, GB18030, UTF_8, UTF_16BE, UTF_16LE};
@@ -86,11 +86,71 @@ pub(crate) struct Transcoder<R> {
 impl<'a> Transcoder<Box<dyn Read + 'a>> {
     /// Text in UTF-8 without its mark, in which the replacement character stands for bytes that
     /// are none.
-    pub(crate) fn text(mut input: impl Read + 'a, encoding: Encoding, file: &str) -> Result<Self> {
-        let start = start_of(&mut input).map_err(|cause| broken(file, cause))?;
-        let skip = check_mark(&start, encoding, file)?;
-        let input = io::Cursor::new(start[skip..].to_vec()).chain(input);
+    pub(crate) fn text(input: impl Read + 'a, encoding: Encoding, file: &str) -> Result<Self> {
+        let input = unmarked(input, encoding, file)?;
         Ok(Self { marker: REPLACEMENT, ..Self::new(Box::new(input), encoding) })
+    }
+}
+
+/// The bytes without the mark of their encoding.
+pub(crate) fn unmarked<'a>(
+    mut input: impl Read + 'a,
+    encoding: Encoding,
+    file: &str,
+) -> Result<impl Read + 'a> {
+    let start = start_of(&mut input).map_err(|cause| broken(file, cause))?;
+    let skip = check_mark(&start, encoding, file)?;
+    Ok(io::Cursor::new(start[skip..].to_vec()).chain(input))
+}
+
+/// Reads the bytes up to the next line end, with it, and no more than `most` of them. Nothing is
+/// left in `line` only at the end.
+pub(crate) fn line(
+    input: &mut impl BufRead,
+    encoding: Encoding,
+    most: usize,
+    line: &mut Vec<u8>,
+) -> io::Result<()> {
+    line.clear();
+    loop {
+        let left = (most - line.len()) as u64;
+        let read = input.by_ref().take(left).read_until(b'\n', line)?;
+        // Half of the line end may stand in the next byte, or this may be half of another unit.
+        if encoding == Encoding::Utf16Le && line.len() % 2 == 1 && line.len() < most {
+            input.by_ref().take(1).read_to_end(line)?;
+        }
+        let is_end = match encoding {
+            Encoding::Utf16Le => line.len().is_multiple_of(2) && line.ends_with(b"\n\0"),
+            Encoding::Utf16Be => line.len().is_multiple_of(2) && line.ends_with(b"\0\n"),
+            Encoding::Utf8 | Encoding::Gb18030 => line.ends_with(b"\n"),
+        };
+        if is_end || read == 0 || line.len() >= most {
+            return Ok(());
+        }
+    }
+}
+
+/// A line without its end.
+pub(crate) fn unended(line: &[u8], encoding: Encoding) -> &[u8] {
+    let ends: [&[u8]; 2] = match encoding {
+        Encoding::Utf16Le => [b"\n\0", b"\r\0"],
+        Encoding::Utf16Be => [b"\0\n", b"\0\r"],
+        Encoding::Utf8 | Encoding::Gb18030 => [b"\n", b"\r"],
+    };
+    ends.iter().fold(line, |line, end| line.strip_suffix(*end).unwrap_or(line))
+}
+
+/// Decodes a whole line, or says that it cannot be.
+pub(crate) fn decoded(line: &[u8], encoding: Encoding) -> Option<Cow<'_, str>> {
+    decoder_of(encoding).decode_without_bom_handling_and_without_replacement(line)
+}
+
+fn decoder_of(encoding: Encoding) -> &'static encoding_rs::Encoding {
+    match encoding {
+        Encoding::Utf16Le => UTF_16LE,
+        Encoding::Utf16Be => UTF_16BE,
+        Encoding::Gb18030 => GB18030,
+        Encoding::Utf8 => UTF_8,
     }
 }
 
@@ -111,16 +171,9 @@ pub(crate) fn start_of(input: &mut dyn Read) -> io::Result<Vec<u8>> {
 
 impl<R: Read> Transcoder<R> {
     pub(crate) fn new(inner: R, encoding: Encoding) -> Self {
-        let decoder = match encoding {
-            Encoding::Utf16Le => UTF_16LE,
-            Encoding::Utf16Be => UTF_16BE,
-            Encoding::Gb18030 => GB18030,
-            Encoding::Utf8 => UTF_8,
-        }
-        .new_decoder_without_bom_handling();
         Self {
             inner,
-            decoder,
+            decoder: decoder_of(encoding).new_decoder_without_bom_handling(),
             input: vec![0; 64 << 10],
             pending: 0..0,
             output: Vec::new(),
@@ -210,6 +263,32 @@ mod tests {
         assert_eq!(transcode(&le, Encoding::Utf16Le), text.as_bytes());
         assert_eq!(transcode(&be, Encoding::Utf16Be), text.as_bytes());
         assert_eq!(transcode(&GB18030.encode(text).0, Encoding::Gb18030), text.as_bytes());
+    }
+
+    #[test]
+    fn lines_are_told_apart_in_the_bytes_of_each_encoding() {
+        // The second character has the byte of a line end in it, in either order.
+        let texts = ["办\u{0a0a}\u{0a00}件\r\n", "\n", "last"];
+        let of = |encoding, units: &dyn Fn(&str) -> Vec<u8>| {
+            let bytes: Vec<u8> = texts.iter().flat_map(|text| units(text)).collect();
+            let mut input = io::BufReader::with_capacity(3, &bytes[..]);
+            let (mut found, mut next) = (Vec::new(), Vec::new());
+            loop {
+                line(&mut input, encoding, 1_000, &mut next).unwrap();
+                if next.is_empty() {
+                    return found;
+                }
+                found.push(decoded(&next, encoding).unwrap().into_owned());
+            }
+        };
+        let le =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        let be =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_be_bytes).collect() };
+        assert_eq!(of(Encoding::Utf16Le, &le), texts);
+        assert_eq!(of(Encoding::Utf16Be, &be), texts);
+        assert_eq!(of(Encoding::Utf8, &|text| text.into()), texts);
+        assert_eq!(of(Encoding::Gb18030, &|text| GB18030.encode(text).0.into()), texts);
     }
 
     #[test]

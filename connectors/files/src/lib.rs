@@ -35,8 +35,8 @@ use huiliu_sdk::{
 };
 
 pub use config::{
-    Algorithm, ControlOptions, Encoding, Format, Formulas, Layout, PushOptions, ReceiptOptions,
-    SftpOptions, StreamOptions, SystemOptions, Twins,
+    Addressing, Algorithm, ControlOptions, Encoding, Format, Formulas, Layout, PushOptions,
+    ReceiptOptions, S3Options, SftpOptions, StreamOptions, SystemOptions, Twins,
 };
 
 /// The kind `files`.
@@ -95,8 +95,8 @@ struct FilesEndpoint {
 impl Endpoint for FilesEndpoint {
     async fn probe(&self, cx: &Cx) -> Result<Probe> {
         cx.check()?;
-        let settings = Arc::clone(&self.settings);
-        blocking(move || discover::probe(&settings)).await
+        let (settings, cx) = (Arc::clone(&self.settings), cx.clone());
+        blocking(move || discover::probe(&settings, &cx)).await
     }
 
     async fn discover(&self, cx: &Cx) -> Result<Vec<StreamSpec>> {

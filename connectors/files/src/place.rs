@@ -1,4 +1,4 @@
-//! Where files are: a folder of this machine, or of a server.
+//! Where files are: a folder of this machine or of a server, or a bucket.
 
 use std::fs::File;
 
@@ -7,13 +7,15 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use tempfile::NamedTempFile;
 
 mod local;
+mod s3;
 mod sftp;
 
 pub(crate) use local::Folder;
+pub(crate) use s3::Bucket;
 pub(crate) use sftp::Remote;
 
 /// A file of a place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) size: u64,

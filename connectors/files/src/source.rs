@@ -56,7 +56,7 @@ pub(crate) fn start(
     let relay = Relay::start(move |sender| {
         let hub_zone = own.hub_zone;
         let outlet = Outlet { sender, cx, hub_zone, row_limit: request.row_limit };
-        let done = own.place().and_then(|place| run(&outlet, &*place, plans));
+        let done = own.place(&outlet.cx).and_then(|place| run(&outlet, &*place, plans));
         if let Err(error) = done {
             // If nobody listens any more, nobody misses the error.
             drop(outlet.sender.blocking_send(Err(error)));
@@ -99,9 +99,9 @@ impl Source for FilesSource {
         if owed.is_empty() {
             return Ok(());
         }
-        let (settings, at) = (Arc::clone(&self.settings), cx.clock.now());
+        let (settings, cx) = (Arc::clone(&self.settings), cx.clone());
         crate::blocking(move || {
-            let place = settings.place()?;
+            let (place, at) = (settings.place(&cx)?, cx.clock.now());
             for (name, taken) in owed {
                 receipt::write(&*place, &name, &taken, &options, (at, settings.hub_zone))?;
             }

@@ -167,7 +167,7 @@ impl FileLoader {
             return Err(Error::unsupported("replacing rows of a file by their key")
                 .hint("load the push by replace, or by append with {time} in `file`"));
         }
-        let place = settings.place()?;
+        let place = settings.place(cx)?;
         let name = name_of(&push, settings, cx);
         let may_replace = request.mode == LoadMode::Replace;
         let draft = Draft::start(&*place, &push, name, &request.schema, may_replace)?;
@@ -193,7 +193,7 @@ impl Loader for FileLoader {
         cx.check()?;
         let draft = self.take()?;
         let (settings, cx) = (Arc::clone(&self.settings), cx.clone());
-        crate::blocking(move || draft.publish(&*settings.place()?, &cx)).await
+        crate::blocking(move || draft.publish(&*settings.place(&cx)?, &cx)).await
     }
 }
 
@@ -236,7 +236,7 @@ impl Sink for FileSink {
 }
 
 fn send(settings: &Settings, push: &Push, cx: &Cx, batch: &RecordBatch) -> Result<Vec<Outcome>> {
-    let place = settings.place()?;
+    let place = settings.place(cx)?;
     let schema = batch.schema();
     let name = name_of(push, settings, cx);
     let start = || Draft::start(&*place, push, name.clone(), &schema, false);

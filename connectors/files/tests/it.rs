@@ -21,6 +21,8 @@ mod ledger;
 mod packed;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/s3.rs"]
+mod s3;
 #[path = "it/sftp.rs"]
 mod sftp;
 #[path = "it/sheets.rs"]

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::ops::ControlFlow;
 
 use huiliu_sdk::{Error, ErrorKind, ROW_BYTES, Result};
@@ -13,7 +13,7 @@ use super::keyed::{self, Entries};
 use super::{Flow, Receiver};
 use crate::config::Stream;
 use crate::content::Content;
-use crate::encoding::Transcoder;
+use crate::encoding::{self, Transcoder};
 use crate::fault::broken;
 use crate::limit::Budget;
 
@@ -243,17 +243,18 @@ pub(super) fn read_lines(
     let name = content.name();
     let scan = |each: &mut dyn FnMut(u64, Entries) -> Flow| {
         content.read(|input| {
-            let input = Transcoder::text(input, stream.text_encoding(), name)?;
+            let encoding = stream.text_encoding();
+            let input = encoding::unmarked(input, encoding, name)?;
             let mut input = BufReader::with_capacity(64 << 10, input);
             let mut line = Vec::new();
             for position in 1_u64.. {
-                line.clear();
-                let most = ROW_BYTES as u64 + 2;
-                let read = (&mut input).take(most).read_until(b'\n', &mut line);
-                if read.map_err(|cause| broken(name, cause))? == 0 {
+                let most = ROW_BYTES + 2;
+                let read = encoding::line(&mut input, encoding, most, &mut line);
+                read.map_err(|cause| broken(name, cause))?;
+                if line.is_empty() {
                     break;
                 }
-                if line.len() as u64 == most {
+                if line.len() >= most {
                     return Err(Error::new(
                         ErrorKind::Data,
                         "E-ROW-SIZE",
@@ -261,18 +262,26 @@ pub(super) fn read_lines(
                     )
                     .hint("check whether the file has one record per line"));
                 }
-                let text = line.trim_ascii();
-                if text.is_empty() {
+                let text = encoding::decoded(&line, encoding);
+                if text.as_ref().is_some_and(|text| text.trim_ascii().is_empty()) {
                     continue;
                 }
-                let record = match serde_json::from_slice::<Fields>(text) {
-                    Ok(Fields(Ok(record))) => Ok(record),
-                    Ok(Fields(Err(reason))) => Err((("E-FILE-RECORD", reason), text.to_vec())),
-                    Err(cause) => {
+                let record = text.as_deref().map(serde_json::from_str::<Fields>);
+                let record = match record {
+                    Some(Ok(Fields(Ok(record)))) => Ok(record),
+                    Some(Ok(Fields(Err(reason)))) => Err(("E-FILE-RECORD", reason)),
+                    Some(Err(cause)) => {
                         let reason = format!("no valid JSON at column {}", cause.column());
-                        Err((("E-FILE-SYNTAX", reason), text.to_vec()))
+                        Err(("E-FILE-SYNTAX", reason))
+                    }
+                    None => {
+                        let reason = "text that is not in the file's encoding".to_owned();
+                        Err(("E-ENCODING", reason))
                     }
                 };
+                // What is set aside is kept as it stands in the file.
+                let record = record
+                    .map_err(|refusal| (refusal, encoding::unended(&line, encoding).to_vec()));
                 if each(position, record)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }

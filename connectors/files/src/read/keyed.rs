@@ -32,6 +32,10 @@ pub(super) fn read(
         let mut names = Vec::new();
         collect(scan, file, &mut names)?;
         if names.is_empty() {
+            // Without a record only the operator can say which columns there are.
+            names.extend(stream.columns.keys().cloned());
+        }
+        if names.is_empty() {
             return Err(no_record(file));
         }
         names
@@ -103,7 +107,7 @@ fn no_record(file: &str) -> Error {
         format!("file {file} has no record that would tell its fields"),
     )
     .hint(
-        "name the columns in `fields`, so that a file without records is no fault; check `record`",
+        "name the columns in `columns` or `fields`, so that a file without records is no fault; check `record`",
     )
 }
 

@@ -1,5 +1,5 @@
-//! The suite that every connector passes, over real folders: once for a format without types, and once
-//! for one with types and bytes.
+//! The suite that every connector passes, over real folders: for a format without types, for one of
+//! records that name their fields, and for one with types and bytes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::support::raw;
 
 huiliu_testkit::conformance!(in_csv: Folder<CSV>);
+huiliu_testkit::conformance!(in_ndjson: Folder<NDJSON>);
 huiliu_testkit::conformance!(in_parquet: Folder<PARQUET>);
 
 const CSV: u8 = 0;

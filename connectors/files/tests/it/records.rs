@@ -69,6 +69,49 @@ async fn records_that_are_none_are_set_aside_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_no_text_is_kept_byte_by_byte() {
+    let lone = [0x22, 0x00, 0x00, 0xd8, 0x0a, 0x0a, 0x22, 0x00];
+    let units = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let wide = [&units("{\"a\":\"1\"}\r\n")[..], &lone, &units("\n{\"a\":\"办\"}")].concat();
+    let cases: [(&str, Vec<u8>, &str); 3] = [
+        (
+            "utf-8",
+            b"{\"a\":\"1\"}\n{\"a\":\"\xff\"}\r\n{\"a\":\"\xe5\x8a\x9e\"}\n".to_vec(),
+            "7b2261223a22ff227d",
+        ),
+        (
+            "gb18030",
+            b"{\"a\":\"1\"}\n{\"a\":\"\xff\"}\n{\"a\":\"\xb0\xec\"}".to_vec(),
+            "7b2261223a22ff227d",
+        ),
+        ("utf-16le", wide, "220000d80a0a2200"),
+    ];
+    for (encoding, content, hex) in cases {
+        let mut options = of("ndjson");
+        options["encoding"] = json!(encoding);
+        let outcome = Drops::with("a.ndjson", content).read(options).await.unwrap();
+        assert_eq!(outcome.column("a"), ["1", "办"], "{encoding}");
+        assert_eq!(codes(&outcome), [(2, "E-ENCODING")], "{encoding}");
+        let kept: Value = serde_json::from_slice(&outcome.rejected[0].raw).unwrap();
+        assert_eq!(kept["_line"]["hex"], hex, "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_records_has_the_columns_that_are_declared() {
+    let drops = Drops::with("a.ndjson", "\n");
+    let error = drops.read(of("ndjson")).await.err().unwrap();
+    assert_eq!(error.code(), "E-HEADER");
+    let declared = json!({ "columns": { "a": {}, "n": { "type": "int" } } });
+    let endpoint = drops.endpoint(of("ndjson"), declared);
+    let outcome = read(&*endpoint, &limited(10), None, None).await.unwrap();
+    assert_eq!(outcome.len(), 0);
+    let fields = outcome.schemas[0].fields();
+    let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["a", "n"]);
+}
+
+#[tokio::test]
 async fn a_document_that_breaks_off_gives_no_checkpoint_and_tells_no_value() {
     for content in
         [r#"[{"a": "340501199001011234"}, {"a": "#, r#"[{"a": "340501199001011234"} x]"#, "", "[1"]
