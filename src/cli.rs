@@ -55,11 +55,14 @@ pub(crate) enum Language {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a new project in an empty folder.
+    /// Make a new project in an empty folder, or the file of a new system.
+    #[command(args_conflicts_with_subcommands = true)]
     Init {
         /// The folder.
         #[arg(default_value = ".")]
         folder: PathBuf,
+        #[command(subcommand)]
+        what: Option<InitCommand>,
     },
     /// Check all configuration, models and metrics, without contacting anything.
     Check {
@@ -196,6 +199,19 @@ pub(crate) struct DiscoverArgs {
     /// For a system without a file: what kind it is.
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
+    #[command(flatten)]
+    pub(crate) new: NewSystem,
+    /// Only tables of these names, in which * stands for any text. Can be given often.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) table: Vec<String>,
+    /// Write the new file, or add the tables that the file does not have yet to its end.
+    #[arg(long)]
+    pub(crate) write: bool,
+}
+
+/// What is said of a system that has no file yet.
+#[derive(Debug, Args)]
+pub(crate) struct NewSystem {
     /// Where the new system is, without a password.
     #[arg(long, value_name = "URL", requires = "kind")]
     pub(crate) url: Option<String>,
@@ -205,18 +221,36 @@ pub(crate) struct DiscoverArgs {
     /// File or folder of the new system, for `sqlite` and `files`.
     #[arg(long, value_name = "PATH", requires = "kind", conflicts_with_all = ["url", "url_from"])]
     pub(crate) path: Option<String>,
+    /// Any key of its file, such as `config.host=10.1.2.3`. Can be given often.
+    #[arg(long, value_name = "KEY=VALUE", requires = "kind")]
+    pub(crate) set: Vec<String>,
     /// Name of the new system, for people. [default: its id]
     #[arg(long, value_name = "TEXT", requires = "kind")]
     pub(crate) title: Option<String>,
     /// Who answers for the new system. [default: to be filled in]
     #[arg(long, value_name = "TEXT", requires = "kind")]
     pub(crate) owner: Option<String>,
-    /// Only tables of these names, in which * stands for any text. Can be given often.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) table: Vec<String>,
-    /// Write the new file, or add the tables that the file does not have yet to its end.
-    #[arg(long)]
-    pub(crate) write: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InitCommand {
+    /// Write the file of a new system with every key it can have, to be filled in.
+    System(InitSystemArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitSystemArgs {
+    /// The system's id.
+    pub(crate) system: String,
+    /// What kind it is.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: String,
+    /// Name of the new system, for people. [default: its id]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// Who answers for the new system. [default: to be filled in]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) owner: Option<String>,
 }
 
 #[derive(Debug, Args)]

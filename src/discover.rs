@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use huiliu_core::preset::Recognised;
 use huiliu_runner::{Project, System};
-use huiliu_sdk::{Capabilities, Error, ErrorKind, StreamSpec};
+use huiliu_sdk::{Capabilities, Error, ErrorKind, Spec, StreamSpec};
 use serde_json::{Value, json};
 
 use crate::cli::DiscoverArgs;
@@ -14,6 +14,11 @@ use crate::registry::registry;
 use crate::setup::{Failure, Setup};
 use crate::toml::{comment, quote, toml_value};
 
+mod fill;
+mod head;
+
+pub(crate) use fill::init_system;
+
 /// Lists what a system offers, or writes it into the system's file.
 pub(crate) async fn discover(setup: &Setup, args: DiscoverArgs) -> Result<u8, Failure> {
     let project = setup.load()?;
@@ -21,7 +26,8 @@ pub(crate) async fn discover(setup: &Setup, args: DiscoverArgs) -> Result<u8, Fa
     let (system, head) = match &args.kind {
         None => (find_system(&project, &args.system)?.clone(), None),
         Some(kind) => {
-            let head = head(setup, &args, kind, &file)?;
+            head::refuse_existing(&file)?;
+            let head = head::head(setup, &args.new, &spec(kind)?, &args.system)?;
             let system = parse(setup, &project, &file, &head)?;
             (system, Some(head))
         }
@@ -78,57 +84,23 @@ pub(crate) async fn discover(setup: &Setup, args: DiscoverArgs) -> Result<u8, Fa
     Ok(0)
 }
 
+/// What a kind of system is.
+fn spec(kind: &str) -> Result<Spec, Error> {
+    let registry = registry();
+    let found = registry.find(kind).map(huiliu_sdk::Connector::spec);
+    found.ok_or_else(|| {
+        let message = format!("there is no kind of system called `{kind}`");
+        Error::new(ErrorKind::Config, "E-SYSTEM", message)
+            .hint(format!("there are: {}", fill::kinds()))
+    })
+}
+
 fn capabilities(kind: &str) -> Capabilities {
     registry().find(kind).map(|connector| connector.spec().capabilities).unwrap_or_default()
 }
 
 fn parse(setup: &Setup, project: &Project, file: &Path, text: &str) -> Result<System, Failure> {
     System::parse(file, text, project, &registry(), &setup.resolver()?).map_err(Failure::Faults)
-}
-
-/// The first lines of a new system's file.
-fn head(setup: &Setup, args: &DiscoverArgs, kind: &str, file: &Path) -> Result<String, Error> {
-    if file.exists() {
-        let message = format!("{} is there already", file.display());
-        let hint = "leave --kind and the address out: they stand in the file";
-        return Err(Error::new(ErrorKind::Config, "E-SYSTEM-FILE", message).hint(hint));
-    }
-    let (key, address) = match (&args.url, &args.url_from, &args.path) {
-        (Some(url), ..) if has_password(url) => {
-            let message = "the address holds a password, which would stand in the file";
-            return Err(Error::new(ErrorKind::Config, "E-SECRET-INLINE", message).hint(
-                "write NAME=address into the data folder's `secrets` file and say \
-                 `--url-from secret:NAME`",
-            ));
-        }
-        (Some(url), ..) => ("url", url.clone()),
-        (_, Some(reference), _) => ("url", format!("${{{reference}}}")),
-        (.., Some(path)) => ("path", path.clone()),
-        _ => {
-            let message = "nobody said where the new system is";
-            let hint = "give --url, --url-from secret:NAME, or --path for sqlite and files";
-            return Err(Error::new(ErrorKind::Config, "E-SYSTEM", message).hint(hint));
-        }
-    };
-    let unknown = setup.printer.pick("to be filled in", "待填写");
-    Ok(format!(
-        "#:schema ../schema/system-{kind}.json\nversion = 1\nkind = {}\ntitle = {}\nowner = {}\n\
-         # survey: known only | trial: pulled, never pushed to | live\nstage = \"trial\"\n{key} = {}\n\
-         # limits = {{ connections = 2, requests_per_minute = 600, quiet_hours = \"08:00-18:00\" }}\n",
-        quote(kind),
-        quote(args.title.as_deref().unwrap_or(&args.system)),
-        quote(args.owner.as_deref().unwrap_or(unknown)),
-        quote(&address)
-    ))
-}
-
-/// Whether an address has a password between its user and its host.
-fn has_password(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // Before the last @, because a password may hold one.
-    let user = rest.rsplit_once('@').map(|(user, _)| user).or(authority.split('@').nth(1));
-    user.and_then(|user| user.split_once(':')).is_some_and(|(_, word)| !word.starts_with("${"))
 }
 
 /// Puts a new file in its place, or the text behind the file that is there; either only if the
@@ -140,13 +112,9 @@ fn write(
     head: Option<&str>,
     streams: &str,
 ) -> Result<PathBuf, Failure> {
-    let failed = |error: std::io::Error| {
-        let message = format!("{} cannot be written", file.display());
-        Error::new(ErrorKind::Permission, "E-SYSTEM-FILE", message).cause(error)
-    };
     let before = match head {
         Some(head) => head.to_owned(),
-        None => std::fs::read_to_string(file).map_err(failed)?,
+        None => std::fs::read_to_string(file).map_err(|error| unwritten(file, error))?,
     };
     let mut text = before;
     if !text.ends_with('\n') {
@@ -154,11 +122,21 @@ fn write(
     }
     text += streams;
     parse(setup, project, file, &text)?;
+    save(file, &text)?;
+    Ok(file.to_owned())
+}
+
+/// Puts a file in its place.
+fn save(file: &Path, text: &str) -> Result<(), Error> {
     // Beside the file, so that nobody ever reads half of it.
     let draft = file.with_extension("toml.new");
-    std::fs::write(&draft, &text).map_err(failed)?;
-    std::fs::rename(&draft, file).map_err(failed)?;
-    Ok(file.to_owned())
+    std::fs::write(&draft, text).map_err(|error| unwritten(file, error))?;
+    std::fs::rename(&draft, file).map_err(|error| unwritten(file, error))
+}
+
+fn unwritten(file: &Path, error: std::io::Error) -> Error {
+    let message = format!("{} cannot be written", file.display());
+    Error::new(ErrorKind::Permission, "E-SYSTEM-FILE", message).cause(error)
 }
 
 /// The keys by which the streams in the file choose what they read.
@@ -359,18 +337,6 @@ mod tests {
     fn tables_are_chosen_by_name() {
         assert!(fits("up_*", "up_pro") && fits("*pro*", "up_pro_v3") && fits("办件*", "办件表"));
         assert!(!fits("up_", "up_pro") && !fits("*v4", "up_pro_v3") && fits("**", ""));
-    }
-
-    #[test]
-    fn a_password_is_seen_wherever_it_stands() {
-        for with in ["postgresql://a:b@h/d", "mysql://a:b@c@h/d", "mysql://a:p/w@h/d"] {
-            assert!(has_password(with), "{with}");
-        }
-        for without in
-            ["postgresql://a@h:5432/d", "http://h:80/x", "postgresql://a:${secret:p}@h/d"]
-        {
-            assert!(!has_password(without), "{without}");
-        }
     }
 
     #[test]

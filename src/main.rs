@@ -30,7 +30,7 @@ use clap::Parser;
 use huiliu_core::policy::{self, exit};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Cli, Command, Environment};
+use crate::cli::{Cli, Command, Environment, InitCommand};
 use crate::output::Printer;
 use crate::setup::{Failure, Setup};
 
@@ -76,7 +76,10 @@ fn main() -> ExitCode {
 
 async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
     match command {
-        Command::Init { folder } => inspect::init(&setup, &folder),
+        Command::Init { what: Some(InitCommand::System(args)), .. } => {
+            discover::init_system(&setup, &args)
+        }
+        Command::Init { folder, what: None } => inspect::init(&setup, &folder),
         Command::Check { expanded: None } => inspect::check(&setup),
         Command::Check { expanded: Some(system) } => preset::expanded(&setup, &system),
         Command::Presets { name } => preset::presets(&setup, name.as_deref()),

@@ -76,7 +76,7 @@ impl Source {
         self.office.describe(self.kind.word(), &text);
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let server = server(self.kind);
         let (host, _) = server.rsplit_once('/').unwrap();
         format!("{host}/{}", self.name)

@@ -1,6 +1,7 @@
 //! The product end to end: the real binary on real files, databases and sockets.
 
 mod audits;
+mod beginning;
 mod cases;
 mod databases;
 mod demo;
@@ -28,6 +29,7 @@ mod reports;
 mod restore;
 mod schema;
 mod serve;
+mod singer;
 mod stop;
 mod structure;
 mod systems;

@@ -1,0 +1,63 @@
+//! The first working file of a system, whatever its kind.
+
+use crate::hub::Hub;
+use crate::office::Office;
+
+const KINDS: [&str; 6] = ["files", "http", "mysql", "postgres", "singer", "sqlite"];
+
+fn text(hub: &Hub, system: &str) -> String {
+    let file = hub.project().join(format!("config/systems/{system}.toml"));
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[test]
+fn every_kind_gets_a_file_to_be_filled_in_that_is_valid_as_it_is() {
+    let office = Office::new("sqlite", "path = \"office.db\"\n");
+    let hub = &office.hub;
+    for kind in KINDS {
+        let id = format!("new_{kind}");
+        hub.run(&["init", "system", &id, "--kind", kind, "--owner", "数据局"]).expect(0);
+        let text = text(hub, &id);
+        assert!(text.contains("owner = \"数据局\""), "{text}");
+        // The streams and pushes it can have stand there to be taken out of their comments.
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("# ").unwrap_or(line))
+            .fold(String::new(), |text, line| text + line + "\n");
+        assert!(uncommented.contains("[[streams]]\nname = \"cases\""), "{text}");
+        hub.run(&["init", "system", &id, "--kind", kind]).expect(2);
+    }
+    // What has no value yet is said and is no fault.
+    let checked = hub.run(&["check"]).expect(0);
+    assert!(checked.err.contains("secret:"), "{}", checked.err);
+    let unknown = hub.run(&["init", "system", "x", "--kind", "oracle"]).expect(2);
+    assert!(unknown.err.contains("files, http, mysql"), "{}", unknown.err);
+    assert!(!hub.project().join("config/systems/x.toml").exists());
+}
+
+#[test]
+fn any_key_can_be_set_when_a_system_is_discovered_and_no_secret() {
+    let office = Office::new("sqlite", "path = \"office.db\"\n");
+    let hub = &office.hub;
+    std::fs::create_dir_all(hub.project().join("drops")).unwrap();
+    std::fs::write(hub.project().join("drops/a.csv"), "id,名称\n1,甲\n2,乙\n").unwrap();
+    let begun = ["discover", "land", "--kind", "files", "--set", "path=drops", "--write"];
+    hub.run(&begun).expect(0);
+    let text = text(hub, "land");
+    assert!(text.contains("path = \"drops\"") && text.contains("pattern = \"a.csv\""), "{text}");
+    let file = hub.project().join("config/systems/land.toml");
+    std::fs::write(&file, text.replace("stable = \"60s\"\n", "")).unwrap();
+    let shown = hub.run(&["preview", "land.a"]).expect(0);
+    assert!(shown.out.contains("甲"), "{}", shown.out);
+    hub.run(&["run", "land.*"]).expect(0);
+
+    let nowhere = hub.run(&["discover", "x", "--kind", "singer"]).expect(2);
+    assert!(nowhere.err.contains("--set command=…"), "{}", nowhere.err);
+    let command = "command=[\"tap-x\"]";
+    let inline = ["--set", command, "--set", "config.password=secret-0123", "--write"];
+    let begun = ["discover", "x", "--kind", "singer"];
+    let refused = hub.run(&[&begun[..], &inline].concat()).expect(2);
+    assert!(refused.err.contains("E-SECRET-INLINE"), "{}", refused.err);
+    assert!(!refused.said().contains("secret-0123"), "{}", refused.said());
+    assert!(!hub.project().join("config/systems/x.toml").exists());
+}
