@@ -267,13 +267,15 @@ pub(crate) fn choose(entries: &mut [Entry], streams: &[&Stream]) -> Result<Vec<C
 
 fn missing<'s>(entry: &Entry, stream: &'s Stream) -> Option<&'s String> {
     let columns = entry.columns();
-    stream.select.iter().flatten().find(|name| !columns.contains(name))
+    // A catalog without columns says nothing of those of the key.
+    let needed = stream.key.iter().chain(&stream.cursor).filter(|_| !columns.is_empty());
+    stream.select.iter().flatten().chain(needed).find(|name| !columns.contains(name))
 }
 
 fn no_column(stream: &Stream, column: &str) -> Error {
     let message = format!("stream `{}`: the tap has no column `{column}`", stream.id);
     Error::new(ErrorKind::Schema, "E-COLUMN-MISSING", message)
-        .hint("check `select` against `huiliu discover`")
+        .hint("check `select`, `key` and `cursor` against `huiliu discover`")
 }
 
 fn unknown(entries: &[Entry], stream: &Stream) -> Error {

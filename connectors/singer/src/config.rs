@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use huiliu_sdk::{ConfigErrors, Overlap, RawConfig, RawPush, StreamId};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::redact::Redactor;
@@ -55,7 +55,7 @@ pub struct SystemOptions {
 }
 
 /// How a tap is told which streams and columns to read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CatalogUse {
     /// By `--catalog`.

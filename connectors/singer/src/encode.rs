@@ -6,7 +6,7 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{DateTime, SecondsFormat, TimeZone};
+use chrono::{DateTime, Offset, SecondsFormat, TimeZone};
 use chrono_tz::Tz;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde_json::{Map, Number, Value, json};
@@ -217,6 +217,10 @@ fn moment(column: &ArrayRef, row: usize, zone: Option<Tz>) -> Option<String> {
         return Some(instant.to_rfc3339_opts(SecondsFormat::AutoSi, true));
     };
     let wall = zone.from_local_datetime(&instant.naive_utc()).earliest()?;
+    // The offsets of old times have seconds, for which there is no room.
+    if wall.offset().fix().local_minus_utc() % 60 != 0 {
+        return Some(wall.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    }
     Some(wall.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 

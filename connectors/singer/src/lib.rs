@@ -30,8 +30,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use huiliu_sdk::{
-    Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest, Loader,
-    Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec, WriteRequest,
+    Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest,
+    Loader, Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec,
+    WriteRequest,
 };
 
 pub use config::{CatalogUse, PushOptions, Replication, StreamOptions, SystemOptions};
@@ -57,6 +58,23 @@ impl Connector for SingerConnector {
             system_schema: schemars::schema_for!(SystemOptions).to_value(),
             stream_schema: schemars::schema_for!(StreamOptions).to_value(),
             push_schema: schemars::schema_for!(PushOptions).to_value(),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            // As most taps do; each one's manual says how it is.
+            repeats_at_mark: true,
+            bytes: Some(
+                "Singer has no bytes: they are sent as their hexadecimal digits, and read as what the \
+                 tap makes of them",
+            ),
+            notes: &[
+                "a message is no longer than `line_mib`, or the read fails",
+                "text that is no UTF-8 ends a read, since the message that holds it is none",
+                "a target says of all records at once whether it has them, never of one",
+            ],
+            ..Bounds::default()
         }
     }
 

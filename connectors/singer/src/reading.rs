@@ -94,14 +94,13 @@ impl<'a> Reading<'a> {
                     return Ok(Flow::More);
                 };
                 let lane = &mut self.lanes[at];
-                if !lane.is_open(self.outlet.row_limit) {
-                    return Ok(Flow::More);
+                if lane.is_open(self.outlet.row_limit) {
+                    lane.take(line, record, version);
+                    self.send_if_full(at).await?;
+                } else {
+                    lane.cut();
                 }
-                lane.take(line, record, version);
-                self.send_if_full(at).await?;
-                if self.outlet.row_limit.is_some()
-                    && !self.lanes.iter().any(|lane| lane.is_open(self.outlet.row_limit))
-                {
+                if !self.lanes.iter().any(|lane| lane.is_open(self.outlet.row_limit)) {
                     return Ok(Flow::Enough);
                 }
             }

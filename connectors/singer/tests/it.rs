@@ -1,6 +1,8 @@
 //! The connector against real taps and targets, and against a tap that misbehaves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/conformance.rs"]
+mod conformance;
 #[path = "it/ending.rs"]
 mod ending;
 #[path = "it/faults.rs"]

@@ -24,7 +24,7 @@ pub struct StreamOptions {
     /// How the tap reads it. Default: `FULL_TABLE` with `read = "full"`, `INCREMENTAL` with
     /// `read = "incremental"` and a `cursor`, else what the tap itself says.
     #[serde(default)]
-    #[schemars(example = &"LOG_BASED")]
+    #[schemars(example = &"LOG_BASED", extend("default" = serde_json::Value::Null))]
     pub replication: Option<Replication>,
 }
 

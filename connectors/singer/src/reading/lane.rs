@@ -27,6 +27,8 @@ pub(super) struct Lane<'a> {
     /// Fields of records that no column was announced for.
     unknown: BTreeSet<String>,
     version: Versions,
+    /// Whether rows were left out, because no more are wanted.
+    is_cut: bool,
 }
 
 /// Which versions the rows of a read have, and which one counts.
@@ -51,6 +53,7 @@ impl<'a> Lane<'a> {
             rows: 0,
             unknown: BTreeSet::new(),
             version: Versions::default(),
+            is_cut: false,
         }
     }
 
@@ -69,6 +72,11 @@ impl<'a> Lane<'a> {
     /// Whether more rows are wanted.
     pub(super) fn is_open(&self, row_limit: Option<u64>) -> bool {
         row_limit.is_none_or(|limit| self.rows < limit)
+    }
+
+    /// A row came that is not wanted any more.
+    pub(super) fn cut(&mut self) {
+        self.is_cut = true;
     }
 
     /// Rows that wait to be sent.
@@ -149,7 +157,7 @@ impl<'a> Lane<'a> {
     pub(super) fn is_complete(&self) -> bool {
         let Wanted { stream, chosen, is_fresh } = &self.wanted;
         let is_told = self.version.is_whole(self.rows).unwrap_or(chosen.is_full_table);
-        stream.is_full && *is_fresh && self.table.is_some() && is_told
+        stream.is_full && *is_fresh && self.table.is_some() && is_told && !self.is_cut
     }
 
     /// What a person should know about this read.
