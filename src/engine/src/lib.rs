@@ -14,6 +14,7 @@ mod catalog;
 mod distinct;
 mod failure;
 mod hash;
+mod memory;
 mod metric;
 mod ops;
 mod origin;

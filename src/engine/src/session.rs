@@ -9,7 +9,6 @@ use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
@@ -21,6 +20,7 @@ use crate::catalog::HubCatalog;
 use crate::distinct::CountDistinctByGroups;
 use crate::failure::engine_error;
 use crate::function::{self, DomainFunctions};
+use crate::memory::LendingPool;
 use crate::ops::{code_tables, ops_tables, quarantine_tables};
 use crate::origin::FileHashes;
 use crate::pipeline::Pipelines;
@@ -163,7 +163,7 @@ impl Engine {
         let spill = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![self.options.spill.clone()]));
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.options.memory_bytes)))
+            .with_memory_pool(Arc::new(LendingPool::new(self.options.memory_bytes)))
             .with_disk_manager_builder(spill)
             .build_arc()
             .map_err(|e| engine_error("start the engine", e))?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -103,7 +104,9 @@ pub(crate) fn meta_fields() -> Vec<Field> {
 /// The arrays of [`META_COLUMNS`] for rows written now.
 pub(crate) fn meta_arrays(stamp: RowStamp, positions: ArrayRef, hashes: &[u128]) -> Vec<ArrayRef> {
     let rows = hashes.len();
-    let hashes: BinaryArray = hashes.iter().map(|hash| Some(hash.to_be_bytes())).collect();
+    let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect();
+    let ends = OffsetBuffer::from_repeated_length(size_of::<u128>(), rows);
+    let hashes = BinaryArray::new(ends, Buffer::from_vec(bytes), None);
     vec![
         Arc::new(Int64Array::from_value(stamp.run, rows)),
         Arc::new(Int64Array::from_value(stamp.seq, rows)),

@@ -1,7 +1,6 @@
 //! Tables as their sources have them at this moment: read once into files beside the lake, and put
 //! in the place of the lake's tables.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -20,7 +19,7 @@ use huiliu_sdk::{Error, ErrorKind, Result, WriteMode};
 
 use super::{PLANNED, Rehearsal};
 use crate::failure::engine_error;
-use crate::hash::{Identity, add_column};
+use crate::hash::add_column;
 use crate::scratch::listing;
 
 /// Files of one table, so that it is read on two threads.
@@ -36,10 +35,11 @@ pub struct LiveWriter {
     data: SchemaRef,
     schema: SchemaRef,
     files: Vec<(PathBuf, FileWriter<BufWriter<File>>)>,
-    keys: HashSet<u128, Identity>,
+    /// The key of each row. Sorted at the end, they tell which repeat, in half the memory and time
+    /// of a set.
+    keys: Vec<u128>,
     batches: usize,
     rows: i64,
-    repeated: u64,
 }
 
 /// The rows of one table, as its source had them.
@@ -83,10 +83,9 @@ impl Rehearsal<'_> {
             data: Arc::clone(data),
             schema,
             files,
-            keys: HashSet::default(),
+            keys: Vec::new(),
             batches: 0,
             rows: 0,
-            repeated: 0,
         })
     }
 
@@ -168,7 +167,7 @@ impl LiveWriter {
                 })?;
                 add_column(&mut keys, column, seed)?;
             }
-            self.repeated += keys.into_iter().filter(|key| !self.keys.insert(*key)).count() as u64;
+            self.keys.extend(keys);
         }
         let rows = i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
@@ -182,7 +181,9 @@ impl LiveWriter {
     }
 
     /// Ends the files.
-    pub fn finish(self) -> Result<LiveRows> {
+    pub fn finish(mut self) -> Result<LiveRows> {
+        self.keys.sort_unstable();
+        let repeated = self.keys.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64;
         let mut files = Vec::with_capacity(self.files.len());
         for (path, mut writer) in self.files {
             writer.finish().map_err(failed)?;
@@ -196,7 +197,7 @@ impl LiveWriter {
             schema: self.schema,
             files,
             rows: u64::try_from(self.rows).unwrap_or(0),
-            repeated: self.repeated,
+            repeated,
         })
     }
 }

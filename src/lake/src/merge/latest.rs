@@ -40,10 +40,15 @@ impl Latest {
         if (self.entries.len() + 1) * 3 > self.places.len() * 2 {
             self.grow();
         }
-        self.remove(key);
         self.entries.push(Entry { key, hash, row, is_gone: false });
         self.versions.extend(version);
-        self.place(key, self.entries.len());
+        let earlier = self.place(key, self.entries.len());
+        if let Some(entry) = earlier.and_then(|number| self.entries.get_mut(number))
+            && !entry.is_gone
+        {
+            entry.is_gone = true;
+            self.gone += 1;
+        }
     }
 
     /// Forgets the row of `key` and gives its place in the file and its hash.
@@ -78,17 +83,21 @@ impl Latest {
         }
     }
 
-    /// Puts the entry `number`, counted from one, where `key` is looked for.
-    fn place(&mut self, key: u128, number: usize) {
-        let Some(mask) = self.places.len().checked_sub(1) else { return };
+    /// Puts the entry `number`, counted from one, where `key` is looked for, and gives the entry,
+    /// counted from zero, that was there.
+    fn place(&mut self, key: u128, number: usize) -> Option<usize> {
+        let mask = self.places.len().checked_sub(1)?;
         let mut place = wanted(key) & mask;
+        let mut earlier = None;
         while let Some(taken) = (self.places[place] as usize).checked_sub(1) {
             if self.entries[taken].key == key {
+                earlier = Some(taken);
                 break;
             }
             place = (place + 1) & mask;
         }
         self.places[place] = u32::try_from(number).unwrap_or(u32::MAX);
+        earlier
     }
 
     fn grow(&mut self) {
