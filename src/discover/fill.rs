@@ -17,7 +17,7 @@ pub(crate) fn init_system(setup: &Setup, args: &InitSystemArgs) -> Result<u8, Fa
     let spec = super::spec(&args.kind)?;
     let names = (args.title.as_deref(), args.owner.as_deref());
     let mut text = named(setup, names, spec.kind, &args.system);
-    text += &keys(&spec.system_schema, false);
+    text += &keys(&spec.system_schema, None);
     let can = spec.capabilities;
     if can.source {
         text += &section("streams", &spec.stream_schema, &common_of_stream(can));
@@ -62,25 +62,38 @@ fn common_of_stream(can: Capabilities) -> Vec<(&'static str, Value)> {
     common
 }
 
-/// The keys of a table, those that have to be there first.
-fn keys(schema: &Value, is_comment: bool) -> String {
+/// The keys of the system, or as comments those of a table `within` it; those that have to be there
+/// first.
+fn keys(schema: &Value, within: Option<&str>) -> String {
     let mut lines = Vec::new();
     let all = schema_keys(schema);
     let own = || all.iter().filter(|key| !key.path.contains(['.', '[']) && key.when.is_none());
     for key in own().filter(|key| key.is_required) {
         comment(&mut lines, &key.description());
-        let mark = if is_comment { "# " } else { "" };
-        lines.push(format!("{mark}{}", line(key)));
+        let mark = if within.is_some() { "# " } else { "" };
+        lines.push(format!("{mark}{}", line(key, within)));
     }
-    for key in own().filter(|key| !key.is_required) {
-        comment(&mut lines, &key.description());
-        lines.push(format!("# {}", line(key)));
+    // Behind the head of a table no key of the system itself could stand.
+    for is_last in [false, true] {
+        for key in own().filter(|key| !key.is_required && is_head(key) == is_last) {
+            comment(&mut lines, &key.description());
+            lines.push(format!("# {}", line(key, within)));
+        }
     }
     lines.join("\n") + "\n"
 }
 
-/// A key with an example of its value.
-fn line(key: &SchemaKey<'_>) -> String {
+/// Whether a key is a table that only its own keys give examples of.
+fn is_head(key: &SchemaKey<'_>) -> bool {
+    key.is_table() && key.examples().is_empty()
+}
+
+/// A key with an example of its value, or the head of its table.
+fn line(key: &SchemaKey<'_>, within: Option<&str>) -> String {
+    if is_head(key) {
+        let within = within.map_or_else(String::new, |table| format!("{table}."));
+        return format!("[{within}{}]", toml_key(&key.path));
+    }
     let choice = || key.choices().first().map(|choice| json!(choice));
     let example = key.examples().first().cloned().or_else(choice);
     let example = example.or_else(|| key.default().cloned()).unwrap_or(Value::Null);
@@ -93,5 +106,5 @@ fn section(name: &str, schema: &Value, common: &[(&str, Value)]) -> String {
     for (key, value) in common {
         text += &format!("# {key} = {}\n", toml_value(value));
     }
-    text + &keys(schema, true)
+    text + &keys(schema, Some(name))
 }

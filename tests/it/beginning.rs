@@ -25,6 +25,7 @@ fn every_kind_gets_a_file_to_be_filled_in_that_is_valid_as_it_is() {
             .map(|line| line.strip_prefix("# ").unwrap_or(line))
             .fold(String::new(), |text, line| text + line + "\n");
         assert!(uncommented.contains("[[streams]]\nname = \"cases\""), "{text}");
+        assert!(!text.contains("= null"), "{text}");
         hub.run(&["init", "system", &id, "--kind", kind]).expect(2);
     }
     // What has no value yet is said and is no fault.
