@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::push::PushCommand;
+use crate::repair::RepairCommand;
+
 /// Huiliu (汇流): the data hub of a city's government-service data office.
 #[derive(Debug, Parser)]
 #[command(name = "huiliu", version, about, propagate_version = true)]
@@ -33,6 +36,18 @@ pub(crate) struct Global {
     /// Log more: -v what happens, -vv details.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// How the log on stderr is written.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// How results are printed.
@@ -118,6 +133,27 @@ pub(crate) enum Command {
         )]
         plan: Option<String>,
     },
+    /// Read the past of an incremental stream again, a window of days at a time. One that was
+    /// stopped goes on behind the last window that ended well.
+    Backfill {
+        /// The stream, as `system.stream`.
+        stream: String,
+        /// The first day.
+        #[arg(long, value_name = "DAY")]
+        from: chrono::NaiveDate,
+        /// The day behind the last one.
+        #[arg(long, value_name = "DAY")]
+        to: chrono::NaiveDate,
+        /// How many days one window has.
+        #[arg(long, default_value_t = 31, value_name = "DAYS")]
+        window: u32,
+        /// Begin anew where an earlier one of the same days stopped.
+        #[arg(long)]
+        restart: bool,
+        /// Do not build what is made from the stream at the end.
+        #[arg(long)]
+        no_build: bool,
+    },
     /// Run one read-only SQL statement.
     Query {
         /// The statement.
@@ -129,12 +165,18 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 1000)]
         limit: usize,
     },
+    /// The register of all systems: owner, stage, deadline, items integrated, last contact.
+    Systems,
     /// Figures and the rows behind them.
     #[command(subcommand)]
     Metric(MetricCommand),
     /// What systems agree on and what they do not: classes, differences, one key.
     #[command(subcommand)]
     Reconcile(ReconcileCommand),
+    /// What was sent to which target, and what to do with records of which nobody knows whether
+    /// they arrived.
+    #[command(subcommand)]
+    Push(PushCommand),
     /// The whole life of one record over all systems: every version received, decision, push and
     /// outcome.
     Trace {
@@ -165,14 +207,24 @@ pub(crate) enum Command {
     /// Rows that did not fit: find them, try them again, discard them.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
-    /// What was changed by hand, by whom and why.
+    /// Who did, changed and read what, each row chained to the one before.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Keep the schedule of config/jobs.toml and answer SQL over the Postgres wire.
+    /// Jobs of config/jobs.toml: when each runs next, how it last ended, running one by hand.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// What a person should know now, and trying the channels of config/alerts.toml.
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
+    /// Keep the schedule of config/jobs.toml, serve the console and the API, answer SQL over the
+    /// Postgres wire.
     Serve {
-        /// Address instead of the one in config/hub.toml; loopback only.
+        /// Address of the Postgres wire instead of the one in config/hub.toml; loopback only.
         #[arg(long, value_name = "ADDRESS")]
         pgwire: Option<String>,
+        /// Address of /metrics instead of the one in config/hub.toml, or `off`.
+        #[arg(long, value_name = "ADDRESS")]
+        metrics: Option<String>,
     },
     /// Join small files of the lake, move superseded rows to history, forget old snapshots, remove
     /// files that nobody needs.
@@ -336,6 +388,9 @@ pub(crate) enum ReconcileCommand {
     },
     /// The differences, oldest first.
     Ledger(LedgerArgs),
+    /// Correct what systems have wrong, by the hash of a plan, and take it back.
+    #[command(subcommand)]
+    Repair(RepairCommand),
     /// Why a key is in its class; with --reason, note why its differences are as they should be.
     Explain {
         /// The key; columns of one key are joined by `|`.
@@ -503,6 +558,52 @@ pub(crate) enum QuarantineCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum AlertsCommand {
+    /// Jobs that failed, streams that are missing, and how each stream stands.
+    List,
+    /// Send a test message.
+    Test {
+        /// The channel; all without it.
+        channel: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// The next times, of all jobs or of one.
+    Next {
+        /// The job; all without it.
+        job: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        count: usize,
+    },
+    /// All jobs: next time, how each stands, how it last ended.
+    List,
+    /// What became of each time of a job, newest first.
+    History {
+        /// The job; all without it.
+        job: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: u32,
+    },
+    /// Run what a job runs, now.
+    Run {
+        /// The job.
+        job: String,
+    },
+    /// Let a job run again that was parked because its process ended in the middle of it.
+    Unpark {
+        /// The job.
+        job: String,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// All rows.
     List,
@@ -526,6 +627,10 @@ pub(crate) struct DemoArgs {
     /// Keep the city's endpoints running until Ctrl-C.
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Put the front databases on PostgreSQL and MariaDB, at HUILIU_DEMO_POSTGRES_URL and
+    /// HUILIU_DEMO_MYSQL_URL or at their usual places on this machine.
+    #[arg(long)]
+    pub(crate) with_servers: bool,
     #[command(subcommand)]
     pub(crate) command: Option<DemoCommand>,
 }

@@ -17,6 +17,7 @@ use crate::setup::{Failure, Setup};
 use crate::work::{print_report, report_json};
 
 mod compare;
+mod servers;
 
 use compare::{Compared, Comparison};
 
@@ -47,6 +48,13 @@ pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
     let built = began.elapsed();
     let city = huiliu_city::start(&folder).await?;
     write_connections(&setup.data, &folder, &city)?;
+    let on_servers;
+    let setup = if args.with_servers {
+        on_servers = servers::move_fronts(setup, &folder).await?;
+        &on_servers
+    } else {
+        setup
+    };
     let hub = setup.open().await?;
     let listener = progress::listener(setup.printer);
     let report = hub.run("*", None, setup.cancel.clone(), listener).await?;

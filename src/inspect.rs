@@ -5,13 +5,16 @@ use std::path::Path;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use huiliu_core::config::{connectors_page, hub_schema, jobs_schema, system_schema};
+use huiliu_core::config::{alerts_schema, connectors_page, hub_schema, jobs_schema, system_schema};
 use huiliu_core::identifier::mask_tagged;
 use huiliu_core::preset::preset_schema;
 use huiliu_core::reconcile::reconcile_schema;
 use huiliu_engine::record_text;
 use huiliu_runner::{Project, System};
-use huiliu_sdk::{Bounds, Cx, Error, ErrorKind, Event, ReadRequest, Spec, StreamId, StreamRequest};
+use huiliu_sdk::{
+    Bounds, Clock, Cx, Error, ErrorKind, Event, ReadRequest, Spec, StreamId, StreamRequest,
+    SystemClock,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -19,8 +22,9 @@ use crate::registry::registry;
 use crate::setup::{Failure, Setup};
 
 /// The files of a new project: name, content.
-const TEMPLATE: [(&str, &str); 11] = [
+const TEMPLATE: [(&str, &str); 12] = [
     ("config/hub.toml", include_str!("../config/hub.toml")),
+    ("config/alerts.toml", include_str!("../config/alerts.toml")),
     ("config/calendar/holidays.csv", include_str!("../config/calendar/holidays.csv")),
     ("config/codes/case_status.csv", include_str!("../config/codes/case_status.csv")),
     ("config/codes/dept_case_state.csv", include_str!("../config/codes/dept_case_state.csv")),
@@ -108,6 +112,8 @@ pub(crate) fn check(setup: &Setup) -> Result<u8, Failure> {
             setup.printer.pick("no value yet for", "尚未提供取值：")
         ));
     }
+    let warnings = project.calendar_warnings(SystemClock.now());
+    warnings.iter().for_each(|warning| setup.printer.error(warning));
     Ok(0)
 }
 
@@ -270,7 +276,11 @@ pub(crate) fn connectors(setup: &Setup) -> Result<u8, Failure> {
 
 /// All schemas by file name without ending.
 fn schemas() -> Vec<(String, Value)> {
-    let mut schemas = vec![("hub".to_owned(), hub_schema()), ("jobs".to_owned(), jobs_schema())];
+    let mut schemas = vec![
+        ("hub".to_owned(), hub_schema()),
+        ("jobs".to_owned(), jobs_schema()),
+        ("alerts".to_owned(), alerts_schema()),
+    ];
     schemas.push(("preset".to_owned(), preset_schema()));
     schemas.push(("reconcile".to_owned(), reconcile_schema()));
     for connector in &registry().0 {

@@ -8,7 +8,9 @@ mod daemon;
 mod demo;
 mod discover;
 mod inspect;
+mod jobs;
 mod language;
+mod log;
 mod maintain;
 mod metric;
 mod operate;
@@ -16,12 +18,16 @@ mod output;
 mod plan;
 mod preset;
 mod progress;
+mod push;
 mod query;
 mod reconcile;
 mod registry;
+mod repair;
 mod report;
 mod setup;
+mod systems;
 mod toml;
+mod watch;
 mod work;
 
 use std::process::ExitCode;
@@ -39,7 +45,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::of_process();
     let printer = Printer::new(cli.global.output, environment.language(cli.global.lang));
-    start_log(&cli, &environment);
+    log::start(&cli, &environment);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -87,15 +93,28 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Preview { stream, rows } => inspect::preview(&setup, &stream, rows).await,
         Command::Plan { live, examples } => plan::plan(&setup, live, examples).await,
         Command::Run { selector, accept, during_quiet_hours, whole, plan } => {
-            let options =
-                huiliu_runner::RunOptions { during_quiet_hours, accepted: accept, whole, plan };
+            let options = huiliu_runner::RunOptions {
+                during_quiet_hours,
+                accepted: accept,
+                whole,
+                plan,
+                ..Default::default()
+            };
             work::run(&setup, &selector.join(" "), options).await
+        }
+        Command::Backfill { stream, from, to, window, restart, no_build } => {
+            let build = !no_build;
+            let options =
+                huiliu_runner::BackfillOptions { stream, from, to, days: window, restart, build };
+            work::backfill(&setup, &options).await
         }
         Command::Query { sql, snapshot, limit } => {
             query::query(&setup, &sql, snapshot, limit).await
         }
+        Command::Systems => systems::systems(&setup).await,
         Command::Metric(command) => metric::metric(&setup, command).await,
         Command::Test { filter, update } => cases::test(&setup, filter.as_deref(), update).await,
+        Command::Push(command) => push::push(&setup, command).await,
         Command::Reconcile(command) => reconcile::reconcile(&setup, command).await,
         Command::Trace { key, of } => reconcile::trace(&setup, &key, of.as_deref()).await,
         Command::Report(command) => report::report(&setup, command).await,
@@ -103,7 +122,9 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::State(command) => operate::state(&setup, command).await,
         Command::Quarantine(command) => operate::quarantine(&setup, command).await,
         Command::Audit(command) => operate::audit(&setup, command).await,
-        Command::Serve { pgwire } => daemon::serve(&setup, pgwire).await,
+        Command::Jobs(command) => jobs::jobs(&setup, command).await,
+        Command::Alerts(command) => watch::alerts(&setup, command).await,
+        Command::Serve { pgwire, metrics } => daemon::serve(&setup, pgwire, metrics).await,
         Command::Maintain(args) => maintain::maintain(&setup, args).await,
         Command::Doctor => maintain::doctor(&setup).await,
         Command::Schema { write } => inspect::schema(&setup, write.as_deref()),
@@ -111,22 +132,4 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(&setup, args).await,
     }
-}
-
-fn start_log(cli: &Cli, environment: &Environment) {
-    let level = match cli.global.verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
-    };
-    // Dependencies log below warnings only when asked for by name.
-    let default = format!("warn,huiliu={level}");
-    let filter = environment.log().unwrap_or(&default);
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
 }

@@ -1,6 +1,6 @@
 //! The operator's verbs: `state`, `audit`, `quarantine`.
 
-use huiliu_runner::{Deed, Hub, ReplayReport, ResetTo, Selection, StreamView};
+use huiliu_runner::{Deed, Hub, OriginalView, ReplayReport, ResetTo, Selection, StreamView};
 use huiliu_sdk::{Error, ErrorKind};
 use huiliu_store::QuarantineRow;
 use serde_json::{Value, json};
@@ -239,6 +239,27 @@ fn row_line(row: &QuarantineRow) -> String {
     )
 }
 
+/// The columns of a row in quarantine, personal data masked unless it is revealed.
+pub(crate) fn shown_columns(
+    hub: &Hub,
+    view: &mut OriginalView,
+    reveal: bool,
+) -> Option<Vec<(String, Value)>> {
+    let node = format!("{}.{}", view.row.system, view.row.stream);
+    let settings = hub.find_stream(&node).map(|(_, settings)| settings.clone()).ok();
+    let shown = |(name, value): (String, Option<String>)| {
+        let tag = match &settings {
+            Some(settings) => settings.columns.get(&name).and_then(|spec| spec.tag.as_deref()),
+            // Nobody says any more which columns are personal data.
+            None => Some(""),
+        };
+        let tag = tag.filter(|_| !reveal);
+        let value = value.map_or(Value::Null, |value| Value::String(mask(tag, value)));
+        (name, value)
+    };
+    view.columns.take().map(|columns| columns.into_iter().map(shown).collect())
+}
+
 async fn show_row(
     printer: Printer,
     hub: &Hub,
@@ -246,27 +267,12 @@ async fn show_row(
     reveal: bool,
     deed: &Deed<'_>,
 ) -> Result<(), Error> {
-    let view = hub.quarantined_original(id).await?;
+    let mut view = hub.quarantined_original(id).await?;
     if reveal {
         hub.note_reveal(&view.row, deed).await?;
     }
-    let node = format!("{}.{}", view.row.system, view.row.stream);
-    let settings = hub.find_stream(&node).map(|(_, settings)| settings.clone()).ok();
-    let shown: Value = match view.columns {
-        Some(columns) => columns
-            .into_iter()
-            .map(|(name, value)| {
-                let tag = match &settings {
-                    Some(settings) => {
-                        settings.columns.get(&name).and_then(|spec| spec.tag.as_deref())
-                    }
-                    // Nobody says any more which columns are personal data.
-                    None => Some(""),
-                };
-                let tag = tag.filter(|_| !reveal);
-                (name, value.map_or(Value::Null, |value| Value::String(mask(tag, value))))
-            })
-            .collect(),
+    let shown: Value = match shown_columns(hub, &mut view, reveal) {
+        Some(columns) => columns.into_iter().collect(),
         None if reveal => Value::String(view.text),
         // A line without columns may hold anything.
         None => Value::String("***".into()),

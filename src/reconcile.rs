@@ -9,6 +9,7 @@ use crate::cli::{LedgerArgs, ReconcileCommand};
 use crate::inspect::mask;
 use crate::operate::stated;
 use crate::output::Printer;
+use crate::repair::repair;
 use crate::setup::{Failure, Setup};
 
 /// Shows a reconciliation, its ledger or one key.
@@ -29,6 +30,10 @@ pub(crate) async fn reconcile(setup: &Setup, command: ReconcileCommand) -> Resul
         ReconcileCommand::Ledger(args) => {
             ledger(&hub, printer, &args).await?;
             exit::DONE
+        }
+        ReconcileCommand::Repair(command) => {
+            hub.close().await;
+            return repair(setup, command).await;
         }
         ReconcileCommand::Explain { key, of, field, reason } => {
             let rec = hub.reconciliation(of.as_deref())?;

@@ -40,6 +40,7 @@ impl From<LoadFailure> for Failure {
 }
 
 /// Where a command works and what it may use.
+#[derive(Clone)]
 pub(crate) struct Setup {
     /// The project's folder.
     pub(crate) project: PathBuf,
@@ -70,6 +71,18 @@ impl Setup {
         let mut environment = read_pairs(&self.data.join("env"))?;
         environment.extend(self.environment.variables().clone());
         Ok(Resolver::new(environment, read_pairs(&self.data.join("secrets"))?))
+    }
+
+    /// The same for another project.
+    #[cfg(feature = "demo")]
+    pub(crate) fn in_project(&self, project: PathBuf) -> Self {
+        Self { project, ..self.clone() }
+    }
+
+    /// A variable of the process's environment.
+    #[cfg(feature = "demo")]
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.variables().get(name).map(String::as_str)
     }
 
     /// Who is at work, for the audit: the user's name as the environment says it, and the number

@@ -1,6 +1,6 @@
 //! `huiliu run` and how a run is shown.
 
-use huiliu_runner::{GuardPlan, RunOptions, RunReport};
+use huiliu_runner::{BackfillOptions, GuardPlan, RunOptions, RunReport};
 use huiliu_store::StepRow;
 use serde_json::{Value, json};
 
@@ -19,6 +19,44 @@ pub(crate) async fn run(setup: &Setup, selector: &str, options: RunOptions) -> R
         setup.printer.json(&report_json(&report));
     } else {
         print_report(setup.printer, &report);
+    }
+    Ok(report.exit_code)
+}
+
+/// Reads the past of a stream again, a window at a time.
+pub(crate) async fn backfill(setup: &Setup, options: &BackfillOptions) -> Result<u8, Failure> {
+    let hub = setup.open().await?;
+    let listener = progress::listener(setup.printer);
+    let report = Box::pin(hub.backfill(options, setup.cancel.clone(), listener)).await?;
+    hub.close().await;
+    let printer = setup.printer;
+    if printer.is_json() {
+        let windows: Vec<Value> = report
+            .windows
+            .iter()
+            .map(|w| {
+                let (from, to) = (w.from.to_string(), w.to.to_string());
+                json!({ "from": from, "to": to, "run": report_json(&w.run) })
+            })
+            .collect();
+        printer.json(&json!({
+            "resumed_at": report.resumed_at.to_string(),
+            "windows": windows,
+            "built": report.built.as_ref().map(report_json),
+            "exit_code": report.exit_code,
+        }));
+        return Ok(report.exit_code);
+    }
+    if report.resumed_at > options.from {
+        let note = printer.pick("goes on from", "从上次停止处继续：");
+        printer.line(&format!("{note} {}", report.resumed_at));
+    }
+    for window in &report.windows {
+        printer.line(&format!("{} .. {}", window.from, window.to));
+        print_report(printer, &window.run);
+    }
+    if let Some(built) = &report.built {
+        print_report(printer, built);
     }
     Ok(report.exit_code)
 }
@@ -194,8 +232,16 @@ pub(crate) fn print_sums(printer: Printer, steps: &[StepRow]) -> bool {
         let verdict = if is_even { "" } else { printer.pick("  DOES NOT BALANCE", "  不平") };
         printer.line(&format!(
             "  {}: read {} = written {} + unchanged {} + deduplicated {} + filtered {} + \
-             quarantined {}{verdict}",
-            step.node, b.read, b.written, b.unchanged, b.deduplicated, b.filtered, b.quarantined
+             quarantined {}{}{verdict}",
+            step.node,
+            b.read,
+            b.written,
+            b.unchanged,
+            b.deduplicated,
+            b.filtered,
+            b.quarantined,
+            // Only streams of systems that are also targets have any.
+            if b.echoed == 0 { String::new() } else { format!(" + echoed {}", b.echoed) }
         ));
     }
     hold

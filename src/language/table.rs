@@ -4,6 +4,7 @@ mod file;
 mod mysql;
 mod odbc;
 mod project;
+mod service;
 mod source;
 mod storage;
 
@@ -11,9 +12,10 @@ mod storage;
 pub(super) type Entry = (&'static str, &'static str, &'static str);
 
 /// All entries, by the part of the hub in which they arise.
-pub(super) const TABLES: [&[Entry]; 6] = [
+pub(super) const TABLES: [&[Entry]; 7] = [
     project::ENTRIES,
     storage::ENTRIES,
+    service::ENTRIES,
     source::ENTRIES,
     file::ENTRIES,
     mysql::ENTRIES,

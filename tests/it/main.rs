@@ -1,6 +1,7 @@
 //! The product end to end: the real binary on real files, databases and sockets.
 
 mod audits;
+mod backfill;
 mod beginning;
 mod cases;
 mod databases;
@@ -12,6 +13,7 @@ mod faults;
 mod figures;
 mod hub;
 mod item_findings;
+mod jobs;
 mod kill;
 mod lake;
 mod maintain;
@@ -25,9 +27,11 @@ mod postgres_store;
 mod presets;
 mod protect;
 mod reconcile;
+mod repair;
 mod reports;
 mod restore;
 mod schema;
+mod seeds;
 mod serve;
 mod singer;
 mod stop;

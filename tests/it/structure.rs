@@ -32,7 +32,14 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ),
     (
         "huiliu-serve",
-        &["huiliu-core", "huiliu-store", "huiliu-lake", "huiliu-engine", "huiliu-sdk"],
+        &[
+            "huiliu-core",
+            "huiliu-store",
+            "huiliu-lake",
+            "huiliu-engine",
+            "huiliu-page",
+            "huiliu-sdk",
+        ],
     ),
     ("huiliu-city", &["huiliu-sdk"]),
 ];

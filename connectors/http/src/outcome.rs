@@ -20,6 +20,7 @@ pub(crate) struct OutcomePlan {
     accepted: Vec<String>,
     rejected: Vec<String>,
     pending: Vec<String>,
+    absent: Vec<String>,
     code: Option<Pointer>,
     message: Option<Pointer>,
 }
@@ -37,9 +38,11 @@ impl OutcomePlan {
             accepted: options.accepted,
             rejected: options.rejected,
             pending: options.pending,
+            absent: options.absent,
         };
         for word in &plan.accepted {
-            if plan.rejected.contains(word) || plan.pending.contains(word) {
+            let others = [&plan.rejected, &plan.pending, &plan.absent];
+            if others.iter().any(|words| words.contains(word)) {
                 errors.push(under(at, "accepted"), format!("`{word}` has two meanings"));
             }
         }
@@ -48,6 +51,22 @@ impl OutcomePlan {
 
     /// The outcome of each of `keys`. What the answer does not mention is unknown.
     pub(crate) fn read(&self, session: &Session, content: &Value, keys: &[String]) -> Vec<Outcome> {
+        self.read_if(session, content, keys, |_| true)
+    }
+
+    /// The same, where an accepted record counts only if `is_same` says that its entry is about
+    /// what was sent.
+    pub(crate) fn read_if(
+        &self,
+        session: &Session,
+        content: &Value,
+        keys: &[String],
+        is_same: impl Fn(&Value) -> bool,
+    ) -> Vec<Outcome> {
+        let one = |entry: &Value, key: &str| match self.one(session, entry, key) {
+            Outcome::Accepted if !is_same(entry) => Outcome::Unknown,
+            outcome => outcome,
+        };
         let entries: &[Value] = match self.list.get(content) {
             Some(Value::Array(entries)) => entries,
             Some(entry @ Value::Object(_)) => std::slice::from_ref(entry),
@@ -59,13 +78,13 @@ impl OutcomePlan {
                 return vec![Outcome::Unknown; keys.len()];
             }
             let pairs = entries.iter().zip(keys);
-            return pairs.map(|(entry, key)| self.one(session, entry, key)).collect();
+            return pairs.map(|(entry, key)| one(entry, key)).collect();
         };
         let by_id: HashMap<String, &Value> =
             entries.iter().filter_map(|entry| Some((id.text(entry)?, entry))).collect();
         keys.iter()
             .map(|key| match by_id.get(key) {
-                Some(entry) => self.one(session, entry, key),
+                Some(entry) => one(entry, key),
                 None => Outcome::Unknown,
             })
             .collect()
@@ -78,6 +97,9 @@ impl OutcomePlan {
         }
         if self.pending.contains(&result) {
             return Outcome::Pending { handle: key.to_owned() };
+        }
+        if self.absent.contains(&result) {
+            return Outcome::Unsent;
         }
         if !self.rejected.contains(&result) {
             return Outcome::Unknown;

@@ -18,7 +18,11 @@ use crate::template::Template;
 pub(crate) struct Lookup {
     pub(crate) url: Url,
     pub(crate) param: String,
+    /// Column of the record whose value is asked for; the idempotency key without it.
+    pub(crate) column: Option<String>,
     pub(crate) outcomes: OutcomePlan,
+    /// What an answer must say for the record to be the one that was sent, by column.
+    pub(crate) same: Vec<(String, Pointer)>,
 }
 
 /// A push, ready to be written.
@@ -178,7 +182,13 @@ fn lookup_plan(
     if outcomes.is_none() {
         errors.push(under(&at, "outcomes"), "is missing here and in the push");
     }
-    Some(Lookup { url: url?, param: options.param, outcomes: outcomes? })
+    let mut same = Vec::with_capacity(options.same.len());
+    for (column, text) in options.same {
+        let pointer = place(&text, &under(&at, &format!("same.{column}")), errors);
+        same.push((column, pointer));
+    }
+    let (param, column) = (options.param, options.column);
+    Some(Lookup { url: url?, param, column, outcomes: outcomes?, same })
 }
 
 fn fields(

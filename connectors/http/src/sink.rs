@@ -134,6 +134,13 @@ impl HttpSink {
         }
     }
 
+    /// The value of a column as it was sent, as text.
+    fn text(&self, batch: &WriteBatch, column: &str, row: usize) -> Result<Option<String>> {
+        let schema = batch.batch.schema_ref();
+        let index = schema.index_of(column).map_err(|_| self.no_column(column))?;
+        Ok(scalar(&encode::value(column, batch.batch.column(index), row)?))
+    }
+
     fn no_column(&self, column: &str) -> Error {
         let message = format!("{}: the records have no column `{column}`", self.plan.id);
         Error::new(ErrorKind::Schema, "E-COLUMN", message).hint("check fields")
@@ -172,6 +179,10 @@ impl HttpSink {
 impl Sink for HttpSink {
     fn is_repeatable(&self) -> bool {
         self.plan.field.is_some() || self.plan.header.is_some()
+    }
+
+    fn at_once(&self) -> u32 {
+        u32::try_from(self.plan.batch).unwrap_or(u32::MAX)
     }
 
     async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt> {
@@ -215,18 +226,32 @@ impl Sink for HttpSink {
         Ok(Receipt { outcomes })
     }
 
-    async fn lookup(&mut self, cx: &Cx, idempotency_keys: &[String]) -> Result<Receipt> {
+    async fn lookup(&mut self, cx: &Cx, batch: &WriteBatch) -> Result<Receipt> {
         let Some(lookup) = &self.plan.lookup else {
             return Err(Error::unsupported("looking up what the target has"));
         };
-        let mut outcomes = Vec::with_capacity(idempotency_keys.len());
-        for key in idempotency_keys {
+        let mut outcomes = Vec::with_capacity(batch.idempotency_keys.len());
+        for (row, key) in batch.idempotency_keys.iter().enumerate() {
+            let key = match &lookup.column {
+                Some(column) => self.text(batch, column, row)?.unwrap_or_default(),
+                None => key.clone(),
+            };
+            let mut same = Vec::with_capacity(lookup.same.len());
+            for (column, pointer) in &lookup.same {
+                same.push((self.text(batch, column, row)?, pointer));
+            }
+            let is_same = |entry: &Value| {
+                // Nothing and an empty text are told apart by few systems.
+                same.iter().all(|(sent, pointer)| {
+                    pointer.text(entry).unwrap_or_default() == sent.as_deref().unwrap_or_default()
+                })
+            };
             let mut draft = Draft::new(Method::GET, lookup.url.clone());
-            draft.query(&lookup.param, key);
+            draft.query(&lookup.param, &key);
             let read = |answer: &Answer| {
                 let content: Value = answer.json()?;
-                let keys = std::slice::from_ref(key);
-                Ok(lookup.outcomes.read(&self.session, &content, keys))
+                let keys = std::slice::from_ref(&key);
+                Ok(lookup.outcomes.read_if(&self.session, &content, keys, is_same))
             };
             match self.session.ask(cx, &draft, &self.plan.answer, read).await {
                 Ok(known) => outcomes.extend(known),

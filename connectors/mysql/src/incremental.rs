@@ -32,7 +32,10 @@ pub(crate) async fn read(outlet: &Outlet, plan: &Plan) -> Result<()> {
     let low = mark.as_deref().map(|mark| back_by(mark, *overlap, &cursor)).transpose()?;
     let reading = Reading { outlet, plan, cursor, layout: &layout, mark, low };
     execute(&mut db, SNAPSHOT).await?;
-    let newest = reading.newest(&mut db).await?;
+    let newest = match plan.window {
+        Some(_) => None,
+        None => reading.newest(&mut db).await?,
+    };
     let slots = layout.slots(stream, outlet.settings.hub_zone, None);
     let batch = Batch::new(stream.id.clone(), &stream.table, slots);
     outlet.send(Event::Schema(stream.id.clone(), batch.schema())).await?;
@@ -43,8 +46,8 @@ pub(crate) async fn read(outlet: &Outlet, plan: &Plan) -> Result<()> {
     };
     // A source without rows says nothing about how far it was read before.
     let reached = reached.or_else(|| reading.mark.clone());
-    let complete = whole && plan.resume.is_none();
-    if *key_scan && whole && !complete {
+    let complete = whole && plan.resume.is_none() && plan.window.is_none();
+    if *key_scan && whole && !complete && plan.window.is_none() {
         reading.keys(&mut db).await?;
     }
     outlet.checkpoint(at(&stream.id, reached.as_deref())).await?;
@@ -207,7 +210,10 @@ impl Reading<'_> {
             }
         };
         let mut sql = select(self.layout, &[shown, &advances]);
-        if let Some(low) = &self.low {
+        if let Some(window) = &self.plan.window {
+            sql += &format!(" where {side} >= {bound} and {side} < {bound}");
+            binds.extend([window.from.clone(), window.to.clone()]);
+        } else if let Some(low) = &self.low {
             sql += &format!(" where ({side} >= {bound} or {side} is null)");
             binds.push(low.clone());
         }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use huiliu_sdk::{
     Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, LoadRequest, Loader, Probe,
-    RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamSpec, WriteRequest,
+    RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec, Window, WriteRequest,
 };
 
 pub use config::{Oddities, PushOptions, StreamOptions, SystemOptions, Tls};
@@ -96,6 +96,10 @@ impl Endpoint for MySqlEndpoint {
 
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
         source::start(&self.settings, cx, &request)
+    }
+
+    async fn window(&self, cx: &Cx, stream: &StreamId, window: &Window) -> Result<Box<dyn Source>> {
+        source::start_window(&self.settings, cx, stream, window)
     }
 
     async fn sink(&self, cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {

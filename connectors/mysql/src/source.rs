@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use huiliu_sdk::{
-    Checkpoint, Cx, Error, ErrorKind, Event, ReadRequest, Relay, Result, Source, StreamId,
+    Checkpoint, Cx, Error, ErrorKind, Event, ReadRequest, Relay, Result, Source, StreamId, Window,
 };
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use tokio::sync::mpsc;
@@ -21,6 +21,8 @@ use crate::{flagged, full, incremental};
 pub(crate) struct Plan {
     pub(crate) stream: Stream,
     pub(crate) resume: Option<Checkpoint>,
+    /// The part to read instead of what is new.
+    pub(crate) window: Option<Window>,
 }
 
 /// Starts to read the streams, one after the other.
@@ -37,13 +39,38 @@ pub(crate) fn start(
             let message = format!("stream `{}` is not configured", wanted.stream);
             Error::new(ErrorKind::NotFound, "E-STREAM", message)
         })?;
-        plans.push(Plan { stream: stream.clone(), resume: wanted.resume.clone() });
+        plans.push(Plan { stream: stream.clone(), resume: wanted.resume.clone(), window: None });
     }
+    read(settings, cx, plans, request.row_limit)
+}
+
+/// Starts to read the part of a stream that lies in `window`.
+pub(crate) fn start_window(
+    settings: &Arc<Settings>,
+    cx: &Cx,
+    stream: &StreamId,
+    window: &Window,
+) -> Result<Box<dyn Source>> {
+    cx.check()?;
+    let with_cursor =
+        |known: &&Stream| known.id == *stream && matches!(known.mode, Mode::Incremental { .. });
+    let known = settings.streams.iter().find(with_cursor);
+    let known =
+        known.ok_or_else(|| Error::unsupported("reading a part of a stream without a cursor"))?;
+    let plan = Plan { stream: known.clone(), resume: None, window: Some(window.clone()) };
+    read(settings, cx, vec![plan], None)
+}
+
+fn read(
+    settings: &Arc<Settings>,
+    cx: &Cx,
+    plans: Vec<Plan>,
+    row_limit: Option<u64>,
+) -> Result<Box<dyn Source>> {
     let flagged = plans.iter().any(|plan| matches!(plan.stream.mode, Mode::Flagged(_)));
     let pending = Arc::new(Pending::default());
     let (outlet_settings, cx) = (Arc::clone(settings), cx.clone());
     let marks = Arc::clone(&pending);
-    let row_limit = request.row_limit;
     let runtime = tokio::runtime::Handle::current();
     // Decoding is work for a thread, and the driver's rows arrive through a future.
     let relay = Relay::start(move |sender| {

@@ -147,6 +147,30 @@ pub(crate) async fn read(
     outlet.send(Event::End { stream: stream.id.clone(), complete }).await
 }
 
+/// Reads the rows whose cursor lies in the plan's window.
+pub(crate) async fn read_window(outlet: &Outlet, plan: &Plan, cursor: &str) -> Result<()> {
+    let (stream, cx) = (&plan.stream, &outlet.cx);
+    let window = plan.window.as_ref();
+    let window = window.ok_or_else(|| Error::internal("a part without ends"))?;
+    let mut session = outlet.open().await?;
+    outlet.begin(&mut session.db).await?;
+    let table = catalog::table(&mut session.db, cx, &stream.table).await?;
+    let layout = Arc::new(layout::layout(stream, &table, outlet.settings.hub_zone)?);
+    let by = table.column(cursor)?;
+    class(by)?;
+    outlet.send(Event::Schema(stream.id.clone(), Arc::clone(&layout.schema))).await?;
+    let (low, high) = (Some(window.from.clone()), Some(window.to.clone()));
+    let range = Range { low, high, with_nulls: false };
+    range.bind(&mut session.db, cx).await?;
+    let manner = outlet.manner(stream, &session);
+    let mut decoder = Decoder::new(&layout, &manner);
+    let origin: Arc<str> = table.name.to_string().into();
+    let target = Target::Rows { stream: &stream.id, origin: &origin };
+    let sql = layout.copy(&range.filter(by));
+    outlet.copy(&mut session.db, &sql, &mut decoder, &target, |_| {}).await?;
+    outlet.send(Event::End { stream: stream.id.clone(), complete: false }).await
+}
+
 /// What it takes to find the mark up to which a read comes.
 struct Search<'a> {
     table: &'a Table,

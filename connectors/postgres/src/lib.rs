@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use huiliu_sdk::{
     Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, Error, ErrorKind, LoadRequest,
     Loader, Probe, RawConfig, ReadRequest, Result, Sink, Source, Spec, StreamId, StreamSpec,
-    WriteRequest,
+    Window, WriteRequest,
 };
 
 pub use config::{PushOptions, StreamOptions, SystemOptions};
@@ -98,6 +98,11 @@ impl Endpoint for PostgresEndpoint {
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
         cx.check()?;
         Ok(Box::new(source::start(&self.settings, &request)?))
+    }
+
+    async fn window(&self, cx: &Cx, stream: &StreamId, window: &Window) -> Result<Box<dyn Source>> {
+        cx.check()?;
+        Ok(Box::new(source::start_window(&self.settings, stream, window)?))
     }
 
     async fn sink(&self, cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {

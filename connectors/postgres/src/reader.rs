@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use huiliu_sdk::{Checkpoint, Cx, Error, ErrorKind, Event, Relay, Result, StreamId};
+use huiliu_sdk::{Checkpoint, Cx, Error, ErrorKind, Event, Relay, Result, StreamId, Window};
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) stream: Arc<Stream>,
     pub(crate) resume: Option<Checkpoint>,
     pub(crate) row_limit: Option<u64>,
+    /// The part to read instead of what is new.
+    pub(crate) window: Option<Window>,
 }
 
 /// Where a reader puts its events.
@@ -42,6 +44,9 @@ pub(crate) fn start(settings: &Arc<Settings>, cx: &Cx, plan: Plan) -> Relay {
             let stream = Arc::clone(&plan.stream);
             let read = match &stream.mode {
                 Mode::Full => full::read(&outlet, &plan).await,
+                Mode::Incremental { cursor, .. } if plan.window.is_some() => {
+                    incremental::read_window(&outlet, &plan, cursor).await
+                }
                 Mode::Incremental { cursor, overlap } => {
                     incremental::read(&outlet, &plan, cursor, *overlap).await
                 }

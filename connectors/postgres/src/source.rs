@@ -6,9 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use huiliu_sdk::{
     Checkpoint, Cx, Error, ErrorKind, Event, ReadRequest, Relay, Result, Scope, Source, StreamId,
+    Window,
 };
 
-use crate::config::{Mode, Settings};
+use crate::config::{Mode, Settings, Stream};
 use crate::flagged::Flagged;
 use crate::reader::{self, Plan};
 
@@ -42,10 +43,36 @@ pub(crate) fn start(settings: &Arc<Settings>, request: &ReadRequest) -> Result<P
             stream: Arc::new(stream.clone()),
             resume: wanted.resume.clone(),
             row_limit: request.row_limit,
+            window: None,
         });
     }
-    let settings = Arc::clone(settings);
-    Ok(PostgresSource { settings, waiting, reading: None, ended: Vec::new() })
+    Ok(PostgresSource::of(settings, waiting))
+}
+
+/// Checks what is asked for: the part of a stream that lies in `window`.
+pub(crate) fn start_window(
+    settings: &Arc<Settings>,
+    stream: &StreamId,
+    window: &Window,
+) -> Result<PostgresSource> {
+    let with_cursor =
+        |known: &&Stream| known.id == *stream && matches!(known.mode, Mode::Incremental { .. });
+    let known = settings.streams.iter().find(with_cursor);
+    let known =
+        known.ok_or_else(|| Error::unsupported("reading a part of a stream without a cursor"))?;
+    let plan = Plan {
+        stream: Arc::new(known.clone()),
+        resume: None,
+        row_limit: None,
+        window: Some(window.clone()),
+    };
+    Ok(PostgresSource::of(settings, VecDeque::from([plan])))
+}
+
+impl PostgresSource {
+    fn of(settings: &Arc<Settings>, waiting: VecDeque<Plan>) -> Self {
+        Self { settings: Arc::clone(settings), waiting, reading: None, ended: Vec::new() }
+    }
 }
 
 #[async_trait]

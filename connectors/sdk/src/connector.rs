@@ -200,6 +200,15 @@ pub struct ReadRequest {
     pub row_limit: Option<u64>,
 }
 
+/// A part of an incremental stream: the rows whose cursor lies in it, in the source's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The least cursor that belongs to it.
+    pub from: String,
+    /// The least cursor behind it.
+    pub to: String,
+}
+
 /// What to write.
 #[derive(Debug, Clone)]
 pub struct WriteRequest {
@@ -232,6 +241,17 @@ pub trait Endpoint: Send + Sync {
     /// Starts reading.
     async fn source(&self, _cx: &Cx, _request: ReadRequest) -> Result<Box<dyn Source>> {
         Err(Error::unsupported("reading"))
+    }
+
+    /// Starts reading the part of an incremental stream that lies in `window`. Its end is no
+    /// complete one, and its checkpoints are none to go on from.
+    async fn window(
+        &self,
+        _cx: &Cx,
+        _stream: &StreamId,
+        _window: &Window,
+    ) -> Result<Box<dyn Source>> {
+        Err(Error::unsupported("reading a part of a stream"))
     }
 
     /// Starts writing.

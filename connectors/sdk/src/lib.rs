@@ -25,7 +25,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use column::{ColumnSpec, ColumnType, DeclaredColumn, parse_type, type_word};
 pub use connector::{
     Capabilities, ConfigError, ConfigErrors, Connector, Endpoint, LoadRequest, Probe, RawConfig,
-    RawPush, RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, WriteRequest,
+    RawPush, RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, Window, WriteRequest,
     says_when_changed,
 };
 pub use cx::{BatchLimits, Cx, Gate, OpenGate};

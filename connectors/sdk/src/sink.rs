@@ -67,13 +67,21 @@ pub trait Sink: Send {
     /// cannot be repeated is never sent again by itself once its outcome is unknown.
     fn is_repeatable(&self) -> bool;
 
+    /// How many records share one answer. What cannot be repeated is handed over in such parts, so
+    /// that no more than these are in doubt when the hub dies.
+    fn at_once(&self) -> u32 {
+        u32::MAX
+    }
+
     /// Writes a batch and says what became of each record. An error means that the target has
     /// acted on none of them, except where the write was cancelled; a record that it may have
     /// acted on is [`Outcome::Unknown`].
     async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt>;
 
-    /// Asks the target what it knows of `idempotency_keys`.
-    async fn lookup(&mut self, _cx: &Cx, _idempotency_keys: &[String]) -> Result<Receipt> {
+    /// Asks the target what it knows of records whose outcome is open, by their idempotency keys or
+    /// by a business key in them. A record that the target certainly does not have, and will not
+    /// get any more, is [`Outcome::Unsent`].
+    async fn lookup(&mut self, _cx: &Cx, _batch: &WriteBatch) -> Result<Receipt> {
         Err(Error::unsupported("looking up what the target has"))
     }
 }

@@ -73,7 +73,7 @@ impl Sink for TargetSink {
     }
 
     /// A target cannot be asked; why the last batch has no answer can be told.
-    async fn lookup(&mut self, _cx: &Cx, _idempotency_keys: &[String]) -> Result<Receipt> {
+    async fn lookup(&mut self, _cx: &Cx, _batch: &WriteBatch) -> Result<Receipt> {
         Err(self.lost.take().unwrap_or_else(|| Error::unsupported("looking up what a target has")))
     }
 }

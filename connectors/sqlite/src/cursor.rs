@@ -51,6 +51,15 @@ impl Mark {
         }))
     }
 
+    /// The mark that a person writes: a number where it reads as one.
+    pub(crate) fn of_text(text: &str) -> Self {
+        match (text.parse(), text.parse()) {
+            (Ok(value), _) => Self::Int(value),
+            (_, Ok(value)) => Self::Real(value),
+            _ => Self::Text(text.to_owned()),
+        }
+    }
+
     /// The mark of the last committed checkpoint.
     pub(crate) fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Option<Self>> {
         let unknown = || {

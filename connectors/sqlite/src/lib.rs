@@ -17,7 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use huiliu_sdk::{
     Bounds, Capabilities, ConfigErrors, Connector, Cx, Endpoint, Probe, RawConfig, ReadRequest,
-    Result, Source, Spec, StreamSpec,
+    Result, Source, Spec, StreamId, StreamSpec, Window,
 };
 
 pub use config::{StreamOptions, SystemOptions};
@@ -81,5 +81,9 @@ impl Endpoint for SqliteEndpoint {
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
         let source = source::start(&self.settings, cx, request).await?;
         Ok(Box::new(source))
+    }
+
+    async fn window(&self, cx: &Cx, stream: &StreamId, window: &Window) -> Result<Box<dyn Source>> {
+        Ok(Box::new(source::start_window(&self.settings, cx, stream, window).await?))
     }
 }

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use futures::StreamExt;
 use huiliu_sdk::{
     Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Relay, Result, RowBuilder, Rows,
-    future_cursors, missing_cursors,
+    StreamId, Window, future_cursors, missing_cursors,
 };
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -27,12 +27,22 @@ const BATCHES_PER_CHECKPOINT: u64 = 8;
 struct Plan {
     stream: Stream,
     resume: Option<Mark>,
+    /// The part to read instead of what is new.
+    window: Option<[Mark; 2]>,
 }
 
 impl Plan {
     /// Where the read starts.
     fn low(&self) -> Result<Option<Mark>> {
         self.resume.as_ref().map(|mark| mark.back_by(self.stream.overlap)).transpose()
+    }
+
+    /// What is bound to its statement: where the read starts, and where a part of it ends.
+    fn marks(&self) -> Result<Vec<Mark>> {
+        match &self.window {
+            Some(ends) => Ok(ends.to_vec()),
+            None => Ok(self.low()?.into_iter().collect()),
+        }
     }
 }
 
@@ -58,14 +68,39 @@ pub(crate) async fn start(
                 .map_err(|error| error.context(format!("stream `{}`", stream.id)))?,
             _ => None,
         };
-        plans.push(Plan { stream: stream.clone(), resume });
+        plans.push(Plan { stream: stream.clone(), resume, window: None });
     }
+    run(settings, cx, plans, request.row_limit).await
+}
+
+/// Opens the database and starts to read the part of a stream that lies in `window`.
+pub(crate) async fn start_window(
+    settings: &Arc<Settings>,
+    cx: &Cx,
+    stream: &StreamId,
+    window: &Window,
+) -> Result<Relay> {
+    cx.check()?;
+    let found = settings.streams.iter().find(|s| s.id == *stream && s.cursor.is_some());
+    let found =
+        found.ok_or_else(|| Error::unsupported("reading a part of a stream without a cursor"))?;
+    let ends = [Mark::of_text(&window.from), Mark::of_text(&window.to)];
+    let plan = Plan { stream: found.clone(), resume: None, window: Some(ends) };
+    run(settings, cx, vec![plan], None).await
+}
+
+async fn run(
+    settings: &Arc<Settings>,
+    cx: &Cx,
+    plans: Vec<Plan>,
+    row_limit: Option<u64>,
+) -> Result<Relay> {
     let db = database::open(&settings.path).await?;
     let (cx, hub_zone) = (cx.clone(), settings.hub_zone);
     let runtime = tokio::runtime::Handle::current();
     // Decoding is work for a thread, and the driver's rows arrive through a future.
     Ok(Relay::start(move |sender| {
-        let outlet = Outlet { sender, cx, hub_zone, row_limit: request.row_limit };
+        let outlet = Outlet { sender, cx, hub_zone, row_limit };
         runtime.block_on(Box::pin(outlet.run(db, plans)));
     }))
 }
@@ -97,8 +132,8 @@ impl Outlet {
         let stream = &plan.stream;
         let layout = schema::layout(db, stream).await?;
         let newest = match &stream.cursor {
-            Some(cursor) => self.newest(db, plan, cursor).await?,
-            None => None,
+            Some(cursor) if plan.window.is_none() => self.newest(db, plan, cursor).await?,
+            _ => None,
         };
         let builder = RowBuilder::new(&layout.columns, stream.zone, self.hub_zone);
         self.send(Event::Schema(stream.id.clone(), builder.schema())).await?;
@@ -112,7 +147,7 @@ impl Outlet {
         let whole = self.rows(db, plan, &layout, newest.as_ref(), batch).await?;
         execute(db, "rollback").await?;
         let (mark, complete) = match whole {
-            Whole::Yes => (newest, plan.resume.is_none()),
+            Whole::Yes => (newest, plan.resume.is_none() && plan.window.is_none()),
             Whole::UpTo(passed) => (passed, false),
         };
         // An empty table says nothing about how far it was read before.
@@ -130,20 +165,24 @@ impl Outlet {
         newest: Option<&Mark>,
         mut batch: Batch<'_>,
     ) -> Result<Whole> {
-        let statements =
-            statement::read(&plan.stream, layout, plan.resume.as_ref(), self.row_limit);
-        let low = plan.low()?;
-        let (sql, low) = match statements.sort {
+        let part = match (&plan.window, &plan.resume) {
+            (Some(_), _) => statement::Part::Window,
+            (None, Some(mark)) => statement::Part::From(mark),
+            (None, None) => statement::Part::Whole,
+        };
+        let statements = statement::read(&plan.stream, layout, &part, self.row_limit);
+        let marks = plan.marks()?;
+        let (sql, marks) = match statements.sort {
             Some(sort) => {
-                let sort = bind(sqlx::query(AssertSqlSafe(sort)).persistent(false), low);
+                let sort = bind(sqlx::query(AssertSqlSafe(sort)).persistent(false), marks);
                 self.unless_stopped(sort.execute(&mut *db))
                     .await?
                     .map_err(|cause| fault("sorting rows", cause))?;
-                (statements.rows, None)
+                (statements.rows, Vec::new())
             }
-            None => (statements.rows, low),
+            None => (statements.rows, marks),
         };
-        let query = bind(sqlx::query(AssertSqlSafe(sql)).persistent(false), low);
+        let query = bind(sqlx::query(AssertSqlSafe(sql)).persistent(false), marks);
         let mut rows = query.fetch(db);
         let (mut read, mut batches, mut loose) = (0_u64, 0_u64, 0_u64);
         let mut passed = plan.resume.clone();
@@ -314,12 +353,9 @@ impl Batch<'_> {
 
 fn bind(
     query: Query<'_, Sqlite, SqliteArguments>,
-    mark: Option<Mark>,
+    marks: Vec<Mark>,
 ) -> Query<'_, Sqlite, SqliteArguments> {
-    match mark {
-        Some(mark) => mark.bind(query),
-        None => query,
-    }
+    marks.into_iter().fold(query, |query, mark| mark.bind(query))
 }
 
 fn is_null(row: &SqliteRow, index: usize) -> Result<bool> {

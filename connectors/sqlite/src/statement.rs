@@ -13,7 +13,16 @@ pub(crate) struct Statements {
     pub(crate) rows: String,
 }
 
-/// The statements that read `stream` from `resume` on, ordered by cursor and key.
+/// Which rows to read.
+pub(crate) enum Part<'a> {
+    Whole,
+    /// From this mark on.
+    From(&'a Mark),
+    /// Between two marks, the first inclusive.
+    Window,
+}
+
+/// The statements that read a part of `stream`, ordered by cursor and key.
 ///
 /// Sorting whole rows makes SQLite write all of them to temporary files. So where rows have
 /// numbers, only the numbers are sorted into a temporary table, whose own row numbers follow the
@@ -22,7 +31,7 @@ pub(crate) struct Statements {
 pub(crate) fn read(
     stream: &Stream,
     layout: &Layout,
-    resume: Option<&Mark>,
+    part: &Part<'_>,
     row_limit: Option<u64>,
 ) -> Statements {
     let table = format!("main.{}", quote(&stream.table));
@@ -33,8 +42,10 @@ pub(crate) fn read(
 
     let cursor = stream.cursor.as_deref().map(column);
     let mut rest = String::new();
-    if let (Some(cursor), Some(mark)) = (&cursor, resume) {
-        rest += &from_mark(cursor, mark);
+    match (&cursor, part) {
+        (Some(cursor), Part::From(mark)) => rest += &from_mark(cursor, mark),
+        (Some(cursor), Part::Window) => rest += &format!(" where {cursor} >= ? and {cursor} < ?"),
+        _ => {}
     }
     let mut order: Vec<String> =
         cursor.into_iter().chain(stream.key.iter().map(|name| column(name))).collect();

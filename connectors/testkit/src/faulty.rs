@@ -127,12 +127,16 @@ impl Sink for FaultySink {
         self.inner.is_repeatable()
     }
 
+    fn at_once(&self) -> u32 {
+        self.inner.at_once()
+    }
+
     async fn write(&mut self, cx: &Cx, batch: WriteBatch) -> Result<Receipt> {
         self.steps.take(cx, self.inner.write(cx, batch)).await
     }
 
-    async fn lookup(&mut self, cx: &Cx, idempotency_keys: &[String]) -> Result<Receipt> {
-        self.steps.take(cx, self.inner.lookup(cx, idempotency_keys)).await
+    async fn lookup(&mut self, cx: &Cx, batch: &WriteBatch) -> Result<Receipt> {
+        self.steps.take(cx, self.inner.lookup(cx, batch)).await
     }
 }
 

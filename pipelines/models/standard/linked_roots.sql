@@ -12,13 +12,32 @@ with steps as (
     group by root_no
 ),
 
+-- 挂起可以重叠,重叠的时间只扣一次;办结以后的不扣。
+parts as (
+    select
+        s.root_no,
+        s.resume_time,
+        greatest(
+            s.suspend_time,
+            max(s.resume_time) over (
+                partition by s.root_no
+                order by s.suspend_time, s.resume_time
+                rows between unbounded preceding and 1 preceding
+            )
+        ) as from_time,
+        least(s.resume_time, coalesce(r.finish_time, s.resume_time)) as to_time
+    from current.linked_suspensions as s
+    inner join current.linked_roots as r on r.root_no = s.root_no
+),
+
 -- 没有恢复时间的挂起不扣除,另行列出。
 spans as (
     select
         root_no,
-        sum(workdays_between(suspend_time, resume_time)) as suspended_days,
+        sum(workdays_between(from_time, to_time))
+            filter (where resume_time is not null and to_time > from_time) as suspended_days,
         count(*) filter (where resume_time is null) as open_suspensions
-    from current.linked_suspensions
+    from parts
     group by root_no
 )
 

@@ -80,3 +80,65 @@ select
     o.accept_date as found_on
 from reconciled.outside_platform as o
 inner join codes.supervision_rules as r on r.code = 'not_online'
+
+union all
+
+select distinct
+    c.project_no as subject,
+    r.code as rule,
+    r.value as rule_name,
+    cast(r.level as bigint) as level,
+    r.level_name,
+    c.item_id,
+    c.org_code,
+    c.org_name,
+    cast(null as bigint) as workdays,
+    cast(c.result_time as date) as found_on
+from standard.city_cases as c
+inner join current.city_cases_results as s on s.project_no = c.project_no
+inner join codes.supervision_rules as r on r.code = 'refuse_no_reason'
+where c.status in ('51', '52') and nullif(trim(s.result_explain), '') is null
+
+union all
+
+-- 天数是自然日。
+select
+    s.root_no as subject,
+    r.code as rule,
+    r.value as rule_name,
+    cast(r.level as bigint) as level,
+    r.level_name,
+    min(l.item_no) as item_id,
+    cast(null as varchar) as org_code,
+    cast(null as varchar) as org_name,
+    cast(null as bigint) as workdays,
+    cast(min(s.suspend_time) as date) as found_on
+from current.linked_suspensions as s
+inner join current.linked_roots as l on l.root_no = s.root_no
+cross join as_of as a
+inner join codes.supervision_rules as r on r.code = 'suspend_too_long'
+where
+    s.resume_time is null
+    and date_part('epoch', a.now) - date_part('epoch', s.suspend_time) >= cast(r.least as bigint) * 86400
+group by s.root_no, r.code, r.value, r.level, r.level_name
+
+union all
+
+select
+    m.apply_no as subject,
+    r.code as rule,
+    r.value as rule_name,
+    cast(r.level as bigint) as level,
+    r.level_name,
+    m.task_code as item_id,
+    cast(null as varchar) as org_code,
+    cast(null as varchar) as org_name,
+    workdays_between(cast(m.apply_time as date), cast(a.now as date)) as workdays,
+    cast(m.apply_time as date) as found_on
+from current.micro_applications as m
+left join standard.city_cases as c on c.project_no = m.project_no
+cross join as_of as a
+inner join codes.supervision_rules as r
+    on r.code = 'accept_late'
+        and workdays_between(cast(m.apply_time as date), cast(a.now as date)) >= cast(r.least as bigint)
+where c.project_no is null

@@ -31,11 +31,31 @@ pub struct Credentials {
     pub hrss_key: String,
     /// Proves it there.
     pub hrss_secret: String,
+    /// Names the hub to the micro portal.
+    pub micro_client: String,
+    /// Proves it there.
+    pub micro_secret: String,
+    /// Names the hub to electronic supervision.
+    pub supervision_user: String,
+    /// Proves it there.
+    pub supervision_password: String,
+    /// Names the hub to the postal express.
+    pub ems_key: String,
+    /// Signs requests to it.
+    pub ems_secret: String,
+    /// Names the hub to the first vertical system.
+    pub vertical_1_key: String,
+    /// Proves it there.
+    pub vertical_1_secret: String,
+    /// Names the hub to the second vertical system.
+    pub vertical_2_user: String,
+    /// Proves it there.
+    pub vertical_2_password: String,
 }
 
 impl Credentials {
     /// All of them by their names.
-    pub fn by_name(self) -> [(&'static str, String); 10] {
+    pub fn by_name(self) -> [(&'static str, String); 20] {
         [
             ("province_app_key", self.province_app_key),
             ("province_app_secret", self.province_app_secret),
@@ -47,6 +67,16 @@ impl Credentials {
             ("enterprise_secret", self.enterprise_secret),
             ("hrss_key", self.hrss_key),
             ("hrss_secret", self.hrss_secret),
+            ("micro_client", self.micro_client),
+            ("micro_secret", self.micro_secret),
+            ("supervision_user", self.supervision_user),
+            ("supervision_password", self.supervision_password),
+            ("ems_key", self.ems_key),
+            ("ems_secret", self.ems_secret),
+            ("vertical_1_key", self.vertical_1_key),
+            ("vertical_1_secret", self.vertical_1_secret),
+            ("vertical_2_user", self.vertical_2_user),
+            ("vertical_2_password", self.vertical_2_password),
         ]
     }
 }
@@ -71,5 +101,15 @@ pub fn credentials(dir: &Path) -> Result<Credentials> {
         enterprise_secret: hex(seed, "enterprise secret", 40),
         hrss_key: hex(seed, "hrss key", 16),
         hrss_secret: hex(seed, "hrss secret", 40),
+        micro_client: hex(seed, "micro client", 16),
+        micro_secret: hex(seed, "micro secret", 40),
+        supervision_user: hex(seed, "supervision user", 12),
+        supervision_password: hex(seed, "supervision password", 24),
+        ems_key: hex(seed, "ems key", 16),
+        ems_secret: hex(seed, "ems secret", 40),
+        vertical_1_key: hex(seed, "vertical 1 key", 16),
+        vertical_1_secret: hex(seed, "vertical 1 secret", 40),
+        vertical_2_user: hex(seed, "vertical 2 user", 16),
+        vertical_2_password: hex(seed, "vertical 2 password", 40),
     })
 }

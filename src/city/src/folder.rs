@@ -8,13 +8,14 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::stores::{
-    app, catalog, compiling, drops, enterprise, investment, items, linked, operation, portal,
-    province, realestate, statistics, steer, trial,
+    app, catalog, compiling, drops, ems, enterprise, hall, investment, items, linked, micro,
+    operation, parallel, portal, province, province_items, realestate, statistics, steer,
+    supervision, trial, vertical,
 };
 use crate::truth::{Truth, Witness, Written};
 use crate::world::World;
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// Stands in the folder from the first moment until the city is finished.
 const UNFINISHED: &str = "unfinished";
 const FINISHED: &str = "city.json";
@@ -37,37 +38,17 @@ struct Finished {
 
 /// The database of accepted and finished cases.
 pub(crate) fn operation_path(dir: &Path) -> PathBuf {
-    dir.join("operation.db")
+    database_path(dir, "operation")
 }
 
-/// The database behind the province's service.
-pub(crate) fn province_path(dir: &Path) -> PathBuf {
-    dir.join("province.db")
+/// The database of this name; a service's has its name.
+pub(crate) fn database_path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.db"))
 }
 
-/// The database behind the investment platform's service.
-pub(crate) fn investment_path(dir: &Path) -> PathBuf {
-    dir.join("investment.db")
-}
-
-/// The database behind the portal's service.
-pub(crate) fn portal_path(dir: &Path) -> PathBuf {
-    dir.join("portal.db")
-}
-
-/// The database behind the service of the province's app.
-pub(crate) fn app_path(dir: &Path) -> PathBuf {
-    dir.join("app.db")
-}
-
-/// The database behind the platform on which enterprises are started.
-pub(crate) fn enterprise_path(dir: &Path) -> PathBuf {
-    dir.join("enterprise.db")
-}
-
-/// The database behind the service of the department of human resources.
-pub(crate) fn hrss_path(dir: &Path) -> PathBuf {
-    dir.join("hrss.db")
+/// The folder in which files arrive that are to be published.
+pub(crate) fn publish_path(dir: &Path) -> PathBuf {
+    dir.join("publish")
 }
 
 fn io(what: &str) -> impl FnOnce(std::io::Error) -> Error + '_ {
@@ -167,25 +148,28 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
     let mut tasks = tokio::task::JoinSet::new();
     let (path, copy) = (operation_path(dir), Arc::clone(&world));
     tasks.spawn(async move { operation::write(&path, copy).await });
-    let (path, copy) = (province_path(dir), Arc::clone(&world));
+    let (path, copy) = (database_path(dir, "province"), Arc::clone(&world));
     tasks.spawn(async move { province::write(&path, copy).await });
-    let (path, copy) = (dir.join("items.db"), Arc::clone(&world));
+    let (path, copy) = (database_path(dir, "items"), Arc::clone(&world));
     tasks.spawn(async move { items::write(&path, copy).await });
     let mut witnesses = others(dir, &world).await?;
-    let (path, copy) = (dir.join("catalog.db"), Arc::clone(&world));
+    let (path, copy) = (database_path(dir, "catalog"), Arc::clone(&world));
     let catalogued = catalog::write(&path, copy).await?;
-    let invested = investment::write(&investment_path(dir), Arc::clone(&world)).await?;
+    let path = database_path(dir, "investment");
+    let invested = investment::write(&path, Arc::clone(&world)).await?;
+    witnesses.push(invested.witness);
     let (folder, copy) = (dir.join("drops"), Arc::clone(&world));
     let dropped = blocking(move || drops::write(&folder, &copy)).await?;
-    let mut rows = invested.rows;
-    rows.extend(dropped.rows);
+    let mut rows = dropped.rows;
     rows.push(catalogued.rows);
     while let Some(done) = tasks.join_next().await {
         rows.extend(done.map_err(stopped)??);
     }
     // More tables in the files that are complete by now.
-    witnesses.push(compiling::write(&dir.join("items.db"), &world).await?);
-    witnesses.push(statistics::write(&province_path(dir), &world).await?);
+    let (items, province) = (database_path(dir, "items"), database_path(dir, "province"));
+    witnesses.push(compiling::write(&items, &world).await?);
+    witnesses.push(statistics::write(&province, &world).await?);
+    witnesses.push(province_items::write(&province, &items).await?);
     let written = Written {
         rows,
         broken: dropped.broken,
@@ -200,15 +184,24 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
 
 /// The systems beside those of items and cases; all are small.
 async fn others(dir: &Path, world: &Arc<World>) -> Result<Vec<Witness>> {
-    let (folder, copy) = (dir.join("steer"), Arc::clone(world));
+    fs::create_dir_all(publish_path(dir)).map_err(io("create a folder of the city"))?;
+    let (steered, copy) = (dir.join("steer"), Arc::clone(world));
+    let (queued, again) = (dir.join("hall"), Arc::clone(world));
+    let path = |name: &str| database_path(dir, name);
     Ok(vec![
-        portal::write(&portal_path(dir), world).await?,
-        app::write(&app_path(dir), world).await?,
-        linked::write(&dir.join("linked.db"), world).await?,
-        enterprise::write(&enterprise_path(dir), world).await?,
-        realestate::write(&dir.join("realestate.db"), world).await?,
-        trial::write(&hrss_path(dir), dir, world).await?,
-        blocking(move || steer::write(&folder, &copy)).await?,
+        portal::write(&path("portal"), world).await?,
+        app::write(&path("app"), world).await?,
+        linked::write(&path("linked"), world).await?,
+        enterprise::write(&path("enterprise"), world).await?,
+        realestate::write(&path("realestate"), world).await?,
+        trial::write(&path("hrss"), dir, world).await?,
+        micro::write(&path("micro"), world).await?,
+        supervision::write(&path("supervision"), world).await?,
+        ems::write(&path("ems"), world).await?,
+        parallel::write(&path("parallel"), world).await?,
+        vertical::write(dir, world).await?,
+        blocking(move || steer::write(&steered, &copy)).await?,
+        blocking(move || hall::write(&queued, &again)).await?,
     ])
 }
 

@@ -1,5 +1,6 @@
 //! Configuration as plain files: TOML with faults that name file, line and column.
 
+mod alerts;
 mod document;
 mod hub;
 mod job;
@@ -12,13 +13,14 @@ pub use shape::closest;
 mod stream;
 mod system;
 
+pub use alerts::{AlertLanguage, AlertsFile, ChannelConfig, ChannelKind, ExpectationConfig};
 pub use document::{Document, Fault, Faults};
 pub use hub::{HubConfig, MaintenanceConfig, ServeConfig, StoreConfig};
-pub use job::{CatchUpWord, JobConfig, JobsFile};
+pub use job::{CalendarWord, CatchUpWord, JobConfig, JobsFile, OverlapWord};
 pub use limits::{Limits, QuietHours};
 pub(crate) use merge::schema_of;
-pub use merge::{hub_schema, jobs_schema, system_schema};
+pub use merge::{alerts_schema, hub_schema, jobs_schema, system_schema};
 pub use page::connectors_page;
 pub use reference::{Missing, Resolver};
-pub use stream::{Budget, Guard, StreamLimits};
-pub use system::{PushConfig, Stage, SystemConfig, parse_system};
+pub use stream::{Budget, Echo, Guard, StreamLimits};
+pub use system::{PushConfig, ReceiptKeys, Stage, SystemConfig, parse_system};

@@ -2,11 +2,13 @@
 //!
 //! This crate must never touch a disk, a network, a database, DataFusion or a connector.
 
+pub mod access;
 pub mod audit;
 pub mod calendar;
 pub mod code_table;
 pub mod config;
 pub mod duration;
+pub mod expectation;
 pub mod graph;
 pub mod identifier;
 pub mod model;
@@ -15,3 +17,4 @@ pub mod preset;
 pub mod reconcile;
 pub mod report;
 pub mod schedule;
+pub mod timetable;

@@ -112,7 +112,15 @@ pub fn is_not_ready(error: &Error) -> bool {
 
 /// The exit code for an error that ended the whole command.
 pub fn exit_code(error: &Error) -> u8 {
-    if matches!(error.code(), "E-LEASE-BUSY" | "E-PLAN-STALE" | "E-SLOT-BUSY") {
+    let guarded = [
+        "E-LEASE-BUSY",
+        "E-PLAN-STALE",
+        "E-REPAIR-APPLIED",
+        "E-REPAIR-STALE",
+        "E-REPAIR-UNDO",
+        "E-SLOT-BUSY",
+    ];
+    if guarded.contains(&error.code()) {
         return exit::GUARDED;
     }
     match error.kind() {

@@ -90,6 +90,10 @@ struct SystemKeys {
     /// fixed until it is read again.
     #[serde(default)]
     push: Option<String>,
+    /// The push that mends fields here, as `system.push`; it needs `before`. Its records are sent
+    /// by `reconcile repair apply` alone.
+    #[serde(default)]
+    correct: Option<String>,
     /// How rows without a key find their entity: rules, the first that fits decides. Needs `row`.
     #[serde(default, rename = "match")]
     rules: Vec<MatchKeys>,
@@ -209,6 +213,9 @@ pub struct ReconcileSystem {
     pub repair: bool,
     /// The push that brings what is missing in it, as `system.push`.
     pub push: Option<String>,
+    /// The push that mends fields in it, as `system.push`.
+    #[serde(skip)]
+    pub correct: Option<String>,
     /// How its rows without a key find their entity.
     pub rules: Vec<MatchRule>,
 }

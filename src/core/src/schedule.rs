@@ -17,26 +17,9 @@ use chrono::{
 use chrono_tz::Tz;
 use field::{Field, parse_field};
 use huiliu_sdk::{Error, ErrorKind, Result};
-use serde::{Deserialize, Serialize};
 
 /// The rarest expression, 29 February on one weekday, pauses 40 years around a century.
 const HORIZON_YEARS: u32 = 60;
-
-/// How long after its time an occurrence still counts as on time: the resolution of cron.
-const ON_TIME: Duration = Duration::minutes(1);
-
-/// What to do about occurrences that passed while nobody was running.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CatchUp {
-    /// Nothing; wait for the next one.
-    None,
-    /// Run once for all that were missed.
-    #[default]
-    Latest,
-    /// Run each that was missed, oldest first.
-    All,
-}
 
 /// When something runs.
 #[derive(Clone, PartialEq, Eq)]
@@ -134,38 +117,6 @@ impl Schedule {
             occurrences.push(next);
         }
         occurrences
-    }
-
-    /// The occurrences to run now, oldest first.
-    ///
-    /// `last_run` is the latest occurrence already dealt with. Without one nothing was missed:
-    /// only an occurrence of the current minute is due, which is also all that
-    /// [`CatchUp::None`] ever gives.
-    pub fn due(
-        &self,
-        last_run: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-        catch_up: CatchUp,
-    ) -> Vec<DateTime<Utc>> {
-        let on_time = now - ON_TIME;
-        let after = match (last_run, catch_up) {
-            (None, _) => on_time,
-            (Some(last), CatchUp::None) => last.max(on_time),
-            (Some(last), CatchUp::Latest | CatchUp::All) => last,
-        };
-        let mut due = Vec::new();
-        let mut position = after;
-        while let Some(next) = self.next_after(position).map(|next| next.to_utc()) {
-            if next > now {
-                break;
-            }
-            if catch_up != CatchUp::All {
-                due.clear();
-            }
-            due.push(next);
-            position = next;
-        }
-        due
     }
 
     fn ever_fires(&self) -> bool {

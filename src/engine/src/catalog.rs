@@ -27,6 +27,11 @@ impl HubCatalog {
         self.schemas.insert(name.to_owned(), Arc::new(schema));
     }
 
+    /// All schemas by name.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = (&String, &Arc<HubSchema>)> {
+        self.schemas.iter()
+    }
+
     /// The schema called `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<HubSchema>> {
         self.schemas.get(name)

@@ -13,32 +13,37 @@ mod case;
 mod catalog;
 mod distinct;
 mod failure;
+mod guard;
 mod hash;
 mod memory;
 mod metric;
 mod ops;
 mod origin;
+mod personal;
 mod pipeline;
 mod plan;
 pub mod reconcile;
 mod scan;
 mod scratch;
 mod session;
+mod tagged;
 mod text;
 
 pub use audit::AuditOutcome;
 pub use build::BuiltModel;
 pub use case::{CaseReport, CaseRunner};
+pub use guard::{Pseudonym, RowFilter, Viewer};
 pub use metric::{
     Breakdown, Content, Explanation, Figure, FigureTable, Group, Ratio, Recount, SealPlan,
     SealedDefinition, SealedRows, Step,
 };
 pub use origin::{CALENDAR, Cause, CauseKind, FileHashes, Origin, short_hash};
+pub use personal::Tags;
 pub use pipeline::{Pipelines, references};
 pub use plan::{
     Cell, Example, FigureMove, LiveRows, LiveWriter, ModelDraft, PLANNED, ReconcileDraft,
-    Rehearsal, RowKind, StoredFigure, TableDiff, Tags,
+    Rehearsal, RowKind, StoredFigure, TableDiff,
 };
 pub use scan::TableScan;
 pub use session::{Engine, EngineOptions, Session};
-pub use text::record_text;
+pub use text::{day_in, record_text, text_options};

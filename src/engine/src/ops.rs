@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
+use chrono_tz::Tz;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use huiliu_core::code_table::CodeTables;
@@ -12,6 +13,7 @@ use huiliu_sdk::Result;
 use huiliu_store::Store;
 
 use crate::failure::engine_error;
+use crate::text::day_in;
 
 type Named = (String, Arc<dyn TableProvider>);
 
@@ -41,12 +43,13 @@ fn count(value: u64) -> Option<i64> {
 }
 
 /// The tables of schema `ops`.
-pub(crate) async fn ops_tables(store: &Store) -> Result<Vec<Named>> {
+pub(crate) async fn ops_tables(store: &Store, zone: Tz) -> Result<Vec<Named>> {
     let runs = store.runs(10_000).await?;
     let steps = store.steps(None).await?;
     let streams = store.stream_states().await?;
     let outbox = store.outbox_counts().await?;
     let audits = store.verdicts().await?;
+    let days = store.push_days(|at| day_in(at, zone)).await?;
     Ok(vec![
         table(
             "runs",
@@ -73,6 +76,7 @@ pub(crate) async fn ops_tables(store: &Store) -> Result<Vec<Named>> {
                 ("deduplicated", numbers(&steps, |s| count(s.balance.deduplicated))),
                 ("filtered", numbers(&steps, |s| count(s.balance.filtered))),
                 ("quarantined", numbers(&steps, |s| count(s.balance.quarantined))),
+                ("echoed", numbers(&steps, |s| count(s.balance.echoed))),
                 ("deleted", numbers(&steps, |s| count(s.balance.deleted))),
                 ("snapshot_id", numbers(&steps, |s| s.snapshot_id)),
                 ("code", texts(&steps, |s| s.code.as_deref())),
@@ -100,6 +104,20 @@ pub(crate) async fn ops_tables(store: &Store) -> Result<Vec<Named>> {
                 ("state", texts(&outbox, |o| Some(&o.state))),
                 ("records", numbers(&outbox, |o| Some(o.records))),
                 ("attempts", numbers(&outbox, |o| Some(o.attempts))),
+            ],
+        )?,
+        table(
+            "push_days",
+            vec![
+                ("system", texts(&days, |d| Some(&d.system))),
+                ("push", texts(&days, |d| Some(&d.push))),
+                ("day", texts(&days, |d| Some(&d.day))),
+                ("sent", numbers(&days, |d| Some(d.sent))),
+                ("accepted", numbers(&days, |d| Some(d.accepted))),
+                ("rejected", numbers(&days, |d| Some(d.rejected))),
+                ("waiting", numbers(&days, |d| Some(d.waiting))),
+                ("unknown", numbers(&days, |d| Some(d.unknown))),
+                ("missing", numbers(&days, |d| Some(d.missing()))),
             ],
         )?,
         table(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{CatalogProvider, TableProvider};
@@ -23,6 +23,7 @@ use crate::function::{self, DomainFunctions};
 use crate::memory::LendingPool;
 use crate::ops::{code_tables, ops_tables, quarantine_tables};
 use crate::origin::FileHashes;
+use crate::personal::{Personal, Tags};
 use crate::pipeline::Pipelines;
 use crate::reconcile::ledger_views;
 
@@ -51,14 +52,21 @@ pub struct Engine {
     options: EngineOptions,
     /// Hashes of the calendar and the code tables.
     files: FileHashes,
+    /// The tagged columns of streams, by `system_stream`.
+    tagged: Arc<BTreeMap<String, Tags>>,
+    /// What follows from them for all other tables, as of one snapshot.
+    pub(crate) personal: Arc<Mutex<Known>>,
 }
+
+/// What is known of personal data in all tables, and the snapshot as of which it is.
+pub(crate) type Known = Option<(i64, Arc<Personal>)>;
 
 /// DataFusion over the lake at one snapshot.
 pub struct Session {
-    context: SessionContext,
-    catalog: Arc<HubCatalog>,
-    snapshot: i64,
-    unavailable: BTreeMap<String, String>,
+    pub(crate) context: SessionContext,
+    pub(crate) catalog: Arc<HubCatalog>,
+    pub(crate) snapshot: i64,
+    pub(crate) unavailable: BTreeMap<String, String>,
 }
 
 impl Engine {
@@ -71,7 +79,26 @@ impl Engine {
         options: EngineOptions,
         files: FileHashes,
     ) -> Self {
-        Self { lake, pipelines: Arc::new(pipelines), functions, options, files }
+        Self {
+            lake,
+            pipelines: Arc::new(pipelines),
+            functions,
+            options,
+            files,
+            tagged: Arc::default(),
+            personal: Arc::default(),
+        }
+    }
+
+    /// The same engine, knowing which columns of streams hold personal data, by `system_stream`.
+    #[must_use]
+    pub fn with_personal(self, tagged: BTreeMap<String, Tags>) -> Self {
+        Self { tagged: Arc::new(tagged), personal: Arc::default(), ..self }
+    }
+
+    /// The tagged columns of streams, by `system_stream`.
+    pub(crate) fn tagged(&self) -> &BTreeMap<String, Tags> {
+        &self.tagged
     }
 
     /// The lake.
@@ -141,7 +168,7 @@ impl Engine {
     async fn fill(&self, catalog: &HubCatalog) -> Result<()> {
         let store = self.lake.store();
         for (schema, tables) in [
-            ("ops", ops_tables(store).await?),
+            ("ops", ops_tables(store, self.options.zone).await?),
             ("quarantine", quarantine_tables(store).await?),
             ("codes", code_tables(&self.functions.codes)?),
         ] {

@@ -97,7 +97,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         "推送配置与其数据来源不符",
         "`from` 须为 pipelines/models 下类型为 table 的模型，`key` 的各列须存在且每行有值",
     ),
+    (
+        "E-PUSH-DECIDED",
+        "所指的推送记录已有结果，无需人工处理",
+        "用 `huiliu push show` 查看需要处理的记录及其编号",
+    ),
+    (
+        "E-PUSH-DROPPED",
+        "经人处理，这条推送记录不再发送",
+        "原因见审计记录；仍需对方收到的，更正后会作为新记录推送",
+    ),
     ("E-REASON", "没有写明原因", "用 --reason 简要写明原因，供审计查阅"),
+    (
+        "E-RECEIPT-COLUMN",
+        "回执所在的表没有推送配置中写的列",
+        "按详情列出的列名更正推送的 `receipts`",
+    ),
     (
         "E-RECONCILE",
         "核对不存在、尚未运行，或参数有误",
@@ -113,6 +128,37 @@ pub(super) const ENTRIES: &[Entry] = &[
         "E-RECONCILE-TYPE",
         "列的类型不能按配置的方式比较",
         "在所读取的模型中转换该列的类型，或更改比较方式",
+    ),
+    (
+        "E-REGISTER",
+        "对接登记册读不出来",
+        "核对 config/hub.toml 的 [register]：所指的模型要有规定的各列，并且已经生成",
+    ),
+    (
+        "E-REPAIR",
+        "没有这个更正计划，或它从未执行",
+        "用 `huiliu reconcile repair plan` 生成计划，用 `repair list` 查看已有的",
+    ),
+    (
+        "E-REPAIR-APPLIED",
+        "这个更正计划已经执行过",
+        "用 `huiliu reconcile repair list` 查看结果；仍有差异的，重新生成计划",
+    ),
+    (
+        "E-REPAIR-COLUMNS",
+        "更正前与更正后的记录列不一致，撤销时无法照原样发回",
+        "让 `before` 与 `from` 两个模型的列相同",
+    ),
+    (
+        "E-REPAIR-STALE",
+        "更正计划已不是最新的，数据或差异状态在此之后有变化",
+        "重新查看 `huiliu reconcile repair plan`，确认后按新的哈希执行",
+    ),
+    ("E-REPAIR-TWICE", "更正所用的模型对同一记录有多行", "更正模型，或更正推送的 `key`"),
+    (
+        "E-REPAIR-UNDO",
+        "这次更正没有可以撤销的记录",
+        "先重新读取目标系统；之后又有变化的记录不会被覆盖，须逐件处理",
     ),
     (
         "E-SCHEDULE",

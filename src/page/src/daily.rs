@@ -135,6 +135,8 @@ pub struct Balance {
     pub filtered: u64,
     /// Set aside.
     pub quarantined: u64,
+    /// What our own pushes had brought there, read back.
+    pub echoed: u64,
     /// Removed; beside the sum.
     pub deleted: u64,
 }
@@ -142,8 +144,9 @@ pub struct Balance {
 impl Balance {
     /// Whether everything read is accounted for.
     pub fn is_even(&self) -> bool {
-        let Self { read, written, unchanged, deduplicated, filtered, quarantined, .. } = *self;
-        read == written + unchanged + deduplicated + filtered + quarantined
+        let Self { read, written, unchanged, deduplicated, filtered, quarantined, echoed, .. } =
+            *self;
+        read == written + unchanged + deduplicated + filtered + quarantined + echoed
     }
 }
 

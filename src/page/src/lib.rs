@@ -12,7 +12,7 @@ mod sheet;
 mod text;
 mod view;
 
-pub use attention::{Attention, Level};
+pub use attention::{Attention, English, Level};
 pub use daily::{
     Balance, Change, Class, Daily, Differences, Figure, Kind, News, Outbox, Owner, Point, Push,
     Run, Step, StepState, Stopped, Stream, Timing, Trouble,

@@ -2,7 +2,7 @@
 //! retries.
 
 use huiliu_core::policy::{self, NextStep};
-use huiliu_sdk::{Cx, Error, ErrorKind, Result};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result, Window};
 use huiliu_store::StepRow;
 
 use crate::chance::{Chance, FullJitter};
@@ -22,6 +22,8 @@ pub(crate) struct Job<'a> {
     pub(crate) during_quiet_hours: bool,
     /// Whether incremental streams are read from the start once more.
     pub(crate) whole: bool,
+    /// The part of its stream that is read instead of what is new.
+    pub(crate) window: Option<&'a Window>,
     pub(crate) progress: &'a dyn Progress,
 }
 

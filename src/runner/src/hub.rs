@@ -8,11 +8,12 @@ use huiliu_core::duration::{parse_duration, parse_size};
 use huiliu_engine::{Engine, EngineOptions};
 use huiliu_lake::Lake;
 use huiliu_sdk::{Clock, Cx, Error, ErrorKind, Result};
-use huiliu_store::SealKey;
+use huiliu_store::{SealKey, StoreAddress};
 
 use crate::Project;
 use crate::ballast::make_room;
 use crate::heartbeat::Heartbeat;
+use crate::lock::{Folder, FolderLock};
 
 /// How a hub is opened.
 pub struct HubOptions {
@@ -39,7 +40,8 @@ pub struct Hub {
     pub(crate) key: SealKey,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) holder: String,
-    pub(crate) heartbeat: Heartbeat,
+    pub(crate) heartbeat: Arc<Heartbeat>,
+    pub(crate) folder: Arc<Folder>,
     pub(crate) meaning: Meaning,
 }
 
@@ -86,17 +88,24 @@ impl Hub {
             functions,
             EngineOptions { memory_bytes: memory, spill, partitions: 2, zone: project.zone },
             project.files.clone(),
-        );
+        )
+        .with_personal(project.personal_columns());
         let holder = format!("process {}", std::process::id());
         let hold = parse_duration(&project.hub.lease)?;
-        let heartbeat = Heartbeat::new(engine.lake().store().clone(), hold);
+        let heartbeat = Arc::new(Heartbeat::new(engine.lake().store().clone(), hold));
         let HubOptions { clock, meaning, .. } = options;
-        Ok(Self { project, engine, data, key, clock, holder, heartbeat, meaning })
+        let folder = Arc::default();
+        Ok(Self { project, engine, data, key, clock, holder, heartbeat, folder, meaning })
     }
 
     /// The lake.
     pub fn lake(&self) -> &Lake {
         self.engine.lake()
+    }
+
+    /// The key of what is stored encrypted.
+    pub fn seal_key(&self) -> &SealKey {
+        &self.key
     }
 
     /// The data folder.
@@ -122,6 +131,15 @@ impl Hub {
     /// A context for calls into connectors.
     pub fn context(&self, cancel: tokio_util::sync::CancellationToken) -> Cx {
         Cx { clock: Arc::clone(&self.clock), cancel, ..Cx::new() }
+    }
+
+    /// Makes this the one service on the hub's database, until what it gives is dropped. Several
+    /// may share a Postgres.
+    pub fn serve_alone(&self) -> Result<Option<FolderLock>> {
+        match self.project.store {
+            Ok(StoreAddress::Postgres(_)) => Ok(None),
+            _ => FolderLock::take_service(&self.data, &self.holder).map(Some),
+        }
     }
 
     /// Closes the database.

@@ -5,13 +5,16 @@
 
 mod attempt;
 mod audit;
+mod backfill;
 mod ballast;
 mod chance;
 mod daily;
 mod figures;
+mod footprint;
 mod gate;
 mod heartbeat;
 mod hub;
+mod jobs;
 mod load;
 mod lock;
 mod maintain;
@@ -23,6 +26,7 @@ mod project;
 mod push;
 mod quarantine;
 mod reconcile;
+mod repair;
 mod replay;
 mod report;
 mod rewind;
@@ -31,17 +35,20 @@ mod seal;
 mod stop;
 #[cfg(test)]
 mod tests;
-mod ticker;
 mod together;
 mod trace;
 mod translate;
 mod verdict;
+mod watch;
 
 pub use audit::{AuditCheck, Deed};
+pub use backfill::{BackfillOptions, BackfillReport, WindowReport};
 pub use daily::write_page;
 pub use figures::Counted;
 pub use gate::Protected;
 pub use hub::{Hub, HubOptions, Meaning};
+pub use jobs::{JobEvent, JobView, NextRun, Scheduler};
+pub use lock::FolderLock;
 pub use maintain::{MaintainOptions, MaintainReport, TableUpkeep};
 pub use mover::GuardPlan;
 pub use operate::{ResetTo, StreamView};
@@ -50,12 +57,17 @@ pub use plan::{
     PushPlan, ReconcilePlan, SettingChange, StreamChange, StreamPlan, TablePlan,
 };
 pub use project::{LoadFailure, Project, Registry, System};
+pub use push::Decision;
 pub use quarantine::{OriginalView, Selection};
 pub use reconcile::{AgedDifference, Decided, FieldView, OwnerCount, ReconcileSummary, SystemView};
+pub use repair::{
+    LeftOut, RefusedUndo, RepairChange, RepairDifference, RepairDone, RepairOrder, RepairPlan,
+    RepairRecord, RepairScope, RepairStatus, WhyLeftOut, WhyNotUndone,
+};
 pub use replay::ReplayReport;
 pub use report::WrittenReport;
 pub use run::{Progress, RunOptions, RunReport, Silent};
 pub use seal::SealCheck;
-pub use ticker::{DueJob, Ticker};
 pub use trace::{TraceDetail, TraceEntry};
 pub use verdict::verdict_text;
+pub use watch::{Alerts, Channel, StreamWatch, notice_text};

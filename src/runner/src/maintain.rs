@@ -163,6 +163,7 @@ impl Hub {
             plans: Vec::new(),
             unused_accepts: Vec::new(),
             audits: Vec::new(),
+            repair: None,
             outbox: self.lake().store().outbox_counts().await?,
         })
     }

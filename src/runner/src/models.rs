@@ -5,7 +5,7 @@ use huiliu_core::model::{Model, ModelKind};
 use huiliu_engine::{BuiltModel, record_text};
 use huiliu_lake::fault_point;
 use huiliu_sdk::{Error, Result};
-use huiliu_store::{Lease, ModelRow, OutboxRow, StepRow, Tx};
+use huiliu_store::{Lease, ModelRow, OutboxRow, SealKey, StepRow, Tx};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -91,7 +91,7 @@ impl Hub {
             .flat_map(|system| {
                 system.config.pushes.iter().map(|push| (system.config.id.as_str(), push))
             })
-            .filter(move |(_, push)| push.from == model && push.load.is_none())
+            .filter(move |(_, push)| push.from == model && push.queues())
             .map(|(system, push)| (system, push.name.as_str(), push.key.as_slice()))
     }
 
@@ -113,40 +113,25 @@ impl Hub {
     ) -> Result<()> {
         let now = self.now();
         for (system, push, key) in self.pushes_from(model) {
+            let mut queued = 0;
             for batch in &built.rows {
                 for row in 0..batch.num_rows() {
                     let record = record_text(batch, row)?;
-                    let outgoing = outbox_row(self, system, push, key, record)?;
-                    tx.enqueue(step.run_id, system, push, &outgoing, &now).await?;
+                    let outgoing = Outgoing::of(system, push, key, record)?.row(&self.key)?;
+                    let is_new = tx.enqueue(step.run_id, system, push, &outgoing, &now).await?;
+                    queued += u64::from(is_new);
                 }
             }
+            tx.count_dispatch(step.run_id, system, push, queued, &now).await?;
         }
         Ok(())
     }
 }
 
-fn outbox_row(
-    hub: &Hub,
-    system: &str,
-    push: &str,
-    key: &[String],
-    record: Vec<(String, Option<String>)>,
-) -> Result<OutboxRow> {
-    let Outgoing { record_key, record_hash, idempotency_key, payload } =
-        Outgoing::of(system, push, key, record)?;
-    Ok(OutboxRow {
-        outbox_id: 0,
-        record_key,
-        record_hash,
-        idempotency_key,
-        payload: hub.key.seal(&payload)?,
-        attempts: 0,
-    })
-}
-
 /// A record that is to be pushed, not yet encrypted.
 pub(crate) struct Outgoing {
-    record_key: String,
+    /// The business key.
+    pub(crate) record_key: String,
     record_hash: String,
     /// Equal for equal records of one push.
     pub(crate) idempotency_key: String,
@@ -184,6 +169,24 @@ impl Outgoing {
         let identity = format!("{system}\0{push}\0{record_key}\0{record_hash}");
         let idempotency_key = hex(&Sha256::digest(identity.as_bytes())[..16]);
         Ok(Self { record_key, record_hash, idempotency_key, payload })
+    }
+
+    /// An idempotency key of its own for equal records that are sent for different reasons.
+    pub(crate) fn marked(&self, mark: &str) -> String {
+        let identity = format!("{}\0{mark}", self.idempotency_key);
+        hex(&Sha256::digest(identity.as_bytes())[..16])
+    }
+
+    /// As it is queued.
+    pub(crate) fn row(self, key: &SealKey) -> Result<OutboxRow> {
+        Ok(OutboxRow {
+            outbox_id: 0,
+            record_key: self.record_key,
+            record_hash: self.record_hash,
+            idempotency_key: self.idempotency_key,
+            payload: key.seal(&self.payload)?,
+            attempts: 0,
+        })
     }
 }
 

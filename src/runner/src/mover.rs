@@ -10,6 +10,7 @@ mod chunk;
 mod commit;
 mod conform;
 mod contract;
+mod echo;
 mod guard;
 mod live;
 mod take;
@@ -22,13 +23,14 @@ use huiliu_core::config::{QuietHours, StreamLimits};
 use huiliu_lake::{KeySet, LakeTable, Merge, SharedKeys, UnkeyedRow, held_schema};
 use huiliu_sdk::{
     Checkpoint, Cx, Deletes, Error, ErrorKind, Event, ReadMode, ReadRequest, Result, Source,
-    StreamId, StreamRequest, StreamSettings, WriteMode,
+    StreamId, StreamRequest, StreamSettings, Window, WriteMode,
 };
 use huiliu_store::{Balance, Lease, QuarantinedRow, StepRow, StreamState};
 use tokio::task::JoinHandle;
 
 use self::chunk::Chunk;
 use self::contract::Layout;
+use self::echo::Echoes;
 pub use self::guard::GuardPlan;
 pub(crate) use self::guard::Guards;
 pub(crate) use self::live::{LiveRead, read_live};
@@ -91,6 +93,10 @@ struct Mover<'a> {
     quiet: Option<QuietHours>,
     /// Whether the read forgets where the last one ended.
     from_start: bool,
+    /// The part to read instead of what is new. It moves no checkpoint and deletes nothing.
+    window: Option<&'a Window>,
+    /// What pushes may bring back in this stream; none where the stream says nothing of it.
+    echoes: Option<Echoes>,
     /// The stream's place in a read that others share.
     seat: Option<&'a Seat>,
 }
@@ -166,6 +172,8 @@ pub(crate) async fn sync_stream(
         notes: Vec::new(),
         quiet: system.config.limits.quiet().filter(|_| !job.during_quiet_hours),
         from_start: false,
+        window: job.window,
+        echoes: None,
         seat,
     };
     let result = match check_state(store, mover.state.as_ref()).await {
@@ -245,6 +253,7 @@ impl Mover<'_> {
         let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
         for _ in 0..READS {
             self.begin();
+            self.load_echoes().await?;
             let stream = StreamRequest {
                 stream: StreamId::new(self.settings.name.as_str()),
                 resume: self
@@ -253,9 +262,13 @@ impl Mover<'_> {
                     .filter(|_| !self.from_start)
                     .and_then(|state| state.checkpoint.clone()),
             };
-            let mut source = match self.seat {
-                Some(seat) => seat.source(self.cx, stream).await?,
-                None => {
+            let mut source = match (self.window, self.seat) {
+                (Some(window), _) => {
+                    let asked = endpoint.window(self.cx, &stream.stream, window);
+                    in_time(self.cx, self.silence(), asked).await?
+                }
+                (None, Some(seat)) => seat.source(self.cx, stream).await?,
+                (None, None) => {
                     let request = ReadRequest { streams: vec![stream], row_limit: None };
                     in_time(self.cx, self.silence(), endpoint.source(self.cx, request)).await?
                 }
@@ -291,16 +304,18 @@ impl Mover<'_> {
         (self.staged_rows, self.staged_bytes) = (0, 0);
         (self.since_checkpoint, self.set_aside) = (0, 0);
         self.spares_all_cases = false;
-        self.checkpoint = None;
-        self.acknowledged = None;
+        let kept = self.state.as_ref().and_then(|state| state.checkpoint.clone());
+        self.checkpoint = kept.filter(|_| self.window.is_some());
+        self.acknowledged = self.checkpoint.clone();
         self.live_before = None;
         self.quarantined.clear();
         self.notes.clear();
-        self.scan = (self.settings.deletes == Deletes::KeyScan).then(|| {
-            let spill = self.hub.data.join("spill");
-            let seen = Arc::new(std::sync::Mutex::new(KeySet::new(spill)));
-            KeyScan { seen, has_keys: false, keyless: 0 }
-        });
+        self.scan =
+            (self.settings.deletes == Deletes::KeyScan && self.window.is_none()).then(|| {
+                let spill = self.hub.data.join("spill");
+                let seen = Arc::new(std::sync::Mutex::new(KeySet::new(spill)));
+                KeyScan { seen, has_keys: false, keyless: 0 }
+            });
     }
 
     /// Whether the whole read is one commit.
@@ -324,6 +339,7 @@ impl Mover<'_> {
                 }
                 Event::Keys(_, keys) => self.take_keys(&keys).await?,
                 Event::Note(_, note) => self.notes.push(note),
+                Event::Checkpoint(_) if self.window.is_some() => {}
                 Event::Checkpoint(next) => {
                     self.checkpoint = Some(next);
                     self.since_checkpoint = 0;

@@ -15,8 +15,7 @@ use huiliu_core::model::{Metric, ModelKind};
 use huiliu_core::policy;
 use huiliu_engine::reconcile::ReconcileRequest;
 use huiliu_engine::{
-    Cause, CauseKind, FigureMove, Origin, PLANNED, Rehearsal, StoredFigure, TableDiff, Tags,
-    record_text,
+    Cause, CauseKind, FigureMove, Origin, PLANNED, Rehearsal, StoredFigure, TableDiff, record_text,
 };
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::ModelRow;
@@ -50,8 +49,7 @@ impl Hub {
     /// but what the request says.
     pub async fn plan(&self, request: PlanRequest) -> Result<Plan> {
         let builds = self.lake().store().models().await?;
-        let personal = self.personal_columns();
-        let mut rehearsal = self.engine.rehearse(request.examples, &personal).await?;
+        let mut rehearsal = self.engine.rehearse(request.examples).await?;
         let (mut hash, mut live) = (None, Vec::new());
         match &request.live {
             // Systems move on, so nobody can run what they had a moment ago.
@@ -116,19 +114,6 @@ impl Hub {
             tx.forget_model(name).await?;
         }
         tx.commit().await
-    }
-
-    /// The personal columns of each stream by `system_stream`.
-    fn personal_columns(&self) -> BTreeMap<String, Tags> {
-        let mut tagged = BTreeMap::new();
-        for (id, system) in &self.project.systems {
-            for (stream, _) in &system.config.streams {
-                let tags = stream.columns.iter();
-                let tags = tags.filter_map(|(name, spec)| Some((name.clone(), spec.tag.clone()?)));
-                tagged.insert(format!("{id}_{}", stream.name), tags.collect());
-            }
-        }
-        tagged
     }
 }
 

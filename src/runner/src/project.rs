@@ -1,5 +1,6 @@
 //! A project as it stands on disk: `config/` and `pipelines/`, read and checked as a whole.
 
+mod alerts;
 mod audit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,16 +13,16 @@ use huiliu_core::audit::{Audit, audit_name};
 use huiliu_core::calendar::Calendar;
 use huiliu_core::code_table::CodeTables;
 use huiliu_core::config::{
-    Document, Fault, Faults, HubConfig, JobsFile, Missing, Resolver, Stage, StoreConfig,
-    SystemConfig, hub_schema, jobs_schema, parse_system,
+    Document, Fault, Faults, HubConfig, JobsFile, Missing, PushConfig, Resolver, Stage,
+    StoreConfig, SystemConfig, hub_schema, jobs_schema, parse_system,
 };
 use huiliu_core::graph::{Graph, Node, NodeKind};
 use huiliu_core::model::{Metric, Model, ModelKind};
 use huiliu_core::policy;
 use huiliu_core::preset::Presets;
-use huiliu_core::reconcile::{Comparison, Reconciliation};
+use huiliu_core::reconcile::{Comparison, ReconcileSystem, Reconciliation};
 use huiliu_core::report::Report;
-use huiliu_engine::{CALENDAR, FileHashes, Pipelines, short_hash};
+use huiliu_engine::{CALENDAR, FileHashes, Pipelines, Tags, short_hash};
 use huiliu_sdk::{ConfigError, Connector, Endpoint, Error};
 use huiliu_store::{PostgresAddress, StoreAddress};
 
@@ -104,6 +105,8 @@ pub struct Project {
     pub systems: BTreeMap<String, System>,
     /// `config/jobs.toml`.
     pub jobs: JobsFile,
+    /// `config/alerts.toml`.
+    pub alerts: crate::watch::Alerts,
     /// The models and metrics.
     pub pipelines: Pipelines,
     /// Reports of a period, by name.
@@ -134,6 +137,21 @@ impl From<Error> for LoadFailure {
 }
 
 impl Project {
+    /// The columns that hold personal data, each with its kind, by `system_stream`.
+    pub(crate) fn personal_columns(&self) -> BTreeMap<String, Tags> {
+        let mut tagged = BTreeMap::new();
+        for (id, system) in &self.systems {
+            for (stream, _) in &system.config.streams {
+                let tags = stream.columns.iter();
+                let tags = tags.filter_map(|(name, spec)| Some((name.clone(), spec.tag.clone()?)));
+                tagged.insert(format!("{id}_{}", stream.name), tags.collect());
+            }
+        }
+        tagged
+    }
+}
+
+impl Project {
     /// Reads the project at `root`. Nothing is contacted.
     pub fn load(
         root: &Path,
@@ -148,6 +166,7 @@ impl Project {
         } else {
             Some(JobsFile::default())
         };
+        let alerts = alerts::load(root, resolver, &mut faults)?;
         let (Some(hub), Some(jobs)) = (hub, jobs) else { return Err(LoadFailure::Faults(faults)) };
         let hub_file = root.join("config/hub.toml");
         let Ok(zone) = hub.zone.parse::<Tz>() else {
@@ -177,19 +196,27 @@ impl Project {
             }
         };
         for (index, job) in jobs.jobs.iter().enumerate() {
-            let (key, message) = match job.zone.as_deref().unwrap_or(&hub.zone).parse::<Tz>() {
-                Err(_) => ("zone", format!("job {}: no such time zone", job.name)),
-                Ok(zone) => match huiliu_core::schedule::Schedule::parse(&job.cron, zone) {
-                    Err(error) => ("cron", format!("job {}: {error}", job.name)),
-                    Ok(_) => continue,
-                },
-            };
-            let hint = match key {
-                "zone" => "use a name such as Asia/Shanghai",
-                _ => "five fields: minute hour day-of-month month day-of-week",
-            };
-            let place = format!("jobs[{index}].{key}");
-            faults.0.push(fault_in(&root.join("config/jobs.toml"), &place, message, hint)?);
+            let mut found = job.faults();
+            if jobs.jobs[..index].iter().any(|other| other.name == job.name) {
+                found.push(("name", "two jobs have this name".into(), "rename one of them"));
+            }
+            match job.zone.as_deref().unwrap_or(&hub.zone).parse::<Tz>() {
+                Err(_) => {
+                    let hint = "use a name such as Asia/Shanghai";
+                    found.push(("zone", "no such time zone".into(), hint));
+                }
+                Ok(zone) => {
+                    if let Err(error) = huiliu_core::schedule::Schedule::parse(&job.cron, zone) {
+                        let hint = "five fields: minute hour day-of-month month day-of-week";
+                        found.push(("cron", error.to_string(), hint));
+                    }
+                }
+            }
+            for (key, message, hint) in found {
+                let place = format!("jobs[{index}].{key}");
+                let message = format!("job {}: {message}", job.name);
+                faults.0.push(fault_in(&root.join("config/jobs.toml"), &place, message, hint)?);
+            }
         }
         let presets = match load_presets(root) {
             Ok(presets) => presets,
@@ -253,6 +280,7 @@ impl Project {
             presets,
             systems,
             jobs,
+            alerts,
             pipelines,
             reports,
             calendar: Arc::new(calendar),
@@ -284,6 +312,10 @@ fn check_references(
                 let hint = format!("use one of: {}", pushes.join(", "));
                 faults.0.push(fault_in(&rec.file, &place, message, &hint)?);
             }
+            if let Some((message, hint)) = correct_fault(rec, system, systems) {
+                let place = format!("systems.{}.correct", system.name);
+                faults.0.push(fault_in(&rec.file, &place, message, &hint)?);
+            }
         }
         for field in &rec.fields {
             let of_hub = match &field.compare {
@@ -304,6 +336,36 @@ fn check_references(
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(LoadFailure::Faults(faults)) }
+}
+
+/// What is wrong with the push that corrects a system.
+fn correct_fault(
+    rec: &Reconciliation,
+    system: &ReconcileSystem,
+    systems: &BTreeMap<String, System>,
+) -> Option<(String, String)> {
+    let name = system.correct.as_deref()?;
+    let known: Vec<(String, &PushConfig)> = systems
+        .iter()
+        .flat_map(|(id, system)| {
+            let pushes = system.config.pushes.iter().filter(|push| push.before.is_some());
+            pushes.map(move |push| (format!("{id}.{}", push.name), push))
+        })
+        .collect();
+    let Some((_, push)) = known.iter().find(|(known, _)| known == name) else {
+        let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+        let hint = if names.is_empty() {
+            "a push corrects when it has `before`; none has".to_owned()
+        } else {
+            format!("use one of: {}", names.join(", "))
+        };
+        return Some((format!("no push with `before` is called `{name}`"), hint));
+    };
+    if push.key.len() == rec.key.len() {
+        return None;
+    }
+    let message = format!("the push {name} has another key than this reconciliation");
+    Some((message, format!("give it the columns of `{}`, in this order", rec.key.join(", "))))
 }
 
 fn store_address(
@@ -527,15 +589,28 @@ fn nodes(
         }
         for push in &system.config.pushes {
             let built = pipelines.model(&push.from).map(|model| model.header.kind);
-            let is_received = push.load.is_some() && received.contains(&push.from);
-            if built != Some(ModelKind::Table) && !is_received {
+            let is_received = push.load.is_some()
+                && (received.contains(&push.from) || push.from == crate::figures::FIGURES);
+            // What is sent as a repair is asked for when it is planned, so a view will do.
+            let is_asked_for = push.before.is_some() && built.is_some();
+            if built != Some(ModelKind::Table) && !is_received && !is_asked_for {
                 let message = format!("push {id}.{} takes its rows from {}", push.name, push.from);
                 let hint = "`from` must name a model of kind table in pipelines/models, or, with \
-                            `load`, a stream's table such as current.SYSTEM_STREAM";
+                            `load`, a stream's table such as current.SYSTEM_STREAM or \
+                            metrics.figures";
                 return Err(Error::new(huiliu_sdk::ErrorKind::Config, "E-PUSH", message).hint(hint));
             }
             let name = format!("push.{id}.{}", push.name);
-            nodes.push(Node::new(name, NodeKind::Push, Vec::new(), vec![push.from.clone()]));
+            let reads: Vec<String> = push.reads().map(str::to_owned).collect();
+            let is_made =
+                |table: &String| pipelines.model(table).is_some() || received.contains(table);
+            if let Some(table) = reads.iter().skip(1).find(|table| !is_made(table)) {
+                let message = format!("push {id}.{} names {table}, which nothing makes", push.name);
+                let hint = "`before` must name a model in pipelines/models; `receipts.from` a model, \
+                            or a stream's table such as current.SYSTEM_STREAM";
+                return Err(Error::new(huiliu_sdk::ErrorKind::Config, "E-PUSH", message).hint(hint));
+            }
+            nodes.push(Node::new(name, NodeKind::Push, Vec::new(), reads));
         }
     }
     let reads = |name: &str| pipelines.reads(name).map(str::to_owned).collect();

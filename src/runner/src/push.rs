@@ -1,12 +1,16 @@
 //! Sending the outbox: every record is answered for, and none is sent under two keys.
 
+mod desk;
+mod receipt;
+mod tally;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use huiliu_core::config::Stage;
+use huiliu_core::config::{ReceiptKeys, Stage};
 use huiliu_lake::fault_point;
 use huiliu_sdk::{Cx, Error, ErrorKind, Outcome, Result, Sink, StreamId, WriteBatch, WriteRequest};
 use huiliu_store::{OutboxRow, OutboxState, StepRow};
@@ -16,6 +20,8 @@ use crate::hub::Hub;
 use crate::mover::{GuardPlan, Guards, not_ready};
 use crate::project::System;
 use crate::stop::in_time;
+
+pub use desk::Decision;
 
 /// Records handed to a sink at once.
 const BATCH: u32 = 1000;
@@ -28,12 +34,14 @@ struct Push<'a> {
     cx: &'a Cx,
     system: &'a System,
     name: &'a str,
+    /// Where the target says later what became of a record.
+    receipts: Option<&'a ReceiptKeys>,
 }
 
 impl Hub {
     /// Sends what waits for a push (`push.<system>.<name>`), within the limits of its system;
-    /// says whether there was anything. In the balance, `read` is what was to be sent, `written`
-    /// accepted, `filtered` rejected, `unchanged` still waiting.
+    /// says whether there was anything. In the balance, `read` is what was to be sent, or got its
+    /// receipt, `written` accepted, `filtered` rejected, `unchanged` still waiting.
     pub(crate) async fn send_push(
         &self,
         cx: &Cx,
@@ -53,16 +61,20 @@ impl Hub {
             .ok_or_else(|| Error::internal("a push to an unknown system"))?;
         let config = system.config.pushes.iter().find(|config| config.name == name);
         let load = config.and_then(|config| Some((config, config.load?)));
-        // A system on trial is never pushed to.
-        if load.is_some() && system.config.stage != Stage::Live {
+        // A system on trial is never pushed to, not even what was queued before it went back there.
+        if system.config.stage != Stage::Live {
             return Ok(false);
         }
-        let push = Push { hub: self, cx, system, name };
+        let receipts = config.and_then(|config| config.receipts.as_ref());
+        let push = Push { hub: self, cx, system, name, receipts };
         if load.is_none() {
             push.decide(guards, node).await?;
+            let has_receipts = push.take_receipts(step).await?;
             if push.waiting(0, 1).await?.is_empty() {
                 let known = push.is_known(guards, node).await;
-                return known.map(|()| false).map_err(|error| system.blame(node, error));
+                known.map_err(|error| system.blame(node, error))?;
+                self.check_sent(&system.config.id, name).await?;
+                return Ok(has_receipts);
             }
         }
         let protected = self.protect(cx, system, "run").await?;
@@ -71,7 +83,7 @@ impl Hub {
                 self.send_load(&protected.cx, guards, system, config, mode, step).await
             }
             None => {
-                let push = Push { hub: self, cx: &protected.cx, system, name };
+                let push = Push { hub: self, cx: &protected.cx, system, name, receipts };
                 push.send(step).await.map(|()| true)
             }
         };
@@ -80,6 +92,7 @@ impl Hub {
         if load.is_none() {
             let known = push.is_known(guards, node).await;
             known.map_err(|error| system.blame(node, error))?;
+            self.check_sent(&system.config.id, name).await?;
         }
         Ok(sent)
     }
@@ -100,11 +113,13 @@ impl Push<'_> {
         let endpoint = self.system.endpoint.as_ref().ok_or_else(|| not_ready(self.system))?;
         let request = WriteRequest { push: StreamId::new(self.name) };
         let mut sink = in_time(self.cx, self.silence(), endpoint.sink(self.cx, request)).await?;
+        // A record that cannot be repeated is in doubt from when it is counted until its answer.
+        let at_once = if sink.is_repeatable() { BATCH } else { BATCH.min(sink.at_once().max(1)) };
         for pass in 0..PASSES {
             let mut after = 0;
             let mut open = 0;
             loop {
-                let rows = self.waiting(after, BATCH).await?;
+                let rows = self.waiting(after, at_once).await?;
                 let Some(last) = rows.last() else { break };
                 after = last.outbox_id;
                 if pass == 0 {
@@ -134,15 +149,17 @@ impl Push<'_> {
         }
         // A process that died left them counted and without an answer.
         let (sent, fresh): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.attempts > 0);
+        let mut open = 0;
         if !sent.is_empty() {
             let outcomes = vec![Outcome::Unknown; sent.len()];
-            let outcomes = self.ask(sink, &sent, outcomes).await;
-            self.settle(&sent, &outcomes, false, step).await?;
+            let outcomes = self.ask(sink, &sent, outcomes).await?;
+            // What the target does not have is sent in the next pass.
+            open += self.settle(&sent, &outcomes, false, step).await?;
         }
-        if fresh.is_empty() {
-            return Ok(0);
+        if !fresh.is_empty() {
+            open += self.send_batch(sink, &fresh, step).await?;
         }
-        self.send_batch(sink, &fresh, step).await
+        Ok(open)
     }
 
     async fn send_batch(
@@ -158,11 +175,7 @@ impl Push<'_> {
         tx.count_attempts(&ids).await?;
         tx.commit().await?;
         fault_point!("push::counted");
-        let batch = WriteBatch {
-            stream: StreamId::new(self.name),
-            batch: self.hub.records(rows)?,
-            idempotency_keys: rows.iter().map(|row| row.idempotency_key.clone()).collect(),
-        };
+        let batch = self.batch(rows)?;
         let is_repeatable = sink.is_repeatable();
         let written = in_time(self.cx, self.silence(), sink.write(self.cx, batch)).await;
         fault_point!("push::sent");
@@ -180,8 +193,17 @@ impl Push<'_> {
         if outcomes.len() != rows.len() {
             return Err(Error::internal("the sink did not answer for every record"));
         }
-        let outcomes = if is_repeatable { outcomes } else { self.ask(sink, rows, outcomes).await };
+        let outcomes =
+            if is_repeatable { outcomes } else { self.ask(sink, rows, outcomes).await? };
         self.settle(rows, &outcomes, is_repeatable, step).await
+    }
+
+    fn batch(&self, rows: &[OutboxRow]) -> Result<WriteBatch> {
+        Ok(WriteBatch {
+            stream: StreamId::new(self.name),
+            batch: self.hub.records(rows)?,
+            idempotency_keys: rows.iter().map(|row| row.idempotency_key.clone()).collect(),
+        })
     }
 
     /// Asks the target for the records whose outcome is open.
@@ -190,13 +212,14 @@ impl Push<'_> {
         sink: &mut dyn Sink,
         rows: &[OutboxRow],
         mut outcomes: Vec<Outcome>,
-    ) -> Vec<Outcome> {
+    ) -> Result<Vec<Outcome>> {
         let open: Vec<usize> = (0..rows.len()).filter(|row| is_open(&outcomes[*row])).collect();
         if open.is_empty() {
-            return outcomes;
+            return Ok(outcomes);
         }
-        let keys: Vec<String> = open.iter().map(|row| rows[*row].idempotency_key.clone()).collect();
-        match in_time(self.cx, self.silence(), sink.lookup(self.cx, &keys)).await {
+        let asked: Vec<OutboxRow> = open.iter().map(|row| rows[*row].clone()).collect();
+        let batch = self.batch(&asked)?;
+        match in_time(self.cx, self.silence(), sink.lookup(self.cx, &batch)).await {
             Ok(receipt) => {
                 for (row, outcome) in open.into_iter().zip(receipt.outcomes) {
                     outcomes[row] = outcome;
@@ -205,7 +228,7 @@ impl Push<'_> {
             Err(error) if error.kind() == ErrorKind::Unsupported => {}
             Err(error) => tracing::warn!(%error, push = self.name, "the target could not be asked"),
         }
-        outcomes
+        Ok(outcomes)
     }
 
     /// Keeps what became of records, and says how many wait on.
@@ -223,6 +246,10 @@ impl Push<'_> {
         for (row, outcome) in rows.iter().zip(outcomes) {
             let id = row.outbox_id;
             match outcome {
+                // Its receipt says what became of it, and until then it waits without being sent.
+                Outcome::Accepted if self.receipts.is_some() => {
+                    tx.settle(id, OutboxState::Delivered, None, None, &now).await?;
+                }
                 Outcome::Accepted => {
                     tx.settle(id, OutboxState::Accepted, None, None, &now).await?;
                     balance.written += 1;
@@ -290,9 +317,12 @@ impl Push<'_> {
         );
         let error = Error::new(ErrorKind::Conflict, "E-PUSH-UNKNOWN", message).hint(format!(
             "they are not sent again by themselves, because the target cannot tell a repeated \
-             record; look there; if they arrived: `huiliu run {node} --accept {}`; if not: \
-             `huiliu run {node} --accept {}`, which sends them again",
-            done.hash, again.hash
+             record; `huiliu push show {}` names them; look there; if all of them arrived: \
+             `huiliu run {node} --accept {}`; if none: `huiliu run {node} --accept {}`, which sends \
+             them again; else decide record by record with `huiliu push decide`",
+            node.trim_start_matches("push."),
+            done.hash,
+            again.hash
         ));
         guards.stop(again);
         guards.stop(done);

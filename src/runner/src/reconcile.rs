@@ -279,6 +279,13 @@ impl Hub {
         self.project.calendar.workdays_between(day(from)?, day(to)?).ok()
     }
 
+    /// A stored instant in microseconds of wall time in the hub's zone.
+    pub(crate) fn wall_micros(&self, stored: &str) -> Option<i64> {
+        let moment = DateTime::parse_from_rfc3339(stored).ok()?;
+        let local = moment.with_timezone(&self.project.zone).naive_local();
+        Some(local.and_utc().timestamp_micros())
+    }
+
     fn aged(&self, difference: Difference) -> AgedDifference {
         let until = difference.closed_at.unwrap_or_else(|| self.wall_time());
         let age_workdays = self.workdays(difference.first_seen, until);
@@ -514,7 +521,7 @@ impl Hub {
         Ok(())
     }
 
-    async fn change_ledger(
+    pub(crate) async fn change_ledger(
         &self,
         rec: &Reconciliation,
         rows: &[Difference],

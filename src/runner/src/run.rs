@@ -7,15 +7,16 @@ use std::sync::Arc;
 use huiliu_core::audit::Severity;
 use huiliu_core::graph::{Node, NodeKind};
 use huiliu_core::policy::{self, exit};
-use huiliu_sdk::{Cx, Error, ErrorKind, Result};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result, Window};
 use huiliu_store::{Balance, OutboxCount, RunState, StepRow, VerdictRow};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Job, shared_steps, stream_step};
+use crate::footprint::Footprint;
 use crate::hub::Hub;
-use crate::lock::FolderLock;
 use crate::mover::{GuardPlan, Guards};
+use crate::repair::{ReadyRepair, RepairDone, RepairOrder};
 use crate::stop::{broken_off, unbroken};
 use crate::together::repeated;
 use crate::verdict;
@@ -59,6 +60,8 @@ pub struct RunReport {
     pub unused_accepts: Vec<String>,
     /// What its audits found, in this run or, where nothing changed since, in an earlier one.
     pub audits: Vec<VerdictRow>,
+    /// What it did for a repair.
+    pub repair: Option<RepairDone>,
 }
 
 /// What the person or job that starts a run wants of it.
@@ -71,8 +74,12 @@ pub struct RunOptions {
     /// Incremental streams are read from the start once more, for rows that came later than their
     /// overlap.
     pub whole: bool,
+    /// This part of the selected streams is read instead of what is new.
+    pub window: Option<Window>,
     /// Only what the plan of this hash showed is computed: nothing is read and nothing is sent.
     pub plan: Option<String>,
+    /// A repair is applied or taken back: it is queued, and only the pushes it goes through run.
+    pub repair: Option<RepairOrder>,
 }
 
 impl Hub {
@@ -103,8 +110,11 @@ impl Hub {
         }
         let mut nodes: Vec<Node> =
             self.project.graph.select(selector)?.into_iter().cloned().collect();
-        // The lock dies with its process, so whoever has it may clear what a dead one left.
-        let _lock = FolderLock::take(&self.data, &self.holder)?;
+        let footprint = match &options.repair {
+            Some(_) => Footprint::everything(),
+            None => Footprint::of(&nodes, &self.project.graph),
+        };
+        let entry = self.folder.enter(&self.data, &self.holder, footprint).await?;
         let store = self.lake().store();
         if let Some(plan) = &options.plan {
             self.check_plan(plan).await?;
@@ -114,7 +124,28 @@ impl Hub {
             nodes.retain(|node| !is_beside(node.kind));
         }
         let plan = options.plan.as_ref().map(|hash| format!("plan {}", hash.trim()));
-        let run_id = self.begin_run(plan.as_deref().unwrap_or(selector), job).await?;
+        let ready = match &options.repair {
+            Some(order) => Some(self.ready_repair(order).await?),
+            None => None,
+        };
+        let of_repair = ready.as_ref().map(ReadyRepair::selector);
+        if let Some(selector) = &of_repair {
+            nodes = self.project.graph.select(selector)?.into_iter().cloned().collect();
+        }
+        let told = plan.as_deref().or(of_repair.as_deref()).unwrap_or(selector);
+        let run_id = self.begin_run(told, job, entry.is_first).await?;
+        let writing = entry.begun();
+        let repair = match (&options.repair, ready) {
+            (Some(order), Some(ready)) => match self.queue_repair(run_id, order, ready).await {
+                Ok(done) => Some(done),
+                Err(error) => {
+                    let now = self.now();
+                    store.finish_run(run_id, RunState::Failed, exit::FAILED, &now).await?;
+                    return Err(error);
+                }
+            },
+            _ => None,
+        };
         let mut run = Run {
             hub: Arc::clone(self),
             run_id,
@@ -123,6 +154,7 @@ impl Hub {
             guards: Arc::new(Guards::new(&options.accepted)),
             during_quiet_hours: options.during_quiet_hours,
             whole: options.whole,
+            window: options.window.clone(),
             failed: BTreeSet::new(),
             postponed: BTreeSet::new(),
             not_ready: BTreeSet::new(),
@@ -149,7 +181,13 @@ impl Hub {
         if options.plan.is_some() {
             self.forget_orphans().await?;
         } else {
-            match self.maintain_due(run_id, &run.cx).await {
+            // A run that works beside this one ends with it.
+            let alone = writing.alone();
+            let due = match alone {
+                Some(_) => self.maintain_due(run_id, &run.cx).await,
+                None => Ok(Vec::new()),
+            };
+            match due {
                 Ok(steps) => run.steps.extend(steps),
                 Err(error) => {
                     run.fail(self.new_step(run_id, "maintain", "maintain"), &error).await?;
@@ -172,30 +210,42 @@ impl Hub {
         let outbox = store.outbox_counts().await?;
         let (plans, unused_accepts) = (run.guards.stopped(), run.guards.unused());
         let Run { steps, audits, .. } = run;
-        Ok(RunReport { run_id, state, exit_code, steps, outbox, plans, unused_accepts, audits })
+        Ok(RunReport {
+            run_id,
+            state,
+            exit_code,
+            steps,
+            outbox,
+            plans,
+            unused_accepts,
+            audits,
+            repair,
+        })
     }
 
     /// Begins a run. One that has no room is stored and goes no further: what it wrote would take
     /// the room in which its end is stored.
-    async fn begin_run(&self, selector: &str, job: Option<&str>) -> Result<i64> {
+    async fn begin_run(&self, selector: &str, job: Option<&str>, is_first: bool) -> Result<i64> {
         self.keep_ballast();
-        let error = match self.store_run(selector, job).await {
+        let error = match self.store_run(selector, job, is_first).await {
             Err(error) if error.code() == "E-DISK-FULL" && self.free_ballast() => error,
             begun => return begun,
         };
-        let run_id = self.store_run(selector, job).await?;
+        let run_id = self.store_run(selector, job, is_first).await?;
         let store = self.lake().store();
         store.finish_run(run_id, RunState::Failed, exit::FAILED, &self.now()).await?;
         Err(error)
     }
 
-    /// Clears what dead processes left, which whoever holds the folder's lock may, and stores a
-    /// new run.
-    async fn store_run(&self, selector: &str, job: Option<&str>) -> Result<i64> {
+    /// Stores a new run. The folder's lock dies with its process, so the first of those who share
+    /// it clears what dead ones left.
+    async fn store_run(&self, selector: &str, job: Option<&str>, is_first: bool) -> Result<i64> {
         let store = self.lake().store();
-        store.end_leases().await?;
-        store.end_slots("run of ").await?;
-        store.close_abandoned_runs(&self.now()).await?;
+        if is_first {
+            store.end_leases().await?;
+            store.end_slots("run of ").await?;
+            store.close_abandoned_runs(&self.now()).await?;
+        }
         self.lake().verify_sizes().await?.check()?;
         store.start_run(job, selector, &self.holder, &self.now()).await
     }
@@ -225,6 +275,7 @@ struct Run {
     guards: Arc<Guards>,
     during_quiet_hours: bool,
     whole: bool,
+    window: Option<Window>,
     failed: BTreeSet<String>,
     /// Those of `failed` that only wait for a better hour, or need something that does.
     postponed: BTreeSet<String>,
@@ -252,6 +303,7 @@ impl Run {
             let (progress, places) = (Arc::clone(&self.progress), Arc::clone(&places));
             let (guards, during_quiet_hours) = (Arc::clone(&self.guards), self.during_quiet_hours);
             let whole = self.whole;
+            let window = self.window.clone();
             let run_id = self.run_id;
             let new_steps = move |hub: &Hub| -> Vec<StepRow> {
                 group.iter().map(|name| hub.new_step(run_id, name, "stream")).collect()
@@ -266,6 +318,7 @@ impl Run {
                     guards: &guards,
                     during_quiet_hours,
                     whole,
+                    window: window.as_ref(),
                     progress: progress.as_ref(),
                 };
                 let ended = match (steps.pop(), steps.is_empty()) {
@@ -393,7 +446,10 @@ impl Run {
             Ok(done) => {
                 self.findings |= done.is_finding;
                 let state = if done.changed { RunState::Succeeded } else { RunState::Unchanged };
-                self.finish(done.step, state).await
+                match self.hub.reopen_unconfirmed(&node.name, self.run_id).await {
+                    Ok(()) => self.finish(done.step, state).await,
+                    Err(error) => self.fail(done.step, &error).await,
+                }
             }
             Err(error) => self.fail(step, &error).await,
         }
@@ -458,20 +514,28 @@ impl Run {
             Ok(is_sent) => {
                 let state = if is_sent { RunState::Succeeded } else { RunState::Unchanged };
                 self.finish(step, state).await?;
-                // After every push, because a process may have died between the answer and this.
-                let push = node.name.strip_prefix("push.").unwrap_or(&node.name);
-                match self.hub.mark_fixed(push, self.run_id).await {
-                    Ok(()) => Ok(()),
-                    Err(error) => {
-                        // Under a name of its own: the push has its step, and `push` alone is a stream.
-                        let name = format!("fixed.{push}");
-                        let step = self.hub.new_step(self.run_id, &name, "reconcile");
-                        self.fail(step, &error).await
-                    }
+            }
+            Err(error) => {
+                self.fail(step, &error).await?;
+                // Of some records nobody knows whether they arrived; the others were answered.
+                if error.code() != "E-PUSH-UNKNOWN" {
+                    return Ok(());
                 }
             }
-            Err(error) => self.fail(step, &error).await,
         }
+        // After every push, because a process may have died between the answer and this.
+        let push = node.name.strip_prefix("push.").unwrap_or(&node.name);
+        let marked = match self.hub.mark_fixed(push, self.run_id).await {
+            Ok(()) => self.hub.settle_repairs(push, self.run_id).await,
+            failed => failed,
+        };
+        if let Err(error) = marked {
+            // Under a name of its own: the push has its step, and `push` alone is a stream.
+            let name = format!("fixed.{push}");
+            let step = self.hub.new_step(self.run_id, &name, "reconcile");
+            self.fail(step, &error).await?;
+        }
+        Ok(())
     }
 
     async fn report(&mut self, node: &Node) -> Result<()> {

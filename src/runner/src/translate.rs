@@ -219,13 +219,19 @@ impl Sink for TranslatedSink {
         self.sink.is_repeatable()
     }
 
+    fn at_once(&self) -> u32 {
+        self.sink.at_once()
+    }
+
     async fn write(&mut self, cx: &Cx, mut batch: WriteBatch) -> Result<Receipt> {
         batch.batch = self.shape.batch(&batch.batch)?;
         self.sink.write(cx, batch).await
     }
 
-    async fn lookup(&mut self, cx: &Cx, idempotency_keys: &[String]) -> Result<Receipt> {
-        self.sink.lookup(cx, idempotency_keys).await
+    async fn lookup(&mut self, cx: &Cx, batch: &WriteBatch) -> Result<Receipt> {
+        let mut batch = batch.clone();
+        batch.batch = self.shape.batch(&batch.batch)?;
+        self.sink.lookup(cx, &batch).await
     }
 }
 

@@ -173,6 +173,13 @@ impl Store {
 }
 
 impl Tx {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.inner {
+            Transactions::Sqlite(_) => Dialect::Sqlite,
+            Transactions::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
     /// All rows of a query. `action` says what could not be done when it fails.
     pub async fn all(
         &mut self,

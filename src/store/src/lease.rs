@@ -24,51 +24,9 @@ impl Store {
     /// has not run out.
     pub async fn take_lease(&self, name: &str, holder: &str, ttl_ms: i64) -> Result<Lease> {
         let mut tx = self.begin().await?;
-        let now_ms = tx.now().await?.timestamp_millis();
-        // Process numbers repeat between machines; the store's number tells hubs apart.
-        let found = match self.dialect() {
-            Dialect::Sqlite => {
-                "select epoch, holder, expires_at_ms, true from huiliu_lease where name = ?"
-            }
-            Dialect::Postgres => {
-                "select epoch, holder, expires_at_ms,
-                        coalesce(instance = cast(current_setting('huiliu.instance') as bigint),
-                                 false)
-                 from huiliu_lease where name = ?"
-            }
-        };
-        let found = tx.one("read a lease", found, args![name]).await?;
-        let epoch = match found {
-            None => 1,
-            Some(row) => {
-                let (other, expires): (Option<String>, i64) = (row.get(1)?, row.get(2)?);
-                let same_hub: bool = row.get(3)?;
-                let other = other.filter(|other| !same_hub || other != holder);
-                if let Some(other) = other.filter(|_| expires > now_ms) {
-                    return Err(busy(name, &other, expires - now_ms));
-                }
-                row.get::<i64>(0)? + 1
-            }
-        };
-        tx.run(
-            "take a lease",
-            "insert into huiliu_lease (name, epoch, holder, expires_at_ms) values (?, ?, ?, ?)
-             on conflict (name) do update set
-               epoch = excluded.epoch, holder = excluded.holder,
-               expires_at_ms = excluded.expires_at_ms",
-            args![name, epoch, holder, now_ms.saturating_add(ttl_ms)],
-        )
-        .await?;
-        if self.dialect() == Dialect::Postgres {
-            tx.run(
-                "take a lease",
-                "update huiliu_lease set instance = default where name = ?",
-                args![name],
-            )
-            .await?;
-        }
+        let lease = tx.take_lease(name, holder, ttl_ms).await?;
         tx.commit().await?;
-        Ok(Lease { name: name.to_owned(), epoch })
+        Ok(lease)
     }
 
     /// Keeps a lease for `ttl_ms` from now, if it is still ours.
@@ -87,13 +45,17 @@ impl Store {
 
     /// Ends the leases of processes that are gone. Only for a process that knows that no other
     /// one writes to this data folder, because it holds the folder's lock; the leases of other
-    /// hubs that are connected to the same Postgres stay.
+    /// hubs that are connected to the same Postgres stay, and so do those on jobs: a run is begun
+    /// under one.
     pub async fn end_leases(&self) -> Result<()> {
         let sql = match self.dialect() {
-            Dialect::Sqlite => "update huiliu_lease set holder = null, expires_at_ms = 0",
+            Dialect::Sqlite => {
+                "update huiliu_lease set holder = null, expires_at_ms = 0
+                 where name not like 'job %'"
+            }
             Dialect::Postgres => concat!(
                 "update huiliu_lease set holder = null, expires_at_ms = 0
-                 where holder is not null and ",
+                 where holder is not null and name not like 'job %' and ",
                 presence::gone!("huiliu_lease"),
             ),
         };
@@ -103,6 +65,67 @@ impl Store {
 
     /// Gives a lease back; one that is no longer ours is left alone.
     pub async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        let mut tx = self.begin().await?;
+        tx.free_lease(lease).await?;
+        tx.commit().await
+    }
+}
+
+impl Tx {
+    pub(crate) async fn take_lease(
+        &mut self,
+        name: &str,
+        holder: &str,
+        ttl_ms: i64,
+    ) -> Result<Lease> {
+        let now_ms = self.now().await?.timestamp_millis();
+        // Process numbers repeat between machines; the store's number tells hubs apart.
+        let found = match self.dialect() {
+            Dialect::Sqlite => {
+                "select epoch, holder, expires_at_ms, true from huiliu_lease where name = ?"
+            }
+            Dialect::Postgres => {
+                "select epoch, holder, expires_at_ms,
+                        coalesce(instance = cast(current_setting('huiliu.instance') as bigint),
+                                 false)
+                 from huiliu_lease where name = ?"
+            }
+        };
+        let found = self.one("read a lease", found, args![name]).await?;
+        let epoch = match found {
+            None => 1,
+            Some(row) => {
+                let (other, expires): (Option<String>, i64) = (row.get(1)?, row.get(2)?);
+                let same_hub: bool = row.get(3)?;
+                let other = other.filter(|other| !same_hub || other != holder);
+                if let Some(other) = other.filter(|_| expires > now_ms) {
+                    return Err(busy(name, &other, expires - now_ms));
+                }
+                row.get::<i64>(0)? + 1
+            }
+        };
+        self.run(
+            "take a lease",
+            "insert into huiliu_lease (name, epoch, holder, expires_at_ms) values (?, ?, ?, ?)
+             on conflict (name) do update set
+               epoch = excluded.epoch, holder = excluded.holder,
+               expires_at_ms = excluded.expires_at_ms",
+            args![name, epoch, holder, now_ms.saturating_add(ttl_ms)],
+        )
+        .await?;
+        if self.dialect() == Dialect::Postgres {
+            self.run(
+                "take a lease",
+                "update huiliu_lease set instance = default where name = ?",
+                args![name],
+            )
+            .await?;
+        }
+        Ok(Lease { name: name.to_owned(), epoch })
+    }
+
+    /// Gives a lease back; one that is no longer ours is left alone.
+    pub(crate) async fn free_lease(&mut self, lease: &Lease) -> Result<()> {
         self.run(
             "release a lease",
             "update huiliu_lease set holder = null, expires_at_ms = 0
@@ -112,9 +135,7 @@ impl Store {
         .await?;
         Ok(())
     }
-}
 
-impl Tx {
     /// Fails unless `lease` is still the newest of its name, so that a holder that slept past
     /// its end cannot commit.
     pub async fn check_lease(&mut self, lease: &Lease) -> Result<()> {

@@ -6,23 +6,31 @@
 //! one text for both (see [`Value`] and [`args!`]). This crate knows no Arrow, no Parquet and no
 //! DataFusion; what a snapshot consists of is the business of `huiliu-lake`.
 
+mod account;
 mod address;
+mod alert;
+mod answer;
 mod attempt;
 mod audit;
+mod backfill;
 mod commit_log;
 mod connect;
 mod database;
+mod dispatch;
+mod echo;
 mod fault;
 mod guard;
 mod job;
 mod lease;
 mod limit;
+mod listing;
 mod load;
 mod model;
 mod operation;
 mod outbox;
 mod presence;
 mod quarantine;
+mod repair;
 mod run;
 mod schema;
 mod seal;
@@ -36,18 +44,27 @@ mod twin;
 mod upkeep;
 mod verdict;
 
+pub use account::{LoginRow, TokenRow, UserRow};
 pub use address::{DEFAULT_SCHEMA, PostgresAddress, StoreAddress};
-pub use audit::AuditRow;
+pub use alert::{Alert, Notice};
+pub use answer::KeptAnswer;
+pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
+pub use backfill::BackfillRow;
 pub use commit_log::StreamCommit;
 pub use database::{Reader, Store, Tx};
+pub use dispatch::PushDay;
+pub use echo::Sent;
 pub use fault::database_error;
-pub use job::Occurrence;
+pub use job::{
+    Admission, Begin, End, JobRow, NewOccurrence, Occurrence, OccurrenceRow, OccurrenceState,
+};
 pub use lease::Lease;
 pub use limit::Slot;
 pub use load::LoadRow;
 pub use model::ModelRow;
-pub use outbox::{OutboxCount, OutboxRow, OutboxState, SentRow};
+pub use outbox::{OutboxCount, OutboxRow, OutboxState, Receipted, SentRow};
 pub use quarantine::{QuarantineRow, QuarantinedRow};
+pub use repair::{RepairItem, RepairRow, Sending};
 pub use run::{Balance, RunRow, RunState, StepRow};
 pub use seal::SealKey;
 pub use sealed_figure::SealedFigure;

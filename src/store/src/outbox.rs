@@ -15,6 +15,8 @@ use crate::sql::Row;
 pub enum OutboxState {
     /// To be sent, or sent and not answered yet.
     Waiting,
+    /// The target took it over and will say later, by a receipt, what became of it.
+    Delivered,
     /// The target has it.
     Accepted,
     /// The target refused it.
@@ -28,6 +30,7 @@ impl OutboxState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
             Self::Accepted => "accepted",
             Self::Rejected => "rejected",
             Self::Unknown => "unknown",
@@ -59,7 +62,7 @@ pub struct OutboxCount {
     pub system: String,
     /// The push.
     pub push: String,
-    /// `waiting`, `accepted`, `rejected` or `unknown`.
+    /// `waiting`, `delivered`, `accepted`, `rejected` or `unknown`.
     pub state: String,
     /// How many.
     pub records: i64,
@@ -70,13 +73,17 @@ pub struct OutboxCount {
 /// A record of the outbox without its content.
 #[derive(Debug, Clone, Serialize)]
 pub struct SentRow {
+    /// Its number.
+    pub outbox_id: i64,
+    /// The business key of the record.
+    pub record_key: String,
     /// The target system.
     pub system: String,
     /// The push.
     pub push: String,
     /// Under which key it is sent.
     pub idempotency_key: String,
-    /// `waiting`, `accepted` or `rejected`.
+    /// `waiting`, `delivered`, `accepted`, `rejected` or `unknown`.
     pub state: String,
     /// How often it was sent.
     pub attempts: i64,
@@ -90,6 +97,31 @@ pub struct SentRow {
     pub message: Option<String>,
     /// When the target answered, UTC.
     pub settled_at: Option<String>,
+}
+
+/// A record that the target took over, for which a receipt is to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipted {
+    /// Its number.
+    pub outbox_id: i64,
+    /// The business key of the record.
+    pub record_key: String,
+    /// Under which key it was sent.
+    pub idempotency_key: String,
+    /// When the target took it over, UTC.
+    pub delivered_at: String,
+}
+
+/// The columns of a [`SentRow`].
+macro_rules! select_sent {
+    ($rest:literal) => {
+        concat!(
+            "select outbox_id, record_key, system, push, idempotency_key, state, attempts, run_id,
+                    created_at, code, message, settled_at
+             from huiliu_outbox ",
+            $rest
+        )
+    };
 }
 
 impl Tx {
@@ -253,13 +285,68 @@ impl Store {
         let rows = self
             .all(
                 "read the outbox",
-                "select system, push, idempotency_key, state, attempts, run_id, created_at,
-                        code, message, settled_at
-                 from huiliu_outbox where record_key = ? order by outbox_id",
+                select_sent!("where record_key = ? order by outbox_id"),
                 args![record_key],
             )
             .await?;
         rows.iter().map(sent_row).collect()
+    }
+
+    /// Records of a push in one state, or of all, oldest first.
+    pub async fn sent_records(
+        &self,
+        system: &str,
+        push: &str,
+        state: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<SentRow>> {
+        let rows = self
+            .all(
+                "read the outbox",
+                select_sent!(
+                    "where system = ? and push = ? and (? = '' or state = ?)
+                     order by outbox_id limit ?"
+                ),
+                args![system, push, state.unwrap_or_default(), state.unwrap_or_default(), limit],
+            )
+            .await?;
+        rows.iter().map(sent_row).collect()
+    }
+
+    /// Records of a push that the target took over and that wait for a receipt, oldest first.
+    pub async fn delivered(&self, system: &str, push: &str) -> Result<Vec<Receipted>> {
+        let rows = self
+            .all(
+                "read the outbox",
+                "select outbox_id, record_key, idempotency_key, settled_at from huiliu_outbox
+                 where system = ? and push = ? and state = 'delivered' order by outbox_id",
+                args![system, push],
+            )
+            .await?;
+        let receipted = |row: &Row| -> Result<Receipted> {
+            let delivered_at: Option<String> = row.get(3)?;
+            Ok(Receipted {
+                outbox_id: row.get(0)?,
+                record_key: row.get(1)?,
+                idempotency_key: row.get(2)?,
+                delivered_at: delivered_at.unwrap_or_default(),
+            })
+        };
+        rows.iter().map(receipted).collect()
+    }
+
+    /// The keys of records of a push whose end is open: they wait, were taken over, or nobody knows
+    /// whether they arrived.
+    pub async fn open_keys(&self, system: &str, push: &str) -> Result<HashSet<String>> {
+        let rows = self
+            .all(
+                "read the outbox",
+                "select distinct record_key from huiliu_outbox
+                 where system = ? and push = ? and state in ('waiting', 'delivered', 'unknown')",
+                args![system, push],
+            )
+            .await?;
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Records by push and state.
@@ -290,16 +377,18 @@ fn outbox_row(row: &Row) -> Result<OutboxRow> {
 
 fn sent_row(row: &Row) -> Result<SentRow> {
     Ok(SentRow {
-        system: row.get(0)?,
-        push: row.get(1)?,
-        idempotency_key: row.get(2)?,
-        state: row.get(3)?,
-        attempts: row.get(4)?,
-        run_id: row.get(5)?,
-        created_at: row.get(6)?,
-        code: row.get(7)?,
-        message: row.get(8)?,
-        settled_at: row.get(9)?,
+        outbox_id: row.get(0)?,
+        record_key: row.get(1)?,
+        system: row.get(2)?,
+        push: row.get(3)?,
+        idempotency_key: row.get(4)?,
+        state: row.get(5)?,
+        attempts: row.get(6)?,
+        run_id: row.get(7)?,
+        created_at: row.get(8)?,
+        code: row.get(9)?,
+        message: row.get(10)?,
+        settled_at: row.get(11)?,
     })
 }
 

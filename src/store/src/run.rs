@@ -57,6 +57,8 @@ pub struct Balance {
     pub filtered: u64,
     /// Rows that did not fit, kept aside.
     pub quarantined: u64,
+    /// Rows that a push of ours had brought there and that came back.
+    pub echoed: u64,
     /// Rows removed from the current table; they stand beside the sum.
     pub deleted: u64,
 }
@@ -64,8 +66,12 @@ pub struct Balance {
 impl Balance {
     /// Fails with `E-BALANCE` unless everything read is accounted for.
     pub fn check(&self) -> Result<()> {
-        let accounted =
-            self.written + self.unchanged + self.deduplicated + self.filtered + self.quarantined;
+        let accounted = self.written
+            + self.unchanged
+            + self.deduplicated
+            + self.filtered
+            + self.quarantined
+            + self.echoed;
         if self.read == accounted {
             return Ok(());
         }
@@ -85,6 +91,7 @@ impl Balance {
         self.deduplicated += other.deduplicated;
         self.filtered += other.filtered;
         self.quarantined += other.quarantined;
+        self.echoed += other.echoed;
         self.deleted += other.deleted;
     }
 }
@@ -141,7 +148,7 @@ macro_rules! select_steps {
         concat!(
             "select run_id, node, kind, state, read, written, unchanged, deduplicated,
                     filtered, quarantined, deleted, snapshot_id, code, message, hint,
-                    started_at, finished_at
+                    started_at, finished_at, echoed
              from huiliu_step ",
             $rest
         )
@@ -170,6 +177,19 @@ impl Store {
         let run_id = row.get(0)?;
         tx.commit().await?;
         Ok(run_id)
+    }
+
+    /// When the last read of a stream began that came to a good end, UTC.
+    pub async fn last_read(&self, stream: &str) -> Result<Option<String>> {
+        let row = self
+            .one(
+                "read when a stream was read",
+                "select max(started_at) from huiliu_step
+                 where node = ? and kind = 'stream' and state in ('succeeded', 'unchanged')",
+                args![stream],
+            )
+            .await?;
+        row.map_or(Ok(None), |row| row.get(0))
     }
 
     /// Records how a run ended.
@@ -265,7 +285,7 @@ impl Store {
     }
 }
 
-fn run_row(row: &Row) -> Result<RunRow> {
+pub(crate) fn run_row(row: &Row) -> Result<RunRow> {
     Ok(RunRow {
         run_id: row.get(0)?,
         job: row.get(1)?,
@@ -292,6 +312,7 @@ fn step_row(row: &Row) -> Result<StepRow> {
             filtered: count(8)?,
             quarantined: count(9)?,
             deleted: count(10)?,
+            echoed: count(17)?,
         },
         snapshot_id: row.get(11)?,
         code: row.get(12)?,
@@ -311,13 +332,15 @@ impl Tx {
             "record a step",
             "insert into huiliu_step
                (run_id, node, kind, state, read, written, unchanged, deduplicated, filtered,
-                quarantined, deleted, snapshot_id, code, message, hint, started_at, finished_at)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                quarantined, echoed, deleted, snapshot_id, code, message, hint, started_at,
+                finished_at)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              on conflict (run_id, node) do update set
                kind = excluded.kind, state = excluded.state, read = excluded.read,
                written = excluded.written, unchanged = excluded.unchanged,
                deduplicated = excluded.deduplicated, filtered = excluded.filtered,
-               quarantined = excluded.quarantined, deleted = excluded.deleted,
+               quarantined = excluded.quarantined, echoed = excluded.echoed,
+               deleted = excluded.deleted,
                snapshot_id = excluded.snapshot_id, code = excluded.code,
                message = excluded.message, hint = excluded.hint,
                started_at = excluded.started_at, finished_at = excluded.finished_at",
@@ -332,6 +355,7 @@ impl Tx {
                 count(balance.deduplicated),
                 count(balance.filtered),
                 count(balance.quarantined),
+                count(balance.echoed),
                 count(balance.deleted),
                 step.snapshot_id,
                 &step.code,

@@ -22,9 +22,17 @@ pub(crate) async fn prepare(store: &Store, data_path: &Path) -> Result<()> {
         create(&mut tx, dialect).await?;
     }
     crate::operation::prepare(&mut tx, dialect).await?;
+    crate::alert::prepare(&mut tx, dialect).await?;
+    crate::backfill::prepare(&mut tx).await?;
+    crate::job::prepare(&mut tx, dialect).await?;
     crate::upkeep::prepare(&mut tx).await?;
+    crate::account::prepare(&mut tx).await?;
+    crate::answer::prepare(&mut tx).await?;
     crate::sealed_figure::prepare(&mut tx).await?;
     crate::verdict::prepare(&mut tx).await?;
+    crate::repair::prepare(&mut tx, dialect).await?;
+    crate::dispatch::prepare(&mut tx).await?;
+    crate::echo::prepare(&mut tx, dialect).await?;
     crate::stream_settings::prepare(&mut tx).await?;
     let row = tx
         .one("read its layout", "select value from huiliu_meta where key = 'layout'", args![])

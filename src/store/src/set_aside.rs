@@ -41,7 +41,7 @@ pub struct SealedRow {
 const COLUMNS: &str = "quarantine_id, run_id, system, stream, origin, position, code, reason, \
                        quarantined_at";
 
-fn quarantine_row(row: &Row) -> Result<QuarantineRow> {
+pub(crate) fn quarantine_row(row: &Row) -> Result<QuarantineRow> {
     Ok(QuarantineRow {
         quarantine_id: row.get(0)?,
         run_id: row.get(1)?,

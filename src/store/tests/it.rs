@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::disallowed_methods)] // the test server's place comes from the environment
 
+mod alert;
 mod backend;
 mod damage;
+mod job;
 mod lease;
 mod limit;
+mod push;
 mod record;
 mod shared;
 mod writer;

@@ -2,8 +2,8 @@
 
 use huiliu_sdk::{Checkpoint, Scope, StreamId};
 use huiliu_store::{
-    Balance, ModelRow, Occurrence, OutboxRow, OutboxState, QuarantinedRow, RunState, SealKey,
-    StepRow, Store, StreamState, VerdictRow, args,
+    Balance, ModelRow, OutboxRow, OutboxState, QuarantinedRow, RunState, SealKey, StepRow, Store,
+    StreamState, VerdictRow, args,
 };
 
 use crate::backend::{Backend, on_both};
@@ -13,7 +13,6 @@ on_both!(
     what_is_dropped_is_undone,
     an_outbox_record_is_queued_once_and_settled,
     a_quarantined_row_is_replaced_and_opens_with_its_key,
-    an_occurrence_runs_once,
     runs_and_steps_are_kept_as_they_end,
     the_last_build_of_a_model_is_kept,
     what_audits_found_is_kept_for_each_run,
@@ -136,22 +135,6 @@ async fn a_quarantined_row_is_replaced_and_opens_with_its_key(backend: Backend) 
     let original = store.quarantined_original(id, &key).await.unwrap().unwrap();
     assert_eq!(original, "李四".as_bytes());
     assert!(store.quarantined_original(id + 1, &key).await.unwrap().is_none());
-}
-
-async fn an_occurrence_runs_once(backend: Backend) {
-    let store = backend.store().await;
-    assert_eq!(store.last_occurrence("nightly").await.unwrap(), None);
-    let at = |time: &str| Occurrence { job: "nightly".into(), scheduled_at: time.into() };
-    let mut claims = tokio::task::JoinSet::new();
-    for _ in 0..8 {
-        let (store, due) = (store.clone(), at("2018-12-13T01:00:00Z"));
-        claims.spawn(async move { store.claim_occurrence(&due).await.unwrap() });
-    }
-    let claimed = claims.join_all().await;
-    assert_eq!(claimed.into_iter().filter(|claimed| *claimed).count(), 1);
-    assert!(store.claim_occurrence(&at("2018-12-12T01:00:00Z")).await.unwrap());
-    let last = store.last_occurrence("nightly").await.unwrap();
-    assert_eq!(last.as_deref(), Some("2018-12-13T01:00:00Z"));
 }
 
 pub(crate) fn step(run_id: i64, node: &str, state: RunState) -> StepRow {

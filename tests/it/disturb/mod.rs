@@ -17,6 +17,7 @@ mod oracle;
 mod planted;
 mod points;
 mod power;
+mod pushes;
 mod server;
 mod source;
 mod target;

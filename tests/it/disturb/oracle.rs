@@ -22,7 +22,7 @@ const STUCK: [(&str, &str); 8] = [
     (
         "steps that do not balance",
         "select count(*) from huiliu_step where kind = 'stream'
-           and read <> written + unchanged + deduplicated + filtered + quarantined",
+           and read <> written + unchanged + deduplicated + filtered + quarantined + echoed",
     ),
     (
         "states that are not those of their last commit",

@@ -127,6 +127,11 @@ pub(crate) struct OutcomeOptions {
     #[serde(default)]
     #[schemars(extend("examples" = [["queued"]]))]
     pub(crate) pending: Vec<String>,
+    /// Results of `lookup` that mean the system does not have the record and will not get it any
+    /// more from an earlier request: it is then sent again.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["none"]]))]
+    pub(crate) absent: Vec<String>,
     /// JSON pointer in one answer to the code of a refusal.
     #[schemars(example = &"/code")]
     pub(crate) code: Option<String>,
@@ -142,9 +147,18 @@ pub(crate) struct LookupOptions {
     /// Path after the base address.
     #[schemars(example = &"/api/cases/push")]
     pub(crate) path: String,
-    /// Parameter that takes the idempotency key.
+    /// Parameter that takes the idempotency key, or the business key in `column`.
     #[schemars(example = &"requestId")]
     pub(crate) param: String,
+    /// Column of the record, under its name in the lake, that `param` takes instead of the
+    /// idempotency key, for a system that knows records by a business key only.
+    #[schemars(example = &"project_no")]
+    pub(crate) column: Option<String>,
     /// How the answer is read. Default: like the push's own.
     pub(crate) outcomes: Option<OutcomeOptions>,
+    /// JSON pointers in the answer for a record by column: what stands there must be what was sent.
+    /// Needed where the system may have had another record of the same business key before.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"result_type": "/resultType"}]))]
+    pub(crate) same: BTreeMap<String, String>,
 }

@@ -161,9 +161,43 @@ async fn an_answer_that_stays_away_leaves_the_outcome_unknown_until_it_is_looked
     let cx = Cx::new();
     let request = WriteRequest { push: StreamId::new("repairs") };
     let mut sink = endpoint.sink(&cx, request).await.unwrap();
-    let keys = ["k1".to_owned(), "k9".to_owned()];
-    let known = sink.lookup(&cx, &keys).await.unwrap();
+    let mut asked = batch(2);
+    asked.idempotency_keys = vec!["k1".to_owned(), "k9".to_owned()];
+    let known = sink.lookup(&cx, &asked).await.unwrap();
     assert_eq!(known.outcomes, [Outcome::Accepted, Outcome::Unknown]);
+}
+
+/// What a target knows of case numbers: `00` as it was sent, `01` with another day, `02` not at all,
+/// and of `03` it says nothing.
+async fn know_by_case(Query(query): Query<BTreeMap<String, String>>) -> Json<Value> {
+    let case = query["case"].as_str();
+    let entries = match case {
+        "00" => json!([{"no": "00", "state": "here", "day": "2018-06-12"}]),
+        "01" => json!([{"no": "01", "state": "here", "day": "2018-06-11"}]),
+        "02" => json!([{"no": "02", "state": "none"}]),
+        _ => json!([]),
+    };
+    Json(json!({ "list": entries }))
+}
+
+#[tokio::test]
+async fn a_target_that_knows_no_keys_of_ours_is_asked_by_the_business_key() {
+    let url = serve(Router::new().route("/known", get(know_by_case))).await;
+    let push = json!({
+        "path": "/push", "records": "/records",
+        "lookup": {
+            "path": "/known", "param": "case", "column": "case_no", "same": {"day": "/day"},
+            "outcomes": {"list": "/list", "id": "/no", "result": "/state",
+                "accepted": ["here"], "absent": ["none"]},
+        },
+    });
+    let cx = Cx::new();
+    let request = WriteRequest { push: StreamId::new("repairs") };
+    let mut sink = writer(&url, push).sink(&cx, request).await.unwrap();
+    assert!(!sink.is_repeatable());
+    let known = sink.lookup(&cx, &batch(4)).await.unwrap();
+    use Outcome::{Accepted, Unknown, Unsent};
+    assert_eq!(known.outcomes, [Accepted, Unknown, Unsent, Unknown]);
 }
 
 #[tokio::test]

@@ -55,8 +55,8 @@ async fn write(endpoint: &dyn Endpoint, batch: WriteBatch) -> (Result<Receipt>, 
     let cx = Cx::new();
     let request = WriteRequest { push: StreamId::new("p") };
     let mut sink = endpoint.sink(&cx, request).await.unwrap();
-    let receipt = sink.write(&cx, batch).await;
-    (receipt, sink.lookup(&cx, &[]).await.unwrap_err().to_string())
+    let receipt = sink.write(&cx, batch.clone()).await;
+    (receipt, sink.lookup(&cx, &batch).await.unwrap_err().to_string())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,19 @@
-//! The investment platform: projects by page, approvals by cursor, answers nested three times.
+//! The investment platform: projects by page, approvals by cursor, results of approvals in; answers
+//! are nested three times.
 
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use axum::http::HeaderMap;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 
 use super::answer::{Answer, Parameters, Refusal, header, number, parameters, unknown_address};
+use super::receive::{Inbox, records};
 
 /// What the service works with.
 pub(super) struct Platform {
@@ -40,11 +43,20 @@ const PAGE: i64 = 100;
 const LARGEST_PAGE: i64 = 500;
 const CURSOR_PREFIX: &str = "c";
 
+const RESULTS: Inbox = Inbox {
+    push: "results",
+    id: "seqId",
+    key: "approvalId",
+    refused: 20,
+    reason: ("5002", "审批事项已归档"),
+};
+
 /// The service's addresses.
 pub(super) fn routes(platform: Arc<Platform>) -> Router {
     Router::new()
         .route("/invest/projects", get(projects))
         .route("/invest/approvals", get(approvals))
+        .route("/invest/results", post(results))
         .fallback(unknown_address)
         .with_state(platform)
 }
@@ -113,6 +125,27 @@ async fn approvals(
     };
     let list = list(&rows, &APPROVAL_NAMES)?;
     Ok(nested(map.get("seqId"), json!({ "list": list, "next": next })))
+}
+
+/// Takes results of approvals; what is said of each stands in the innermost of the three answers.
+async fn results(
+    State(platform): State<Arc<Platform>>,
+    headers: HeaderMap,
+    body: Result<Json<Value>, JsonRejection>,
+) -> Answer {
+    if let Some(refused) = platform.check(&headers) {
+        return Ok(refused);
+    }
+    let Json(body) = body.map_err(|_| Refusal::bad("body is not JSON, or too large"))?;
+    let verdicts = RESULTS.take(&platform.pool, records(&body, "results")?).await?;
+    let list: Vec<Value> = verdicts
+        .iter()
+        .map(|verdict| {
+            let (code, words) = verdict.refusal.unwrap_or(("200", "成功"));
+            json!({ "seqId": verdict.id, "approvalId": verdict.key, "code": code, "msg": words })
+        })
+        .collect();
+    Ok(nested(None, json!({ "list": list })))
 }
 
 async fn rows(

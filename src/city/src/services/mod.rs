@@ -2,14 +2,21 @@
 
 mod answer;
 mod app;
+mod ems;
 mod enterprise;
-mod hrss;
+mod form;
 mod investment;
 mod listing;
+mod micro;
 mod portal;
 mod province;
+mod publish;
 mod push;
+mod receive;
+mod soap;
+mod supervision;
 mod token;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,10 +36,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::credentials::credentials;
-use crate::folder::{
-    app_path, enterprise_path, hrss_path, investment_path, portal_path, province_path,
-    write_atomically,
-};
+use crate::folder::{database_path, publish_path, write_atomically};
 use crate::stores::database::{existing, failed};
 
 const PORTS: &str = "ports.json";
@@ -56,28 +60,23 @@ pub struct RunningCity {
     pub app_url: String,
     /// Where enterprises are started.
     pub enterprise_url: String,
-    /// Where the department of human resources answers.
-    pub hrss_url: String,
+    urls: Vec<(&'static str, String)>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<std::io::Result<()>>,
     pools: Vec<SqlitePool>,
 }
 
-/// Starts the services of the finished city in `dir`.
-pub async fn start(dir: &Path) -> Result<RunningCity> {
+/// Each service that has a database of the same name, and its addresses.
+async fn services(dir: &Path) -> Result<(Vec<(&'static str, Router)>, Vec<SqlitePool>)> {
     let keys = credentials(dir)?;
-    let before: Ports = fs::read(dir.join(PORTS))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
-    let province_pool = pool(&province_path(dir)).await?;
-    let investment_pool = pool(&investment_path(dir)).await?;
-    let portal_pool = pool(&portal_path(dir)).await?;
-    let app_pool = pool(&app_path(dir)).await?;
-    let enterprise_pool = pool(&enterprise_path(dir)).await?;
-    let hrss_pool = pool(&hrss_path(dir)).await?;
+    let mut pools = Vec::new();
+    let mut open = async |name: &str| -> Result<SqlitePool> {
+        let pool = pool(&database_path(dir, name)).await?;
+        pools.push(pool.clone());
+        Ok(pool)
+    };
     let province = province::Province {
-        pool: province_pool.clone(),
+        pool: open("province").await?,
         app_key: keys.province_app_key,
         app_secret: keys.province_app_secret,
         tokens: std::sync::Mutex::default(),
@@ -85,40 +84,74 @@ pub async fn start(dir: &Path) -> Result<RunningCity> {
         started: Instant::now(),
     };
     let platform =
-        investment::Platform { pool: investment_pool.clone(), api_key: keys.investment_api_key };
-    let portal =
-        portal::Portal::new(portal_pool.clone(), keys.portal_app_id, &keys.portal_app_secret)?;
-    let app = app::App { pool: app_pool.clone(), token: keys.app_token };
+        investment::Platform { pool: open("investment").await?, api_key: keys.investment_api_key };
+    let portal = open("portal").await?;
+    let portal = portal::Portal::new(portal, keys.portal_app_id, &keys.portal_app_secret)?;
+    let app = app::App { pool: open("app").await?, token: keys.app_token };
     let enterprise = enterprise::Enterprise {
-        pool: enterprise_pool.clone(),
+        pool: open("enterprise").await?,
         client: keys.enterprise_client,
         secret: keys.enterprise_secret,
         tokens: std::sync::Mutex::default(),
     };
-    let hrss = hrss::Hrss {
-        pool: hrss_pool.clone(),
-        key: keys.hrss_key,
-        secret: keys.hrss_secret,
+    let micro = micro::Micro {
+        pool: open("micro").await?,
+        client: keys.micro_client,
+        secret: keys.micro_secret,
         tokens: std::sync::Mutex::default(),
     };
-    let services = [
+    let supervision = supervision::Supervision {
+        pool: open("supervision").await?,
+        user: keys.supervision_user,
+        password: keys.supervision_password,
+    };
+    let ems = ems::Ems { pool: open("ems").await?, key: keys.ems_key, secret: keys.ems_secret };
+    let xml = |pool, key, secret, listing| {
+        let tokens = std::sync::Mutex::default();
+        xml::routes(Arc::new(xml::XmlService { pool, key, secret, tokens, listing }))
+    };
+    let (hrss, first) = (open("hrss").await?, open("vertical_1").await?);
+    let second = soap::SoapService {
+        pool: open("vertical_2").await?,
+        user: keys.vertical_2_user,
+        password: keys.vertical_2_password,
+    };
+    let services = vec![
         ("province", province::routes(Arc::new(province))),
         ("investment", investment::routes(Arc::new(platform))),
         ("portal", portal::routes(Arc::new(portal))),
         ("app", app::routes(Arc::new(app))),
         ("enterprise", enterprise::routes(Arc::new(enterprise))),
-        ("hrss", hrss::routes(Arc::new(hrss))),
+        ("micro", micro::routes(Arc::new(micro))),
+        ("supervision", supervision::routes(Arc::new(supervision))),
+        ("ems", ems::routes(Arc::new(ems))),
+        ("hrss", xml(hrss, keys.hrss_key, keys.hrss_secret, &xml::HRSS)),
+        ("vertical_1", xml(first, keys.vertical_1_key, keys.vertical_1_secret, &xml::VERTICAL)),
+        ("vertical_2", soap::routes(Arc::new(second))),
     ];
+    Ok((services, pools))
+}
 
+/// Starts the services of the finished city in `dir`.
+pub async fn start(dir: &Path) -> Result<RunningCity> {
+    let (services, pools) = services(dir).await?;
+    let before: Ports = fs::read(dir.join(PORTS))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let mut ports = Ports::default();
+    let mut urls = Vec::new();
     for (name, routes) in services {
         let listener = listen(before.0.get(name).copied().unwrap_or_default()).await?;
-        ports.0.insert(name.to_owned(), port(&listener)?);
+        let port = port(&listener)?;
+        ports.0.insert(name.to_owned(), port);
+        urls.push((name, format!("http://127.0.0.1:{port}")));
         tasks.spawn(serve(listener, routes, stopped.clone()));
     }
     write_atomically(&dir.join(PORTS), &ports)?;
+    tasks.spawn(publish::acknowledge(publish_path(dir), stopped));
     let url = |name: &str| format!("http://127.0.0.1:{}", ports.0[name]);
     Ok(RunningCity {
         province_url: url("province"),
@@ -126,31 +159,17 @@ pub async fn start(dir: &Path) -> Result<RunningCity> {
         portal_url: url("portal"),
         app_url: url("app"),
         enterprise_url: url("enterprise"),
-        hrss_url: url("hrss"),
+        urls,
         stop,
         tasks,
-        pools: vec![
-            province_pool,
-            investment_pool,
-            portal_pool,
-            app_pool,
-            enterprise_pool,
-            hrss_pool,
-        ],
+        pools,
     })
 }
 
 impl RunningCity {
     /// Where each service is, by its name.
-    pub fn by_name(&self) -> [(&'static str, &str); 6] {
-        [
-            ("province", &self.province_url),
-            ("investment", &self.investment_url),
-            ("portal", &self.portal_url),
-            ("app", &self.app_url),
-            ("enterprise", &self.enterprise_url),
-            ("hrss", &self.hrss_url),
-        ]
+    pub fn by_name(&self) -> Vec<(&'static str, &str)> {
+        self.urls.iter().map(|(name, url)| (*name, url.as_str())).collect()
     }
 
     /// Ends the services; open requests get a moment to finish.

@@ -22,6 +22,7 @@ use super::answer::{
 };
 use super::listing::Listing;
 use super::push::{known, push};
+use super::receive::{Inbox, records};
 use super::token::{LIFETIME, Tokens};
 
 const PAGE: i64 = 1000;
@@ -68,6 +69,27 @@ const STATISTICS: Listing = Listing {
     ],
 };
 
+const ITEMS: Listing = Listing {
+    table: "items",
+    columns: &[
+        ("item_id", "itemId"),
+        ("task_code", "taskCode"),
+        ("catalog_code", "catalogCode"),
+        ("task_name", "taskName"),
+        ("task_version", "taskVersion"),
+        ("task_state", "taskState"),
+        ("org_code", "orgCode"),
+        ("update_time", "updateTime"),
+    ],
+};
+const PUSHED_ITEMS: Inbox = Inbox {
+    push: "items",
+    id: "requestId",
+    key: "itemId",
+    refused: 20,
+    reason: ("E307", "基本编码未在省级目录中登记"),
+};
+
 /// What the service works with.
 pub(super) struct Province {
     pub(super) pool: SqlitePool,
@@ -86,6 +108,8 @@ pub(super) fn routes(province: Arc<Province>) -> Router {
         .route("/api/cases", get(cases))
         .route("/api/cases/push", post(push).get(known))
         .route("/api/statistics/cities", get(statistics))
+        .route("/api/items", get(items))
+        .route("/api/items/push", post(push_items))
         .layer(from_fn_with_state(Arc::clone(&province), throttle))
         .route("/api/health", get(health))
         .fallback(unknown_address)
@@ -101,6 +125,17 @@ impl Province {
             Some(token) if tokens.is_valid(token, Instant::now()) => Ok(()),
             _ => Err(Refusal::unauthorized("token is missing, unknown or expired")),
         }
+    }
+}
+
+impl Province {
+    async fn list(&self, listing: &Listing, headers: &HeaderMap, query: Parameters) -> Answer {
+        self.check(headers)?;
+        let map = parameters(query)?;
+        let page = number(&map, "page", 1, 1..=1_000_000)?;
+        let size = number(&map, "size", PAGE, 1..=LARGEST_PAGE)?;
+        let (total, list) = listing.page(&self.pool, since(&map)?, (page - 1) * size, size).await?;
+        Ok(Json(json!({ "code": "0", "message": "ok", "data": { "total": total, "list": list } })))
     }
 }
 
@@ -163,13 +198,34 @@ async fn statistics(
     headers: HeaderMap,
     query: Parameters,
 ) -> Answer {
+    province.list(&STATISTICS, &headers, query).await
+}
+
+async fn items(
+    State(province): State<Arc<Province>>,
+    headers: HeaderMap,
+    query: Parameters,
+) -> Answer {
+    province.list(&ITEMS, &headers, query).await
+}
+
+async fn push_items(
+    State(province): State<Arc<Province>>,
+    headers: HeaderMap,
+    body: Result<Json<Value>, JsonRejection>,
+) -> Answer {
     province.check(&headers)?;
-    let map = parameters(query)?;
-    let page = number(&map, "page", 1, 1..=1_000_000)?;
-    let size = number(&map, "size", PAGE, 1..=LARGEST_PAGE)?;
-    let (total, list) =
-        STATISTICS.page(&province.pool, since(&map)?, (page - 1) * size, size).await?;
-    Ok(Json(json!({ "code": "0", "message": "ok", "data": { "total": total, "list": list } })))
+    let Json(body) = body.map_err(|_| Refusal::bad("body is not JSON, or too large"))?;
+    let verdicts = PUSHED_ITEMS.take(&province.pool, records(&body, "records")?).await?;
+    let data: Vec<Value> = verdicts
+        .iter()
+        .map(|verdict| {
+            let result = if verdict.refusal.is_none() { "accepted" } else { "rejected" };
+            let (code, words) = verdict.refusal.unwrap_or(("0", "ok"));
+            json!({ "requestId": verdict.id, "result": result, "code": code, "message": words })
+        })
+        .collect();
+    Ok(Json(json!({ "code": "0", "message": "ok", "data": data })))
 }
 
 /// An answer of records, written straight from the rows: there are hundreds of thousands.

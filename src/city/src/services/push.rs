@@ -37,6 +37,12 @@ struct Record {
     body: String,
 }
 
+/// What is kept under a request id.
+struct Stored {
+    project_no: String,
+    times_sent: i64,
+}
+
 /// The refusal of a case, decided by its number alone so that it never changes.
 fn refusal(project_no: &str) -> Option<(&'static str, &'static str)> {
     if project_no.is_empty() {
@@ -88,6 +94,12 @@ pub(super) async fn push(
     for chunk in records.chunks(CHUNK) {
         store(&mut transaction, chunk, &received_at, &mut stored).await.map_err(Refusal::failed)?;
     }
+    for record in &records {
+        let is_new = stored.get(&record.request_id).is_some_and(|stored| stored.times_sent == 1);
+        if is_new && refusal(&record.project_no).is_none() {
+            correct(&mut transaction, record, &received_at).await.map_err(Refusal::failed)?;
+        }
+    }
     transaction.commit().await.map_err(Refusal::failed)?;
     if is_known == 0 && stalls(&first.request_id) {
         tokio::time::sleep(STALL).await;
@@ -96,7 +108,8 @@ pub(super) async fn push(
     let data: Vec<Value> = records
         .iter()
         .map(|record| {
-            let number = stored.get(&record.request_id).unwrap_or(&record.project_no);
+            let stored = stored.get(&record.request_id);
+            let number = stored.map_or(&record.project_no, |stored| &stored.project_no);
             verdict(&record.request_id, number)
         })
         .collect();
@@ -129,13 +142,13 @@ async fn store(
     transaction: &mut Transaction<'_, Sqlite>,
     records: &[Record],
     received_at: &str,
-    stored: &mut HashMap<String, String>,
+    stored: &mut HashMap<String, Stored>,
 ) -> Result<(), sqlx::Error> {
     let values = vec!["(?,?,?,?,1,?)"; records.len()].join(",");
     let sql = format!(
         "insert into received (request_id, project_no, body, first_received_at, times_sent, \
          result) values {values} on conflict (request_id) do update set \
-         times_sent = times_sent + 1 returning request_id, project_no"
+         times_sent = times_sent + 1 returning request_id, project_no, times_sent"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for record in records {
@@ -148,8 +161,70 @@ async fn store(
             .bind(result);
     }
     for row in query.fetch_all(&mut **transaction).await? {
-        stored.insert(row.try_get(0)?, row.try_get(1)?);
+        let is_stored = Stored { project_no: row.try_get(1)?, times_sent: row.try_get(2)? };
+        stored.insert(row.try_get(0)?, is_stored);
     }
+    Ok(())
+}
+
+/// Fields of a pushed record in the order of the columns below.
+const CORRECTED: [&str; 14] = [
+    "taskCode",
+    "taskName",
+    "orgCode",
+    "orgName",
+    "applicantName",
+    "applicantType",
+    "certType",
+    "certNo",
+    "mobile",
+    "acceptDate",
+    "promiseDate",
+    "resultType",
+    "resultDate",
+    "divisionCode",
+];
+
+/// Those of them that may have no value.
+const OPTIONAL: [&str; 4] = ["mobile", "promiseDate", "resultType", "resultDate"];
+
+/// A record of a case that the province has is a new version of it, as when a case is reported
+/// again: another record under the same number with a higher data version. Pages are ranges of
+/// `seq` by update time, so a new record is the latest. What is not a whole record is only kept.
+async fn correct(
+    transaction: &mut Transaction<'_, Sqlite>,
+    record: &Record,
+    received_at: &str,
+) -> Result<(), sqlx::Error> {
+    let body: Value = serde_json::from_str(&record.body).unwrap_or_default();
+    if CORRECTED.iter().any(|field| !OPTIONAL.contains(field) && !body[*field].is_string()) {
+        return Ok(());
+    }
+    let version: Option<i64> =
+        sqlx::query_scalar("select max(data_version) from cases where project_no = $1")
+            .bind(&record.project_no)
+            .fetch_one(&mut **transaction)
+            .await?;
+    let Some(version) = version else { return Ok(()) };
+    let last = sqlx::query("select seq, update_time from cases order by seq desc limit 1")
+        .fetch_one(&mut **transaction)
+        .await?;
+    let (seq, updated): (i64, String) = (last.try_get(0)?, last.try_get(1)?);
+    let mut query = sqlx::query(
+        "insert into cases (seq, record_id, project_no, data_version, update_time, task_code, \
+         task_name, org_code, org_name, applicant_name, applicant_type, cert_type, cert_no, mobile, \
+         accept_date, promise_date, result_type, result_date, division_code) \
+         values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    )
+    .bind(seq + 1)
+    .bind(format!("P34{:012}", seq + 1))
+    .bind(&record.project_no)
+    .bind(version + 1)
+    .bind(updated.max(received_at.to_owned()));
+    for field in CORRECTED {
+        query = query.bind(body[field].as_str().map(str::to_owned));
+    }
+    query.execute(&mut **transaction).await?;
     Ok(())
 }
 

@@ -110,6 +110,14 @@ impl Table {
     }
 }
 
+/// Creates the table of records that callers push, each under an id of theirs.
+pub(crate) async fn create_received(connection: &mut SqliteConnection) -> Result<()> {
+    let columns = "request_id text primary key not null, push text not null, \
+                   business_key text not null, body text not null, times_sent integer not null, \
+                   result text not null";
+    execute(connection, format!("create table pushed ({columns}) without rowid")).await
+}
+
 /// A count as SQLite holds it.
 pub(crate) fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)

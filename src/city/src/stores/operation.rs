@@ -8,7 +8,10 @@ use rand::rngs::StdRng;
 
 use super::database::{Loader, close, create, create_national, execute};
 use crate::seed::{generator, guid};
-use crate::world::{Case, Flaw, Moment, ROADS, Status, World, mobile, now, person_name};
+use crate::world::{
+    Case, Flaw, Moment, ROADS, Status, World, is_delivered, is_unexplained, mobile, now,
+    person_name, satisfaction,
+};
 
 const ACCEPT: &[&str] = &[
     "row_guid",
@@ -210,17 +213,22 @@ fn result(
 ) {
     let number = world.number_of(case);
     let item = world.item_of(case);
+    let rating = satisfaction(index, case);
     let is_granted = code == "0";
     let synced = finish.plus(30 + spread(index, 500)).min(now()).text();
     loader.cell(guid(rng, serial));
     loader.cell(number.as_str());
     loader.cell(code);
     loader.cell(finish.text());
-    loader.cell(if is_granted { "准予办理" } else { "详见告知书" });
+    loader.cell(match (is_granted, is_unexplained(index, case)) {
+        (true, _) => Some("准予办理"),
+        (false, false) => Some("详见告知书"),
+        (false, true) => None,
+    });
     loader.cell(is_granted.then(|| Arc::clone(&item.name)));
     loader.cell(is_granted.then(|| format!("皖E{}", &number[4..])));
-    loader.cell(if index % 6 == 0 { "1" } else { "0" });
-    loader.cell((index % 9 == 0).then_some("5"));
+    loader.cell(if is_delivered(index) { "1" } else { "0" });
+    loader.cell(rating);
     loader.cell(Arc::clone(&clerks[(case.item as usize + index + 1) % clerks.len()]));
     loader.cell(synced.as_str());
     loader.cell(batch(&synced));

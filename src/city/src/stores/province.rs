@@ -65,8 +65,10 @@ pub(crate) async fn write(path: &Path, world: Arc<World>) -> Result<Vec<(String,
         loader.end_row().await?;
     }
     let rows = vec![("province.cases".to_owned(), loader.finish().await?)];
-    execute(&mut connection, "create index cases_update_time on cases (update_time)".to_owned())
-        .await?;
+    for index in ["cases_update_time on cases (update_time)", "cases_number on cases (project_no)"]
+    {
+        execute(&mut connection, format!("create index {index}")).await?;
+    }
     close(connection).await?;
     Ok(rows)
 }

@@ -11,7 +11,7 @@ use rust_xlsxwriter::{DocProperties, ExcelDateTime, Workbook};
 use super::sheet::{Sheet, Value, broken};
 use crate::seed::{generator, pick};
 use crate::truth::{Expected, Witness};
-use crate::world::{OwnSystem, World, add_workdays, day_of};
+use crate::world::{OwnSystem, State, World, add_workdays, day_of, interfaces};
 
 const FILE: &str = "督查台账_2018.xlsx";
 const VERTICAL: &str = include_str!("../../facts/vertical_systems.csv");
@@ -83,6 +83,7 @@ pub(crate) fn write(folder: &Path, world: &World) -> Result<Witness> {
     leaflets(&mut book, &mut rng, &mut witness)?;
     register(&mut book, world, &mut witness)?;
     vertical_systems(&mut book, &mut witness)?;
+    services(&mut book, world, &mut witness)?;
     fs::create_dir_all(folder).map_err(failed)?;
     let bytes = book.save_to_buffer().map_err(broken)?;
     fs::write(folder.join(FILE), bytes).map_err(failed)?;
@@ -303,5 +304,33 @@ fn vertical_systems(book: &mut Workbook, witness: &mut Witness) -> Result<()> {
     sheet.end(count, "报告没有列出系统名称。")?;
     witness.rows.push(("steer.vertical_systems".to_owned(), u64::from(count)));
     witness.figures.push(("prov_vertical_systems", Expected::Count(DOCKED_SYSTEMS)));
+    Ok(())
+}
+
+/// The interfaces that the city offers through the province's app, each in its last version.
+fn services(book: &mut Workbook, world: &World, witness: &mut Witness) -> Result<()> {
+    let headers = ["接口编号", "版本", "接口名称", "提供单位", "状态", "发布日期"];
+    let mut sheet = Sheet::new(book, "便民接口", "皖事通便民服务接口登记", &headers)?;
+    let mut count = 0;
+    for interface in interfaces(world.seed) {
+        let number = u32::try_from(interface.versions.len()).unwrap_or(1);
+        let Some((state, time)) = interface.versions.last() else { continue };
+        count += 1;
+        sheet.row(&[
+            interface.id.into(),
+            Value::Number(number),
+            interface.name.into(),
+            "马鞍山市政务服务中心".into(),
+            match state {
+                State::Draft => "草稿",
+                State::Published => "发布",
+                State::Withdrawn => "下架",
+            }
+            .into(),
+            Value::Day(time.day()),
+        ])?;
+    }
+    sheet.end(count, "草稿和下架的接口不推送。")?;
+    witness.rows.push(("steer.interfaces".to_owned(), u64::from(count)));
     Ok(())
 }

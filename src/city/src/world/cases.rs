@@ -53,6 +53,11 @@ impl Case {
         self.status != Status::NotAccepted && self.flaw != Flaw::MissingInCity
     }
 
+    /// Whether the city's tables hold a row of it that can be read.
+    pub(crate) fn is_readable_in_city(&self) -> bool {
+        self.is_in_city() && self.flaw != Flaw::Misencoded
+    }
+
     /// Whether the province holds a record of it.
     pub(crate) fn is_at_province(&self) -> bool {
         !matches!(self.flaw, Flaw::MissingInProvince | Flaw::Pending)
@@ -261,6 +266,26 @@ fn outcome(
         _ => Status::Granted,
     };
     (status, Some(finish))
+}
+
+/// Whether the result of the case of this index goes by post.
+pub(crate) fn is_delivered(index: usize) -> bool {
+    index.is_multiple_of(6)
+}
+
+/// Whether the case of this index was given back without a word why.
+pub(crate) fn is_unexplained(index: usize, case: &Case) -> bool {
+    case.status == Status::Returned && index % 40 == 11
+}
+
+/// How people rated the case of this index: 5 is best.
+pub(crate) fn satisfaction(index: usize, case: &Case) -> Option<&'static str> {
+    let is_rated = index.is_multiple_of(9) && case.status.city_code().is_some();
+    is_rated.then_some(match index / 9 % 40 {
+        0 => "3",
+        1..=5 => "4",
+        _ => "5",
+    })
 }
 
 /// A case's number: city, county, day, number within the day.

@@ -56,6 +56,14 @@ pub(crate) fn add_workdays(day: u32, count: u32) -> u32 {
     day
 }
 
+/// The working days after `from` up to `to`; negative when `to` comes first.
+pub(crate) fn workdays_between(from: u32, to: u32) -> i64 {
+    let (first, last) = (from.min(to), from.max(to));
+    let count = (first + 1..=last).filter(|day| is_workday(*day)).count();
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    if from <= to { count } else { -count }
+}
+
 /// A day as `2018-06-27`.
 pub(crate) fn date_text(day: u32) -> &'static str {
     &CALENDAR.days[day.min(DAYS - 1) as usize]

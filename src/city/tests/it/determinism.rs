@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::City;
 
-const TABLES: [(&str, &str); 30] = [
+const TABLES: [(&str, &str); 41] = [
     ("items.db", "up_task_general_basic"),
     ("items.db", "up_task_general_extend"),
     ("items.db", "up_task_general_questions"),
@@ -42,6 +42,17 @@ const TABLES: [(&str, &str); 30] = [
     ("hrss.db", "spbanjie"),
     ("fund.db", "pre_apasinfo"),
     ("housing.db", "ea_jc_step_basicinfo"),
+    ("province.db", "items"),
+    ("micro.db", "applications"),
+    ("micro.db", "visits"),
+    ("supervision.db", "alerts"),
+    ("ems.db", "traces"),
+    ("vertical_1.db", "spbanjie"),
+    ("vertical_2.db", "spbanjie"),
+    ("parallel.db", "spgl_xmjbxxb"),
+    ("parallel.db", "spgl_xmdwxxb"),
+    ("parallel.db", "spgl_xmspsxblxxb"),
+    ("parallel.db", "spgl_xmspsxblxxxxb"),
 ];
 
 async fn table_digests(city: &City) -> Vec<String> {

@@ -5,6 +5,7 @@ mod changes;
 mod check;
 mod copies;
 mod determinism;
+mod exchanges;
 mod http;
 mod investment_service;
 mod portal_service;

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::access::password::PasswordProfile;
+
 /// The hub itself.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +51,20 @@ pub struct HubConfig {
     /// The page that the node `reports.daily` writes. Without it there is no such node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily_page: Option<DailyPageConfig>,
+    /// The register of the systems of all departments, which `huiliu systems` shows beside those
+    /// that are connected. Without it only these are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register: Option<RegisterConfig>,
+}
+
+/// Where the register of systems is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterConfig {
+    /// A model with one row per department: `department`, `title` of its system, `stage` (`live`,
+    /// `trial` or `survey`), `deadline`, `items` that are integrated, and `system`, the name of
+    /// the file under `systems/` if there is one.
+    pub from: String,
 }
 
 /// The page that the node `reports.daily` writes.
@@ -136,12 +152,43 @@ pub struct ServeConfig {
     /// without TLS.
     #[serde(default = "default_pgwire")]
     pub pgwire: String,
+    /// Address of the console and the API. Only loopback addresses are accepted, since they speak
+    /// without TLS. Default: `127.0.0.1:18080`.
+    #[serde(default = "default_web")]
+    pub web: String,
+    /// The address of a gateway with TLS before the console, such as
+    /// `https://hub.example.gov.cn`; then the console answers to that name alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// Which rules passwords follow: `djbh-l3` (three kinds of characters, changed every 90 days)
+    /// or `asvs` (length, no known words, no forced change). Default: `djbh-l3`.
+    #[serde(default)]
+    pub passwords: PasswordProfile,
+    /// Address at which `/metrics` shows figures for Prometheus, or `off`. It speaks without TLS and
+    /// asks for no password; its labels name jobs and streams, never a person. Default:
+    /// `127.0.0.1:9464`.
+    #[serde(default = "default_metrics")]
+    pub metrics: String,
 }
 
 impl Default for ServeConfig {
     fn default() -> Self {
-        Self { pgwire: default_pgwire() }
+        Self {
+            pgwire: default_pgwire(),
+            web: default_web(),
+            public_url: None,
+            passwords: PasswordProfile::default(),
+            metrics: default_metrics(),
+        }
     }
+}
+
+fn default_metrics() -> String {
+    "127.0.0.1:9464".into()
+}
+
+fn default_web() -> String {
+    "127.0.0.1:18080".into()
 }
 
 fn default_pgwire() -> String {

@@ -7,6 +7,7 @@ use huiliu_sdk::Spec;
 
 use crate::preset::{PushPresetKeys, StreamPresetKeys, SystemPresetKeys};
 
+use super::alerts::AlertsFile;
 use super::hub::HubConfig;
 use super::job::JobsFile;
 use super::system::{PushKeys, StreamKeys, SystemKeys};
@@ -21,6 +22,11 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
 /// The schema of `config/hub.toml`.
 pub fn hub_schema() -> Value {
     schema_of::<HubConfig>()
+}
+
+/// The schema of `config/alerts.toml`.
+pub fn alerts_schema() -> Value {
+    schema_of::<AlertsFile>()
 }
 
 /// The schema of `config/jobs.toml`.

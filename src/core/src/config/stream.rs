@@ -1,6 +1,8 @@
 //! What an operator says about one stream and one push beyond what connectors understand, and
 //! which settings go together.
 
+use std::collections::BTreeMap;
+
 use huiliu_sdk::{Deletes, LoadMode, Overlap, Policy, ReadMode, Spec, StreamSettings, WriteMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,22 @@ fn default_rows() -> u64 {
 
 fn default_percent() -> f64 {
     0.1
+}
+
+/// Which rows of a stream are what pushes of ours brought to its system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Echo {
+    /// Pushes of this system whose records come back in this stream. A row that says what such a
+    /// push brought, under the same key, is stored like any other, because the system has it now,
+    /// and counted as `echoed`, because the system did not change it. A record of which nobody
+    /// knew whether it arrived is thereby known to have.
+    #[serde(default)]
+    pub pushes: Vec<String>,
+    /// The mark that rows of ours bear: column = value. They are left out, and counted as
+    /// `echoed`.
+    #[serde(default)]
+    pub mark: BTreeMap<String, String>,
 }
 
 /// Beyond which losses a stream stops before its commit and asks. Both apply from the eleventh

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use huiliu_sdk::{LoadMode, RawConfig, RawPush, RawStream, Spec, StreamSettings};
+use huiliu_sdk::{LoadMode, RawConfig, RawPush, RawStream, Spec, StreamSettings, WriteMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use crate::duration::parse_duration;
 use crate::preset::{Fields, Origins, Presets, PushShape, expand};
 
 use super::merge::{expanded_schema, reads_tables, writes_tables};
-use super::stream::{push_faults, stream_faults};
+use super::stream::{Echo, push_faults, stream_faults};
 use super::{Budget, Document, Faults, Guard, Limits, Missing, Resolver, StreamLimits, shape};
 
 /// How far the integration of a system is.
@@ -61,6 +61,9 @@ pub(super) struct StreamKeys {
     /// Beyond which losses the stream stops before its commit and asks.
     #[serde(default)]
     guard: Guard,
+    /// Which of its rows are what pushes of ours brought to the system. Default: none.
+    #[serde(default)]
+    echo: Option<Echo>,
 }
 
 /// Keys every push has.
@@ -78,9 +81,49 @@ pub(super) struct PushKeys {
     /// by record.
     #[serde(default)]
     load: Option<LoadMode>,
+    /// Makes this a push of corrections: a record is sent only as part of a repair that a person
+    /// has applied (`reconcile repair`). Names the model with the records as the target has them
+    /// now, in the columns of `from`; they are kept, and an undone repair sends them back.
+    #[serde(default)]
+    before: Option<String>,
+    /// Where the target says later what became of a record it took over. Default: its answer to
+    /// the push is final.
+    #[serde(default)]
+    receipts: Option<ReceiptKeys>,
     /// What is pushed, for people.
     #[serde(default)]
     description: Option<String>,
+}
+
+/// Where a target says later what became of records: a table of flags, receipt files, a list of
+/// refused records, whatever a stream reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptKeys {
+    /// The table or model with the receipts, such as `current.exchange_accept_receipts`.
+    pub from: String,
+    /// Its columns that hold the record's key. Default: named like the push's `key`.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// Its column that holds the record's idempotency key, instead of `key`.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Its column that says what became of the record. Without it every row is a refusal, as in a
+    /// table of refused records.
+    #[serde(default)]
+    pub result: Option<String>,
+    /// Results that mean the target has the record.
+    #[serde(default)]
+    pub accepted: Vec<String>,
+    /// Results that mean the target refuses the record.
+    #[serde(default)]
+    pub rejected: Vec<String>,
+    /// Its column with the code of a refusal.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// Its column with the words of a refusal.
+    #[serde(default)]
+    pub message: Option<String>,
 }
 
 /// One push.
@@ -94,8 +137,25 @@ pub struct PushConfig {
     pub key: Vec<String>,
     /// How the whole table is sent; none where single records are.
     pub load: Option<LoadMode>,
+    /// The model with the records as the target has them; its records are sent as repairs only.
+    pub before: Option<String>,
+    /// Where the target says later what became of a record.
+    pub receipts: Option<ReceiptKeys>,
     /// What becomes of a record on its way.
     pub shape: PushShape,
+}
+
+impl PushConfig {
+    /// Whether records are queued as its table is built.
+    pub fn queues(&self) -> bool {
+        self.load.is_none() && self.before.is_none()
+    }
+
+    /// The tables it reads.
+    pub fn reads(&self) -> impl Iterator<Item = &str> {
+        let receipts = self.receipts.as_ref().map(|receipts| receipts.from.as_str());
+        [Some(self.from.as_str()), self.before.as_deref(), receipts].into_iter().flatten()
+    }
 }
 
 /// One system, ready for its connector.
@@ -119,6 +179,8 @@ pub struct SystemConfig {
     pub streams: Vec<(StreamSettings, StreamLimits)>,
     /// Per stream the columns that have another name at the source.
     pub fields: BTreeMap<String, Fields>,
+    /// Per stream, which rows are what pushes of ours brought.
+    pub echoes: BTreeMap<String, Echo>,
     /// Its pushes.
     pub pushes: Vec<PushConfig>,
     /// Its file with presets put in, and references as they are written.
@@ -198,7 +260,7 @@ pub fn parse_system(
         faults.0.push(document.fault("limits.silence", message, Some(hint)));
     }
     let mut streams = Vec::new();
-    let mut fields = BTreeMap::new();
+    let (mut fields, mut echoes) = (BTreeMap::new(), BTreeMap::new());
     let mut names = expanded.streams.into_iter();
     let mut raw_streams = Vec::new();
     for (index, stream) in value["streams"].as_array().into_iter().flatten().enumerate() {
@@ -220,6 +282,12 @@ pub fn parse_system(
             faults.0.push(fault(&format!("{path}.name"), message, None));
         }
         let limits = StreamLimits { budget: keys.quarantine, guard: keys.guard };
+        if let Some(echo) = keys.echo {
+            for (field, message) in echo_faults(&echo, &keys.settings, &value) {
+                faults.0.push(fault(&format!("{path}.echo.{field}"), message, None));
+            }
+            echoes.insert(keys.settings.name.clone(), echo);
+        }
         let there = names.next().unwrap_or_default();
         raw_streams.push(RawStream {
             settings: there.settings(&keys.settings),
@@ -239,6 +307,9 @@ pub fn parse_system(
         for (field, message) in push_faults(keys.load, &keys.key, spec) {
             faults.0.push(fault(&format!("{path}.{field}"), message, None));
         }
+        for (field, message) in record_faults(&keys) {
+            faults.0.push(fault(&format!("{path}.{field}"), message, None));
+        }
         let shape = shapes.next().unwrap_or_default();
         raw_pushes.push(RawPush {
             name: keys.name.clone(),
@@ -250,6 +321,8 @@ pub fn parse_system(
             from: keys.from,
             key: keys.key,
             load: keys.load,
+            before: keys.before,
+            receipts: keys.receipts,
             shape,
         });
     }
@@ -274,12 +347,67 @@ pub fn parse_system(
         limits: keys.limits,
         streams,
         fields,
+        echoes,
         pushes,
         expanded: unresolved,
         origins,
         raw,
         missing,
     })
+}
+
+/// What is wrong with what a stream says of echoes.
+fn echo_faults(
+    echo: &Echo,
+    settings: &StreamSettings,
+    system: &Value,
+) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    if echo.pushes.is_empty() && echo.mark.is_empty() {
+        faults.push(("pushes", "is missing, and so is `mark`".to_owned()));
+    }
+    let pushes = || system["pushes"].as_array().into_iter().flatten();
+    for name in &echo.pushes {
+        match pushes().find(|push| push["name"] == name.as_str()) {
+            None => faults.push(("pushes", format!("this system has no push `{name}`"))),
+            Some(push) if !push["load"].is_null() => {
+                faults.push(("pushes", format!("`{name}` sends a whole table, not records")));
+            }
+            Some(_) => {}
+        }
+    }
+    if !matches!(settings.write, WriteMode::Upsert | WriteMode::Append) {
+        faults.push(("pushes", "is for `write = \"upsert\"` and `\"append\"`".to_owned()));
+    }
+    faults
+}
+
+/// What is wrong with keys that are about single records.
+fn record_faults(keys: &PushKeys) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    if keys.load.is_some() {
+        let given = [("before", keys.before.is_some()), ("receipts", keys.receipts.is_some())];
+        for (field, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+            faults
+                .push((field, format!("`{field}` is about single records, and `load` sends all")));
+        }
+    }
+    let Some(receipts) = &keys.receipts else { return faults };
+    if receipts.id.is_some() && !receipts.key.is_empty() {
+        faults.push(("receipts.id", "cannot stand beside `key`".to_owned()));
+    }
+    if receipts.id.is_none() && !receipts.key.is_empty() && receipts.key.len() != keys.key.len() {
+        let message = format!("has {} columns, the push {}", receipts.key.len(), keys.key.len());
+        faults.push(("receipts.key", message));
+    }
+    if receipts.result.is_some() && receipts.accepted.is_empty() {
+        faults.push(("receipts.accepted", "is missing beside `result`".to_owned()));
+    }
+    if receipts.result.is_none() && !(receipts.accepted.is_empty() && receipts.rejected.is_empty())
+    {
+        faults.push(("receipts.result", "is missing beside `accepted` and `rejected`".to_owned()));
+    }
+    faults
 }
 
 /// The entries of `value` that belong to the connector.

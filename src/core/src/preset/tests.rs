@@ -252,6 +252,23 @@ fn faults_name_the_operators_line_and_the_preset_they_are_from() {
             "`table` is a whole name",
         ),
         ("[[streams]]\npreset = \"up_pro_result\"\nreceipts = true\n", 7, "could be read back"),
+        (
+            "[[pushes]]\nname = \"p\"\nfrom = \"a.b\"\nkey = [\"a\"]\nto = \"t\"\nload = \"upsert\"\n\
+             before = \"a.c\"\n",
+            11,
+            "about single records",
+        ),
+        (
+            "[[pushes]]\nname = \"p\"\nfrom = \"a.b\"\nkey = [\"a\"]\nto = \"t\"\n\
+             receipts = { from = \"a.c\", accepted = [\"1\"] }\n",
+            10,
+            "missing beside `accepted`",
+        ),
+        (
+            "[[streams]]\nname = \"t\"\ntable = \"t\"\nkey = [\"a\"]\necho = { pushes = [\"q\"] }\n",
+            9,
+            "no push `q`",
+        ),
         ("[[pushes]]\npreset = \"dn_task_directory\"\nfrom = \"a.b\"\n", 6, "nothing is pushed"),
         (
             "[[pushes]]\npreset = \"up_pro_accept\"\nfrom = \"a.b\"\nset = { is_sync = [1] }\n",

@@ -165,6 +165,9 @@ fn read_system(
     for column in written.columns.keys() {
         checker.find(&at(&format!("columns.{column}")), "key column or field", column, &ours);
     }
+    if written.correct.is_some() && !written.repair {
+        checker.fault(&at("correct"), "cannot stand beside `repair = false`", None);
+    }
     let rules = read_rules(checker, name, written, field_names);
     let title = written.title.clone().unwrap_or_else(|| name.to_owned());
     ReconcileSystem {
@@ -181,6 +184,7 @@ fn read_system(
         copies: written.copies.clone(),
         repair: written.repair,
         push: written.push.clone(),
+        correct: written.correct.clone(),
         rules,
     }
 }

@@ -1,3 +1,5 @@
+mod decade;
+
 use chrono_tz::{Africa::Casablanca, America::New_York, Asia::Shanghai, Europe::Berlin};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -201,28 +203,6 @@ fn every_range_and_step_means_the_numbers_it_spans() {
     let days = |text| parse_field(&field::WEEKDAY, text).unwrap();
     assert_eq!(days("Mon-5/2,sun"), days("1,3,5,0"));
     assert_eq!(days("fri/1"), days("5-7"));
-}
-
-#[test]
-fn missed_occurrences_are_run_as_the_policy_says() {
-    let schedule = Schedule::parse("0 * * * *", Shanghai).unwrap();
-    let now = utc("2018-12-13T10:20:00Z");
-    let last = Some(utc("2018-12-13T07:00:00Z"));
-    assert!(schedule.due(last, now, CatchUp::None).is_empty());
-    assert_eq!(schedule.due(last, now, CatchUp::Latest), [utc("2018-12-13T10:00:00Z")]);
-    assert_eq!(
-        schedule.due(last, now, CatchUp::All),
-        [utc("2018-12-13T08:00:00Z"), utc("2018-12-13T09:00:00Z"), utc("2018-12-13T10:00:00Z")]
-    );
-    for policy in [CatchUp::None, CatchUp::Latest, CatchUp::All] {
-        assert!(schedule.due(None, now, policy).is_empty());
-        let on_time = utc("2018-12-13T10:00:30Z");
-        let current = [utc("2018-12-13T10:00:00Z")];
-        assert_eq!(schedule.due(None, on_time, policy), current);
-        assert_eq!(schedule.due(Some(utc("2018-12-13T09:00:00Z")), on_time, policy), current);
-        assert!(schedule.due(Some(current[0]), on_time, policy).is_empty());
-        assert!(schedule.due(Some(now), current[0], policy).is_empty(), "the clock went back");
-    }
 }
 
 /// Fields as plain lists; an empty list is `*`.

@@ -117,7 +117,8 @@ pub struct Recount {
 
 impl Engine {
     /// Plans to seal the figure of `metric` on `day` in `session`. `is_personal` tells the names
-    /// of columns that hold personal data.
+    /// of columns that hold personal data wherever they are; what a model calls such a column is
+    /// followed beside.
     pub async fn plan_seal(
         &self,
         session: &Session,
@@ -139,7 +140,10 @@ impl Engine {
                 .map_err(|e| engine_error(&action, e))?;
             used.extend(parsed.column_refs().into_iter().map(|column| column.name.clone()));
         }
-        let is_kept = !used.iter().any(|column| is_personal(column));
+        let personal = self.personal(session).await;
+        let is_hidden =
+            |column: &String| is_personal(column) || personal.tag(&metric.from, column).is_some();
+        let is_kept = !used.iter().any(is_hidden);
         let columns = is_kept.then(|| used.into_iter().collect::<Vec<_>>());
         let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
         let parts: Vec<String> = self

@@ -5,7 +5,6 @@
 mod compare;
 mod figure;
 mod live;
-mod personal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,11 +17,11 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use self::compare::{Compare, common_key};
-use self::personal::Personal;
 use crate::build::Selected;
 use crate::failure::engine_error;
 use crate::metric::Figure;
 use crate::origin::Origin;
+use crate::personal::Personal;
 use crate::reconcile::{ReconcileReport, ReconcileRequest};
 use crate::scan::TableScan;
 use crate::scratch::{Scratch, ScratchTable};
@@ -31,7 +30,6 @@ use crate::session::{Engine, Session};
 pub use compare::{Cell, Example, RowKind, TableDiff};
 pub use figure::{FigureMove, StoredFigure};
 pub use live::{LiveRows, LiveWriter};
-pub use personal::Tags;
 
 /// The version of a table that is only planned. No table of the lake has it.
 pub const PLANNED: i64 = -1;
@@ -75,12 +73,8 @@ pub struct ReconcileDraft {
 
 impl Engine {
     /// Begins a rehearsal on the latest snapshot. `examples` is how many rows of each kind are
-    /// shown of a table that changes; `tagged` are the personal columns of `system_stream`.
-    pub async fn rehearse(
-        &self,
-        examples: usize,
-        tagged: &BTreeMap<String, Tags>,
-    ) -> Result<Rehearsal<'_>> {
+    /// shown of a table that changes.
+    pub async fn rehearse(&self, examples: usize) -> Result<Rehearsal<'_>> {
         for _ in 0..LOOKS {
             let before = self.session(None).await?;
             let versions = self.lake().table_versions().await?;
@@ -96,7 +90,7 @@ impl Engine {
                 after,
                 scratch,
                 versions,
-                personal: Personal::new(tagged),
+                personal: Personal::new(self.tagged()),
                 examples,
             });
         }

@@ -61,6 +61,7 @@ fn cells(step: &Step, quarantine: u64, day: &str) -> Markup {
         td.at role="cell" { (text::moment(&step.at, day)) span.of { "运行 " (step.run) } }
         td.mark role="cell" {
             (mark(step))
+            @if b.echoed > 0 { span.of { "推送回流 " (b.echoed) " 行" } }
             @if quarantine > 0 { span.of { "隔离区共 " (quarantine) " 行" } }
         }
     }

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
-use huiliu_core::schedule::Schedule;
+use huiliu_core::timetable::Timetable;
 use huiliu_page::{News, Timing};
 use huiliu_sdk::Result;
 
 use super::moment::Today;
 use crate::hub::Hub;
-use crate::ticker::schedule_of;
 
 /// How long a job may take before what it should have done is late.
 const GRACE: Duration = Duration::minutes(30);
@@ -18,7 +17,7 @@ const KNOWN_DAYS: usize = 5;
 
 /// The jobs with what each of them does.
 pub(super) struct Jobs<'a> {
-    jobs: Vec<(&'a str, Schedule, BTreeSet<&'a str>)>,
+    jobs: Vec<(&'a str, Timetable, BTreeSet<&'a str>)>,
     /// Nothing was due before the first run.
     first_run: Option<DateTime<Utc>>,
 }
@@ -32,7 +31,8 @@ impl<'a> Jobs<'a> {
             }
             let nodes = hub.project.graph.select(&job.run)?;
             let nodes = nodes.into_iter().map(|node| node.name.as_str()).collect();
-            jobs.push((job.name.as_str(), schedule_of(job, hub.project.zone)?, nodes));
+            let timetable = Timetable::of(job, hub.project.zone, &hub.project.calendar)?;
+            jobs.push((job.name.as_str(), timetable, nodes));
         }
         Ok(Self { jobs, first_run })
     }
@@ -46,8 +46,8 @@ impl<'a> Jobs<'a> {
     ) -> Timing {
         let of_node = self.jobs.iter().filter(|(_, _, nodes)| nodes.contains(node));
         let by = today.now.to_utc() - GRACE;
-        let due = of_node.clone().filter_map(|(name, schedule, _)| {
-            let at = schedule.last_before(by)?.to_utc();
+        let due = of_node.clone().filter_map(|(name, timetable, _)| {
+            let at = timetable.last_before(by)?.to_utc();
             (self.first_run.is_some_and(|first| first <= at)).then_some((at, *name))
         });
         let latest = due.max();
@@ -98,8 +98,12 @@ mod tests {
 
     /// Two jobs of one stream: every morning at 7:30, and every hour of the day.
     fn jobs(first_run: Option<DateTime<Utc>>) -> Jobs<'static> {
+        let calendar = std::sync::Arc::new(calendar());
         let job = |name, cron| {
-            (name, Schedule::parse(cron, Shanghai).unwrap(), BTreeSet::from(["a.cases"]))
+            let keys = serde_json::json!({ "name": name, "cron": cron, "run": "*" });
+            let config = serde_json::from_value(keys).unwrap();
+            let timetable = Timetable::of(&config, Shanghai, &calendar).unwrap();
+            (name, timetable, BTreeSet::from(["a.cases"]))
         };
         Jobs { jobs: vec![job("morning", "30 7 * * *"), job("hourly", "5 9-18 * * *")], first_run }
     }

@@ -63,8 +63,11 @@ impl Hub {
             let of_push = outbox.entry(format!("{}.{}", count.system, count.push)).or_default();
             match count.state.as_str() {
                 "waiting" => {
-                    (of_push.waiting, of_push.vain_attempts) = (count.records, count.attempts);
+                    of_push.waiting += count.records;
+                    of_push.vain_attempts = count.attempts;
                 }
+                // Taken over, and waiting for the target's receipt.
+                "delivered" => of_push.waiting += count.records,
                 "accepted" => of_push.accepted = count.records,
                 "rejected" => of_push.rejected = count.records,
                 _ => of_push.unknown = count.records,
@@ -190,6 +193,7 @@ fn page_step(row: &StepRow, today: &Today<'_>, meaning: Meaning) -> Step {
         deduplicated,
         filtered,
         quarantined,
+        echoed,
         deleted,
     } = row.balance;
     let trouble = row.code.as_deref().map(|code| {
@@ -208,7 +212,16 @@ fn page_step(row: &StepRow, today: &Today<'_>, meaning: Meaning) -> Step {
         run: row.run_id,
         at: today.text_of(row.finished_at.as_deref().unwrap_or(&row.started_at)),
         state: page_state(&row.state),
-        balance: Balance { read, written, unchanged, deduplicated, filtered, quarantined, deleted },
+        balance: Balance {
+            read,
+            written,
+            unchanged,
+            deduplicated,
+            filtered,
+            quarantined,
+            echoed,
+            deleted,
+        },
         trouble,
     }
 }

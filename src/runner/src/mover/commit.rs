@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Mover;
 use super::contract::{Layout, plan};
+use super::echo::Echoes;
 use super::guard::{GuardPlan, deletes_many, percent_of, shrinks};
 use crate::stop::{broken_off, in_time};
 
@@ -209,7 +210,8 @@ impl Mover<'_> {
         };
         let last = self.state.as_ref().and_then(|state| state.checkpoint.as_ref());
         let moved = self.state.is_none() || last != checkpoint.as_ref();
-        if !commit.is_empty() || !self.quarantined.is_empty() || moved {
+        let is_seen = self.echoes.as_ref().is_some_and(|echoes| !echoes.seen.is_empty());
+        if !commit.is_empty() || !self.quarantined.is_empty() || moved || is_seen {
             self.write_commit(&commit, checkpoint, total).await?;
         }
         self.committed = total;
@@ -217,6 +219,7 @@ impl Mover<'_> {
         self.spares_all_cases = false;
         (self.staged_rows, self.staged_bytes) = (0, 0);
         self.quarantined.clear();
+        self.echoes.iter_mut().for_each(Echoes::clear);
         Ok(())
     }
 
@@ -259,6 +262,9 @@ impl Mover<'_> {
         let (system, stream) = (&self.system.config.id, &self.settings.name);
         tx.put_quarantine(self.step.run_id, system, stream, &self.quarantined, &now).await?;
         fault_point!("mover::quarantined");
+        if let Some(echoes) = &self.echoes {
+            tx.note_echoes(system, stream, self.step.run_id, &echoes.seen, &now).await?;
+        }
         let mut step = self.step.clone();
         step.state = RunState::Running.as_str().to_owned();
         step.balance = total;
@@ -343,6 +349,9 @@ impl Mover<'_> {
         self.check_guards(balance).await?;
         balance.read += self.set_aside;
         balance.quarantined += self.set_aside;
+        if let Some(echoes) = &self.echoes {
+            balance = echoes.counted(balance);
+        }
         balance.check()?;
         let mut total = self.committed;
         total.add(&balance);

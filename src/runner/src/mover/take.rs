@@ -6,7 +6,7 @@ use arrow::array::Array;
 use arrow::record_batch::RecordBatch;
 use huiliu_lake::{UnkeyedRow, storage_batch};
 use huiliu_sdk::{
-    Cell, ColumnType, Error, ErrorKind, Policy, Rejected, Result, RowBuilder, Rows, original,
+    Cell, ColumnType, Error, ErrorKind, Ops, Policy, Rejected, Result, RowBuilder, Rows, original,
     read_original,
 };
 use huiliu_store::QuarantinedRow;
@@ -15,6 +15,7 @@ use super::Mover;
 use super::aside::original_row;
 use super::chunk::{rows_at_once, slice_ops};
 use super::conform::{conform, declared, identities, marked, ops_of, take_rows};
+use super::echo::Whose;
 
 impl Mover<'_> {
     pub(super) async fn take(&mut self, rows: Rows) -> Result<()> {
@@ -50,6 +51,49 @@ impl Mover<'_> {
         if let Some(column) = &self.settings.deleted {
             ops = marked(&fitting, column, ops)?;
         }
+        if self.echoes.is_none() {
+            return self.gather(fitting, ops, &origin, &positions, bytes).await;
+        }
+        let count = fitting.num_rows().max(1);
+        for (whose, rows) in self.whose(&fitting).await? {
+            let part = fitting.slice(rows.start, rows.len());
+            if whose == Whose::Marked {
+                self.keep_keys(&part).await?;
+                self.echoes.iter_mut().for_each(|echoes| echoes.leave_out(rows.len()));
+                continue;
+            }
+            let ops = slice_ops(&ops, rows.start, rows.len());
+            let positions = positions.get(rows.clone()).unwrap_or_default();
+            let share = bytes / count * rows.len();
+            if whose == Whose::Own {
+                self.gather(part, ops, &origin, positions, share).await?;
+                continue;
+            }
+            // Merged by themselves, so that it shows how many of them were new to the lake.
+            self.settle().await?;
+            let before = self.merged_rows();
+            self.gather(part, ops, &origin, positions, share).await?;
+            self.settle().await?;
+            let written = self.merged_rows().saturating_sub(before);
+            self.echoes.iter_mut().for_each(|echoes| echoes.count_written(written));
+        }
+        Ok(())
+    }
+
+    /// Rows that were merged as new since the last commit.
+    fn merged_rows(&self) -> u64 {
+        self.merge.as_ref().map_or(0, |merge| merge.balance().written)
+    }
+
+    /// Adds rows to those that wait to be merged.
+    async fn gather(
+        &mut self,
+        fitting: RecordBatch,
+        ops: Ops,
+        origin: &Arc<str>,
+        positions: &[u64],
+        bytes: usize,
+    ) -> Result<()> {
         let count = fitting.num_rows();
         let at_once = rows_at_once(count, bytes);
         let mut start = 0;
@@ -58,7 +102,7 @@ impl Mover<'_> {
             let part = fitting.slice(start, rows);
             let numbers = positions.iter().skip(start).take(rows).copied().collect();
             let share = bytes / count * rows;
-            self.chunk.push(part, slice_ops(&ops, start, rows), &origin, numbers, share);
+            self.chunk.push(part, slice_ops(&ops, start, rows), origin, numbers, share);
             if self.chunk.is_full() {
                 self.flush().await?;
             }

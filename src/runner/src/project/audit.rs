@@ -40,7 +40,7 @@ pub(super) fn check(
     let queued: BTreeSet<&str> = systems
         .values()
         .flat_map(|system| &system.config.pushes)
-        .filter(|push| push.load.is_none())
+        .filter(|push| push.queues())
         .map(|push| push.from.as_str())
         .collect();
     for model in &pipelines.models {

@@ -179,7 +179,7 @@ impl Sink for Writing {
         }
     }
 
-    async fn lookup(&mut self, _cx: &Cx, _keys: &[String]) -> Result<Receipt> {
+    async fn lookup(&mut self, _cx: &Cx, _batch: &WriteBatch) -> Result<Receipt> {
         let known = self.stage.known.lock().unwrap().pop_front();
         let outcomes = known.ok_or_else(|| Error::unsupported("looking up"))?;
         Ok(Receipt { outcomes })

@@ -1,0 +1,128 @@
+//! What is kept of records that were sent: repairs, how many were handed over, what came back.
+
+use huiliu_store::{OutboxRow, OutboxState, RepairItem, Store};
+
+use crate::backend::{Backend, on_both};
+
+on_both!(
+    a_repair_is_applied_once_and_knows_how_its_records_stand,
+    what_was_handed_over_is_counted_apart_from_the_records,
+    a_record_comes_back_once_and_is_known_to_have_arrived,
+);
+
+const NOW: &str = "2018-12-13T02:00:00.000Z";
+const NEXT_DAY: &str = "2018-12-14T02:00:00.000Z";
+
+async fn queue(store: &Store, key: &str, now: &str) -> i64 {
+    let mut tx = store.begin().await.unwrap();
+    let row = OutboxRow {
+        outbox_id: 0,
+        record_key: key.into(),
+        record_hash: "h".into(),
+        idempotency_key: format!("key of {key}"),
+        payload: vec![1, 2],
+        attempts: 0,
+    };
+    assert!(tx.enqueue(1, "province", "cases", &row, now).await.unwrap());
+    tx.count_dispatch(1, "province", "cases", 1, now).await.unwrap();
+    tx.commit().await.unwrap();
+    let records = store.sent_records("province", "cases", None, 99).await.unwrap();
+    records.iter().find(|record| record.record_key == key).unwrap().outbox_id
+}
+
+async fn settle(store: &Store, id: i64, state: OutboxState) {
+    let mut tx = store.begin().await.unwrap();
+    tx.count_attempts(&[id]).await.unwrap();
+    tx.settle(id, state, None, None, NOW).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn a_repair_is_applied_once_and_knows_how_its_records_stand(backend: Backend) {
+    let store = backend.store().await;
+    let id = queue(&store, "A", NOW).await;
+    let item = RepairItem {
+        hash: "abc".into(),
+        item: 1,
+        reconciliation: "case".into(),
+        system: "province".into(),
+        push: "cases".into(),
+        record_key: "A".into(),
+        differences: "[]".into(),
+        before_hash: Some("b".into()),
+        before_image: Some(vec![7, 8]),
+        after_hash: "a".into(),
+        sent_key: "key of A".into(),
+        undo_key: None,
+    };
+    let mut tx = store.begin().await.unwrap();
+    tx.put_repair_plan("abc", "{}", NOW).await.unwrap();
+    tx.put_repair_plan("abc", "{}", NEXT_DAY).await.unwrap();
+    assert!(tx.apply_repair("abc", "王芳", "核实", NOW).await.unwrap());
+    assert!(!tx.apply_repair("abc", "李明", "再来", NOW).await.unwrap());
+    tx.put_repair_item(&item).await.unwrap();
+    tx.commit().await.unwrap();
+    let repair = store.repair("abc").await.unwrap().unwrap();
+    assert_eq!((repair.planned_at.as_str(), repair.applied_by.as_deref()), (NOW, Some("王芳")));
+    assert_eq!(store.repairs().await.unwrap(), [repair]);
+    assert!(store.repair("abd").await.unwrap().is_none());
+    let kept = store.repair_items("abc").await.unwrap();
+    assert_eq!((kept[0].before_image.as_deref(), kept[0].item), (Some([7, 8].as_slice()), 1));
+
+    settle(&store, id, OutboxState::Accepted).await;
+    let mut tx = store.begin().await.unwrap();
+    tx.undo_repair_item("abc", 1, "key of B").await.unwrap();
+    tx.commit().await.unwrap();
+    let back = queue(&store, "B", NOW).await;
+    settle(&store, back, OutboxState::Unknown).await;
+    let through = store.repairs_through("province", "cases").await.unwrap();
+    let (item, sent, undone) = &through[0];
+    assert_eq!((item.record_key.as_str(), sent.state.as_str()), ("A", "accepted"));
+    assert_eq!(undone.as_ref().unwrap().state, "unknown");
+    assert_eq!(store.repair_records("abc").await.unwrap().len(), 1);
+    assert!(store.repairs_through("province", "other").await.unwrap().is_empty());
+}
+
+async fn what_was_handed_over_is_counted_apart_from_the_records(backend: Backend) {
+    let store = backend.store().await;
+    for key in ["A", "B"] {
+        queue(&store, key, NOW).await;
+    }
+    let refused = queue(&store, "C", NOW).await;
+    let open = queue(&store, "D", NEXT_DAY).await;
+    settle(&store, refused, OutboxState::Rejected).await;
+    settle(&store, open, OutboxState::Delivered).await;
+    let day = |at: &str| at[..10].to_owned();
+    let days = store.push_days(day).await.unwrap();
+    let sums: Vec<_> =
+        days.iter().map(|d| (&*d.day, d.sent, d.rejected, d.waiting, d.missing())).collect();
+    assert_eq!(sums, [("2018-12-13", 3, 1, 2, 0), ("2018-12-14", 1, 0, 1, 0)]);
+    store
+        .run("lose a record", "delete from huiliu_outbox where record_key = 'A'", vec![])
+        .await
+        .unwrap();
+    let days = store.push_days(day).await.unwrap();
+    assert_eq!((days[0].missing(), days[1].missing()), (1, 0));
+    // A database that is opened again is not made to fit.
+    store.close().await;
+    let days = backend.store().await.push_days(day).await.unwrap();
+    assert_eq!(days[0].missing(), 1);
+}
+
+async fn a_record_comes_back_once_and_is_known_to_have_arrived(backend: Backend) {
+    let store = backend.store().await;
+    let id = queue(&store, "A", NOW).await;
+    assert!(store.unseen("province", "cases").await.unwrap().is_empty(), "it was not sent yet");
+    settle(&store, id, OutboxState::Unknown).await;
+    let unseen = store.unseen("province", "cases").await.unwrap();
+    assert_eq!((unseen[0].outbox_id, unseen[0].record_key.as_str()), (id, "A"));
+    assert_eq!(store.payloads(&[id]).await.unwrap(), [(id, vec![1, 2])]);
+    for run in [4, 5] {
+        let mut tx = store.begin().await.unwrap();
+        tx.note_echoes("province", "list", run, &[id], NOW).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert!(store.unseen("province", "cases").await.unwrap().is_empty());
+    let records = store.sent_records("province", "cases", Some("accepted"), 9).await.unwrap();
+    let message = records[0].message.as_deref();
+    assert_eq!(message, Some("read back from province.list in run 4"));
+}
