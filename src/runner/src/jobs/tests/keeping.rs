@@ -68,13 +68,13 @@ async fn a_job_that_still_runs_at_its_next_time_is_left_alone_queued_or_stopped(
         let mut hub = hub(&folder, "2018-12-13T10:00:05Z", jobs).await;
         hub.work.waits.store(true, Ordering::Relaxed);
         hub.set(utc("2018-12-13T10:10:05Z"));
-        hub.look().await;
+        hub.look_at_work().await;
         hub.set(utc("2018-12-13T10:20:05Z"));
         hub.look().await;
         if policy == "kill" {
             // The one that was stopped makes room.
             hub.tasks.join_next().await.unwrap().unwrap();
-            hub.look().await;
+            hub.look_at_work().await;
         }
         hub.set(utc("2018-12-13T10:30:05Z"));
         hub.work.waits.store(false, Ordering::Relaxed);
@@ -125,7 +125,7 @@ async fn a_long_job_holds_up_only_what_would_meet_it() {
     let mut hub = hub(&folder, "2018-12-13T01:59:00Z", jobs(text)).await;
     hub.work.waits.store(true, Ordering::Relaxed);
     hub.set(utc("2018-12-13T02:00:05Z"));
-    hub.look().await;
+    hub.look_at_work().await;
     hub.work.waits.store(false, Ordering::Relaxed);
     for minute in 1..=3 {
         hub.set(utc("2018-12-13T02:00:05Z") + TimeDelta::minutes(minute));
