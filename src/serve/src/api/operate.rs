@@ -208,7 +208,7 @@ pub(super) async fn replay(
     let deed = deed(&visitor, &reason)?;
     if ids.is_empty() == stream.is_none() {
         let message = "name either rows or a stream";
-        return Err(Error::new(ErrorKind::Config, "E-REQUEST", message)
+        return Err(Error::new(ErrorKind::Config, "E-INPUT", message)
             .hint("`ids` or `stream`")
             .into());
     }

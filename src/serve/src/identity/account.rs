@@ -6,6 +6,7 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Tx, UserRow};
 use serde_json::json;
 
+use super::secret::{from_hex, random_hex};
 use super::{Accounts, By, Entry, Visitor};
 use crate::data::{NewUser, User};
 
@@ -166,6 +167,26 @@ impl Accounts {
         let message = format!("this password is not taken: {}", words.join("; "));
         Err(Error::new(ErrorKind::Config, "E-PASSWORD", message)
             .hint("take a few words that have nothing to do with each other, in other letters too"))
+    }
+
+    /// A password that is taken, for a person to be told once.
+    pub fn made_up_password(&self) -> Result<String> {
+        const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
+        // By chance one may have too few kinds of letters; the next one has not.
+        for _ in 0..100 {
+            let bytes = from_hex(&random_hex()).unwrap_or_default();
+            let letters = bytes.iter().take(20).map(|byte| {
+                let letter = LETTERS[usize::from(*byte) % LETTERS.len()];
+                char::from(letter)
+            });
+            let plain: Vec<char> = letters.collect();
+            let groups: Vec<String> = plain.chunks(5).map(|group| group.iter().collect()).collect();
+            let password = groups.join("-");
+            if self.check_password(&password, "", "").is_ok() {
+                return Ok(password);
+            }
+        }
+        Err(Error::internal("no password could be made up"))
     }
 
     /// Whether the password of a user must be changed now.

@@ -31,13 +31,13 @@ pub(super) fn wait(wait: TimeDelta) -> Error {
     let seconds = wait.num_seconds().max(1);
     let ms = u64::try_from(wait.num_milliseconds()).unwrap_or(1);
     let message = format!("too many wrong passwords: wait {seconds} s");
-    Error::new(ErrorKind::Throttled, "E-LOGIN-SLOW", message)
+    Error::new(ErrorKind::Throttled, "E-SIGN-IN-SLOW", message)
         .hint("an administrator can give you another password")
         .retry_after_ms(ms)
 }
 
 fn refused() -> Error {
-    Error::new(ErrorKind::Auth, "E-LOGIN", "the name or the password is wrong")
+    Error::new(ErrorKind::Auth, "E-SIGN-IN", "the name or the password is wrong")
         .hint("an administrator can give you another password")
 }
 
