@@ -40,7 +40,8 @@ pub(crate) async fn serve(setup: &Setup, addresses: Addresses) -> Result<u8, Fai
     let accounts = accounts(&hub)?;
     let gate = Gate::new(hub.engine.clone(), accounts.clone(), GateLimits::default())?;
     let address = address(&pgwire.unwrap_or_else(|| hub.project.hub.serve.pgwire.clone()))?;
-    let (PgServer { address }, door) = start_pg(gate.clone(), address, setup.cancel.clone()).await?;
+    let (PgServer { address }, door) =
+        start_pg(gate.clone(), address, setup.cancel.clone()).await?;
     printer.note(&format!(
         "psql -h {} -p {} -U {} huiliu",
         address.ip(),

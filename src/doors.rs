@@ -18,9 +18,9 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_serve::data::{
     Alert, Breakdown, Change, Decided, Decision, Deed, Difference, DifferenceQuery, Figure, Hub,
     Job, JobRun, MetricDetail, Overview, Page, PageQuery, Part, Push, PushDay, PushQuery,
-    PushRecord, QuarantineCount, QuarantineDetail, QuarantineQuery, QuarantinedRow,
-    Reconciliation, Register, Repair, RepairPlan, RepairScope, Replayed, Run, RunDetail,
-    RunRequest, Started, Stream, SystemDetail, Table, Trace, Upcoming,
+    PushRecord, QuarantineCount, QuarantineDetail, QuarantineQuery, QuarantinedRow, Reconciliation,
+    Register, Repair, RepairPlan, RepairScope, Replayed, Run, RunDetail, RunRequest, Started,
+    Stream, SystemDetail, Table, Trace, Upcoming,
 };
 use huiliu_serve::sql::Gate;
 use tokio::task::JoinSet;

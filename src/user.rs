@@ -280,7 +280,12 @@ fn print_user(printer: Printer, user: &User) {
         (false, false) => "",
     };
     let last = user.last_login_at.as_deref().unwrap_or("-");
-    printer.line(&format!("{:<20} {:<9} {}  {last}  {state}", user.name, user.role, user.title));
+    printer.line(&format!(
+        "{:<20} {:<9} {}  {last}  {state}",
+        user.name,
+        user.role.as_str(),
+        user.title
+    ));
 }
 
 fn print_token(printer: Printer, token: &Token) {

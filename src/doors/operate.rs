@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use huiliu_runner::{
-    JobView, Progress, RepairOrder, RunOptions, Selection, WhyLeftOut,
-};
+use huiliu_runner::{JobView, Progress, RepairOrder, RunOptions, Selection, WhyLeftOut};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_serve::data::{
     Alert, Counts, Cursor, Deed, Job, JobRun, LeftOut, OriginalColumn, Page, PageQuery, Push,
@@ -122,8 +120,7 @@ impl Doors {
         let progress: Arc<dyn Progress> = Arc::new(Number(Mutex::new(Some(begun))));
         let (hub, cancel) = (Arc::clone(&self.hub), self.cancel.clone());
         let work = async move {
-            let report =
-                Box::pin(hub.run_with(&selector, None, options, cancel, progress)).await;
+            let report = Box::pin(hub.run_with(&selector, None, options, cancel, progress)).await;
             let report = report.map(|report| report.run_id);
             if let Err(Err(error)) = ended.send(report) {
                 tracing::error!(%error, code = error.code(), "a run could not begin");
@@ -268,12 +265,13 @@ impl Doors {
         query: &PushQuery,
         page: &PageQuery,
     ) -> Result<Page<PushRecord>> {
-        let push = match &query.push {
-            None => None,
-            Some(push) => Some(push.split_once('.').ok_or_else(|| {
-                wrong(format!("`{push}` is no push"), "write it as system.push")
-            })?),
-        };
+        let push =
+            match &query.push {
+                None => None,
+                Some(push) => Some(push.split_once('.').ok_or_else(|| {
+                    wrong(format!("`{push}` is no push"), "write it as system.push")
+                })?),
+            };
         let before = page.cursor.as_deref().map(Cursor::number).transpose()?;
         let store = self.hub.lake().store();
         let state = query.state.as_deref();

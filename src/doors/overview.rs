@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{SecondsFormat, TimeDelta};
 use huiliu_sdk::Result;
-use huiliu_serve::data::{
-    DifferenceTotal, Hub as _, Overview, PushTotal, QuarantineTotal, Run,
-};
+use huiliu_serve::data::{DifferenceTotal, Hub as _, Overview, PushTotal, QuarantineTotal, Run};
 
 use super::{Doors, operate};
 

@@ -79,12 +79,13 @@ impl Doors {
         for view in views.into_iter().filter(|view| view.configured) {
             let (system, settings) = self.hub.find_stream(&view.stream)?;
             let watch = watches.get(&view.stream);
-            let freshness = watch.map_or(Freshness::Unknown, |watch| match watch.pauses.freshness {
-                Known::Unknown => Freshness::Unknown,
-                Known::Fresh => Freshness::Fresh,
-                Known::LateButUsual => Freshness::LateButUsual,
-                Known::Missing => Freshness::Missing,
-            });
+            let freshness =
+                watch.map_or(Freshness::Unknown, |watch| match watch.pauses.freshness {
+                    Known::Unknown => Freshness::Unknown,
+                    Known::Fresh => Freshness::Fresh,
+                    Known::LateButUsual => Freshness::LateButUsual,
+                    Known::Missing => Freshness::Missing,
+                });
             streams.push(Stream {
                 system_title: system.config.title.clone(),
                 table: format!("current.{}_{}", system.config.id, settings.name),

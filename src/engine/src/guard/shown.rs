@@ -28,8 +28,8 @@ impl Engine {
         let Some(first) = rows.first() else { return Ok(rows) };
         let personal = self.personal(session).await;
         let (schema, table) = name.split_once('.').unwrap_or(("standard", name));
-        let inner = MemTable::try_new(first.schema(), vec![rows])
-            .map_err(|e| engine_error(ACTION, e))?;
+        let inner =
+            MemTable::try_new(first.schema(), vec![rows]).map_err(|e| engine_error(ACTION, e))?;
         let filters = if FOR_ALL.contains(&schema) { &[][..] } else { &viewer.rows[..] };
         let inner: Arc<dyn TableProvider> = Arc::new(inner);
         let known = |column: &str| inner.schema().field_with_name(column).is_ok();

@@ -180,9 +180,7 @@ pub(super) async fn undo_repair(
     Ok((StatusCode::ACCEPTED, Json(started)))
 }
 
-pub(super) async fn quarantine_counts(
-    State(app): State<Arc<App>>,
-) -> Answer<Vec<QuarantineCount>> {
+pub(super) async fn quarantine_counts(State(app): State<Arc<App>>) -> Answer<Vec<QuarantineCount>> {
     Ok(Json(app.hub().quarantine_counts().await?))
 }
 

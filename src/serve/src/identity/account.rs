@@ -41,13 +41,15 @@ impl Accounts {
     pub(super) async fn new_row(&self, new: &NewUser, must_change: bool) -> Result<UserRow> {
         if !is_user_name(&new.name) {
             let message = "this can be no user's name";
-            return Err(Error::new(ErrorKind::Config, "E-USER", message)
-                .hint("letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit"));
+            return Err(Error::new(ErrorKind::Config, "E-USER", message).hint(
+                "letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit",
+            ));
         }
         if new.title.trim().is_empty() || new.title.chars().count() > 128 {
             let message = "a user needs a name for people, of at most 128 characters";
-            return Err(Error::new(ErrorKind::Config, "E-USER", message)
-                .hint("write the person's name"));
+            return Err(
+                Error::new(ErrorKind::Config, "E-USER", message).hint("write the person's name")
+            );
         }
         self.check_password(&new.password, &new.name, &new.title)?;
         let now = self.now();
@@ -100,8 +102,12 @@ impl Accounts {
         let waiting = self.inner.by_account.begin(&row.name, now);
         waiting.map_err(super::session::wait)?;
         if !self.inner.hasher.is_right(old, Some(&row.password)).await? {
-            return Err(Error::new(ErrorKind::Auth, "E-PASSWORD-WRONG", "the old password is wrong")
-                .hint("write the password you logged in with"));
+            return Err(Error::new(
+                ErrorKind::Auth,
+                "E-PASSWORD-WRONG",
+                "the old password is wrong",
+            )
+            .hint("write the password you logged in with"));
         }
         self.inner.by_account.succeed(&row.name);
         if old == new {

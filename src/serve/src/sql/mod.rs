@@ -166,8 +166,9 @@ impl Gate {
             (Some(only), true) => only,
             _ => {
                 let message = "one statement is answered at a time";
-                return Err(Error::new(ErrorKind::Config, "E-SQL", message)
-                    .hint("send exactly one SELECT"));
+                return Err(
+                    Error::new(ErrorKind::Config, "E-SQL", message).hint("send exactly one SELECT")
+                );
             }
         };
         match classify(&only)? {
@@ -314,15 +315,13 @@ fn columns(schema: &Schema) -> Vec<Column> {
 fn json_row(batch: &RecordBatch, row: usize) -> Result<Vec<Value>> {
     let schema = batch.schema();
     let cells = record_text(batch, row)?.into_iter().zip(schema.fields());
-    let value = |((_, text), field): ((String, Option<String>), &Arc<Field>)| {
-        match text {
-            None => Value::Null,
-            Some(text) if field.data_type().is_integer() => {
-                text.parse::<i64>().map_or(Value::String(text), Value::from)
-            }
-            Some(text) if *field.data_type() == DataType::Boolean => Value::Bool(text == "true"),
-            Some(text) => Value::String(text),
+    let value = |((_, text), field): ((String, Option<String>), &Arc<Field>)| match text {
+        None => Value::Null,
+        Some(text) if field.data_type().is_integer() => {
+            text.parse::<i64>().map_or(Value::String(text), Value::from)
         }
+        Some(text) if *field.data_type() == DataType::Boolean => Value::Bool(text == "true"),
+        Some(text) => Value::String(text),
     };
     Ok(cells.map(value).collect())
 }

@@ -186,7 +186,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let visitor = parts.extensions.get::<Self>().cloned();
-        visitor.ok_or_else(|| Error::internal("a handler asks for a visitor its row lets out").into())
+        visitor
+            .ok_or_else(|| Error::internal("a handler asks for a visitor its row lets out").into())
     }
 }
 
