@@ -33,28 +33,24 @@ pub(crate) fn with_analyst(hub: &Hub) -> String {
 impl Service {
     pub(crate) async fn start(hub: &Hub) -> Self {
         let any = "127.0.0.1:0";
-        let mut command =
-            hub.command(&["serve", "--pgwire", any, "--web", any, "--metrics", "off"]);
+        let mut command = hub.command(&["serve", "--pgwire", any, "--web", any, "--metrics", any]);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Command::from(command).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let (mut port, mut web, mut first) = (None, None, None);
         loop {
             let line = lines.next_line().await.unwrap().expect("serve ended before it was ready");
+            // The figures are the last that is said.
+            if line.ends_with("/metrics") {
+                break;
+            }
             if line.starts_with("psql ") {
                 let mut words = line.split(' ').skip_while(|word| *word != "-p");
                 port = words.nth(1).map(str::to_owned);
-            } else if let Some(rest) = line.strip_prefix("http://") {
-                let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
-                web = Some(address.to_owned());
-                let token = path.starts_with("first").then(|| line.rsplit(' ').next()).flatten();
-                first = token.map(str::to_owned);
-            }
-            // The token of the first account is the last thing that is said.
-            let has_users = hub.database().exists() && first.is_none();
-            if port.is_some() && web.is_some() && (first.is_some() || (has_users && accounts(hub)))
-            {
-                break;
+            } else if let Some(address) = line.strip_prefix("http://") {
+                let token = address.contains("/first").then(|| address.rsplit(' ').next());
+                first = token.flatten().map(str::to_owned);
+                web = address.split('/').next().map(str::to_owned);
             }
         }
         // Nobody may block on a full pipe.
@@ -79,12 +75,6 @@ impl Service {
         command.env("LC_ALL", "C.UTF-8").kill_on_drop(true);
         command
     }
-}
-
-/// Whether the hub has accounts.
-fn accounts(hub: &Hub) -> bool {
-    let users = hub.run_json(&["user", "list"]).expect(0).json();
-    users["users"].as_array().is_some_and(|users| !users.is_empty())
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod extended;
+mod hostile;
 mod login;
 mod matrix;
 mod psql;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use huiliu_core::access::Role;
 use huiliu_serve::web::{App, WebOptions, WebSettings, router, serve};
@@ -73,8 +74,26 @@ impl Site {
         Self { world, address: server.address }
     }
 
-    /// Sends a request with these headers.
+    /// Sends a request with these headers, again while too many were sent.
     pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            let answer = self.send_once(method, path, headers, body).await;
+            if !answer.body.contains("E-RATE") {
+                return answer;
+            }
+        }
+    }
+
+    /// Sends a request with these headers.
+    pub(crate) async fn send_once(
         &self,
         method: &str,
         path: &str,
