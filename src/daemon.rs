@@ -148,7 +148,7 @@ async fn open_site(
     printer.note(&url);
     if let Some(token) = accounts.offer_first().await? {
         printer.note(&format!(
-            "{url}/first  {} {token}",
+            "{url}/setup  {} {token}",
             printer.pick(
                 "makes the first administrator; the one-time token is",
                 "用于建立第一个管理员账号，一次性令牌为"

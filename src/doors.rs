@@ -108,6 +108,10 @@ impl Hub for Doors {
         self.local(instant)
     }
 
+    fn zone(&self) -> chrono_tz::Tz {
+        self.hub.project.zone
+    }
+
     fn meaning(&self, code: &str) -> Option<(&'static str, &'static str)> {
         crate::language::meaning(code)
     }

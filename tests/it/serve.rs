@@ -48,7 +48,7 @@ impl Service {
                 let mut words = line.split(' ').skip_while(|word| *word != "-p");
                 port = words.nth(1).map(str::to_owned);
             } else if let Some(address) = line.strip_prefix("http://") {
-                let token = address.contains("/first").then(|| address.rsplit(' ').next());
+                let token = address.contains("/setup").then(|| address.rsplit(' ').next());
                 first = token.flatten().map(str::to_owned);
                 web = address.split('/').next().map(str::to_owned);
             }

@@ -27,6 +27,10 @@ impl Hub for Nothing {
         instant.to_owned()
     }
 
+    fn zone(&self) -> chrono_tz::Tz {
+        chrono_tz::Asia::Shanghai
+    }
+
     fn meaning(&self, code: &str) -> Option<(&'static str, &'static str)> {
         (code == "E-NO-ROW").then_some(("没有这一行", "核对编号"))
     }
