@@ -233,7 +233,7 @@ impl SimpleQueryHandler for Statements {
             let limit = self.begin(client);
             let (frame, ticket) = self.admit(&sql, &limit).await?;
             let told = self.note(&sql, &frame).await?;
-            let turn = Turn { limit, ticket, told };
+            let turn = Turn { limit, _ticket: ticket, told };
             responses.push(self.rows(frame, &Format::UnifiedText, client, turn)?);
         }
         Ok(responses)
@@ -282,7 +282,7 @@ impl ExtendedQueryHandler for Statements {
             frame = frame.with_param_values(values).map_err(|e| engine_error(&e))?;
         }
         let told = self.note(&prepared.sql, &frame).await?;
-        let turn = Turn { limit, ticket, told };
+        let turn = Turn { limit, _ticket: ticket, told };
         self.rows(frame, &portal.result_column_format, client, turn)
     }
 }
@@ -345,7 +345,7 @@ impl QueryParser for Statements {
 struct Turn {
     limit: Limit,
     /// Its place among the user's statements, free again when it is dropped.
-    ticket: Ticket,
+    _ticket: Ticket,
     told: Option<Told>,
 }
 

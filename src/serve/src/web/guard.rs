@@ -101,7 +101,7 @@ impl Guard {
         seen.clone_from(&found);
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
         if is_change && matches!(&found, None | Some(Visitor { entry: Entry::Session(_), .. })) {
-            request = self.from_here(request, found.as_ref()).await?;
+            request = self.sent_from_here(request, found.as_ref()).await?;
         }
         let Some(visitor) = found else {
             if self.need == Need::Nothing {
@@ -136,7 +136,7 @@ impl Guard {
 
     /// Whether a change was sent by a page of ours: by its origin, and within a session by what
     /// only our pages know.
-    async fn from_here(&self, request: Request, visitor: Option<&Visitor>) -> Result<Request> {
+    async fn sent_from_here(&self, request: Request, visitor: Option<&Visitor>) -> Result<Request> {
         let settings = self.app.settings();
         let host = headers::host(request.headers(), request.uri()).unwrap_or_default();
         if headers::is_foreign(settings, request.headers(), host) {
