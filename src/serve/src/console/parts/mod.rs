@@ -1,0 +1,86 @@
+//! What pages are put together from.
+
+mod chart;
+mod form;
+mod table;
+mod timeline;
+
+use maud::{Markup, html};
+
+use super::layout::Page;
+use super::words::{self, Tone};
+
+pub use chart::{Series, balance_bar, series_chart, share_bar, sparkline};
+pub use form::{
+    Choice, area_field, button, choice_field, danger_button, filters, post_form, text_field,
+};
+pub use table::{Column, Pager, address, number, pager, table, text, word};
+pub use timeline::{Event, timeline};
+
+/// A word with its colour and sign.
+pub fn badge(text: &str, tone: Tone) -> Markup {
+    html! {
+        span.badge.(tone.class()) { span.sign aria-hidden="true" { (tone.sign()) } (text) }
+    }
+}
+
+/// How something stands.
+pub fn state(page: &Page, code: &str) -> Markup {
+    let (text, tone) = words::state(code, page.language);
+    badge(&text, tone)
+}
+
+/// A part of a page with its heading.
+pub fn section(title: &str, note: &str, body: Markup) -> Markup {
+    html! {
+        section.part {
+            div.parthead { h2 { (title) } @if !note.is_empty() { p { (note) } } }
+            (body)
+        }
+    }
+}
+
+/// What is said where there is nothing: why, and what fills it.
+pub fn empty(title: &str, what: &str) -> Markup {
+    html! {
+        div.empty {
+            svg.emptysign viewBox="0 0 64 40" aria-hidden="true" focusable="false" {
+                path d="M4 30c10 0 10-8 20-8s10 8 20 8 10-8 16-8" {}
+                path d="M4 20c10 0 10-8 20-8s10 8 20 8 10-8 16-8" {}
+            }
+            p.emptytitle { (title) }
+            @if !what.is_empty() { p.soft { (what) } }
+        }
+    }
+}
+
+/// Names with their values.
+pub fn facts(pairs: Vec<(&str, Markup)>) -> Markup {
+    html! {
+        dl.facts { @for (name, value) in pairs { div { dt { (name) } dd { (value) } } } }
+    }
+}
+
+/// Numbers that say how things stand, side by side.
+pub fn tally(pairs: Vec<(String, String, Tone)>) -> Markup {
+    html! {
+        dl.tally {
+            @for (name, value, tone) in pairs {
+                div.(tone.class()) { dt { (name) } dd { (value) } }
+            }
+        }
+    }
+}
+
+/// An error as a person reads it: what happened, what to do, its code.
+pub fn trouble(page: &Page, code: &str, message: &str, hint: Option<&str>) -> Markup {
+    html! {
+        div.trouble role="alert" {
+            p { span.sign aria-hidden="true" { "✕" } b { (message) } }
+            @if let Some(hint) = hint.filter(|hint| !hint.is_empty()) {
+                p { span.soft { (page.t("What to do: ", "怎么办：")) } (hint) }
+            }
+            @if !code.is_empty() { p.soft { code { (code) } } }
+        }
+    }
+}
