@@ -7,14 +7,16 @@ mod timeline;
 
 use maud::{Markup, html};
 
+use super::format::count;
 use super::layout::Page;
 use super::words::{self, Tone};
+use crate::data::Freshness;
 
 pub use chart::{Series, balance_bar, series_chart, share_bar, sparkline};
 pub use form::{
     Choice, area_field, button, choice_field, danger_button, filters, post_form, text_field,
 };
-pub use table::{Column, Pager, address, number, pager, table, text, word};
+pub use table::{Column, address, data_table, number, pager, table, text, word};
 pub use timeline::{Event, timeline};
 
 /// A word with its colour and sign.
@@ -22,6 +24,40 @@ pub fn badge(text: &str, tone: Tone) -> Markup {
     html! {
         span.badge.(tone.class()) { span.sign aria-hidden="true" { (tone.sign()) } (text) }
     }
+}
+
+/// How fresh a stream is.
+pub fn freshness(page: &Page, of: Freshness) -> Markup {
+    let (text, tone) = match of {
+        Freshness::Unknown => (page.t("not judged yet", "暂不判断"), Tone::Calm),
+        Freshness::Fresh => (page.t("fresh", "正常"), Tone::Good),
+        Freshness::LateButUsual => (page.t("late but usual", "偏晚但常见"), Tone::Warn),
+        Freshness::Missing => (page.t("missing", "缺失"), Tone::Bad),
+    };
+    badge(text, tone)
+}
+
+/// A code, as long as it is one.
+pub fn code(text: &str) -> Markup {
+    html! { @if !text.is_empty() { code { (text) } } }
+}
+
+/// A text, or a dash.
+pub fn maybe(text: Option<&str>) -> Markup {
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) => html! { (text) },
+        None => html! { span.nothing { "—" } },
+    }
+}
+
+/// A number, faint when it is nothing.
+pub fn quantity(number: u64) -> Markup {
+    html! { span.zero[number == 0] { (count(number)) } }
+}
+
+/// A link to a run.
+pub fn run_link(run: i64) -> Markup {
+    html! { a href=(format!("/runs/{run}")) { "#" (run) } }
 }
 
 /// How something stands.

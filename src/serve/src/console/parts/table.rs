@@ -1,8 +1,11 @@
 //! Tables, and pages of them.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
+use crate::console::format::count;
 use crate::console::layout::Page;
+use crate::data;
 
 /// A column.
 #[derive(Debug, Clone)]
@@ -54,58 +57,65 @@ pub fn table(caption: &str, columns: &[Column], rows: Vec<Vec<Markup>>) -> Marku
     }
 }
 
-/// Where a page of a list stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pager {
-    /// Its number, from 0.
-    pub page: u64,
-    /// Rows on a page.
-    pub size: u64,
-    /// Rows in all, where that is known.
-    pub total: Option<u64>,
-    /// Whether there are more.
-    pub has_more: bool,
-}
-
-impl Pager {
-    /// The page of a list of `total` rows.
-    pub fn of_total(page: u64, size: u64, total: u64) -> Self {
-        Self { page, size, total: Some(total), has_more: (page + 1) * size < total }
+/// How much there is, and links to what follows and back to the start. `path` is without a query;
+/// `asked` is what is asked beside the place in the list.
+pub fn pager<T>(page: &Page, list: &data::Page<T>, path: &str, asked: &[(&str, &str)]) -> Markup {
+    let is_first = !page.here.contains("cursor=");
+    let next = list.next.as_deref().map(|cursor| {
+        let mut asked = asked.to_vec();
+        asked.push(("cursor", cursor));
+        address(path, &asked)
+    });
+    html! {
+        @if list.total.is_some() || next.is_some() || !is_first {
+            nav.pager aria-label=(page.t("Pages", "分页")) {
+                @if let Some(total) = list.total {
+                    span.soft { (page.t("", "共 ")) (count(total)) (page.t(" in all", " 条")) }
+                }
+                @if !is_first { a href=(address(path, asked)) { "« " (page.t("First page", "第一页")) } }
+                @if let Some(next) = next {
+                    a rel="next" href=(next) { (page.t("Next page", "下一页")) " ›" }
+                }
+            }
+        }
     }
 }
 
-/// Links to the page before and after. `path` is without a query; `asked` is what is asked beside
-/// the page's number.
-pub fn pager(page: &Page, at: Pager, path: &str, asked: &[(&str, &str)]) -> Markup {
-    let to = |number: u64| {
-        let text = number.to_string();
-        let mut asked = asked.to_vec();
-        if number > 0 {
-            asked.push(("page", &text));
-        }
-        address(path, &asked)
-    };
-    let first = at.page * at.size + 1;
+/// Rows whose columns are known only from the data. It is as wide as it is and scrolls in its place.
+pub fn data_table(page: &Page, caption: &str, table: &data::Table) -> Markup {
     html! {
-        @if at.page > 0 || at.has_more {
-            nav.pager aria-label=(page.t("Pages", "分页")) {
-                @if at.page > 0 {
-                    a rel="prev" href=(to(at.page - 1)) { "‹ " (page.t("Previous", "上一页")) }
-                } @else { span.off { "‹ " (page.t("Previous", "上一页")) } }
-                span.soft {
-                    @if let Some(total) = at.total {
-                        (super::super::format::count(first)) "–"
-                        (super::super::format::count((first + at.size - 1).min(total)))
-                        " / " (super::super::format::count(total))
-                    } @else {
-                        (page.t("page ", "第 ")) (at.page + 1) (page.t("", " 页"))
+        div.scroll role="region" aria-label=(caption) tabindex="0" {
+            table {
+                caption { (caption) }
+                thead { tr {
+                    @for column in &table.columns {
+                        th.num[is_number(&column.data_type)] scope="col" title=(column.data_type) { (column.name) }
+                    }
+                } }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (value, column) in row.iter().zip(&table.columns) {
+                                td.num[is_number(&column.data_type)] { (cell(page, value)) }
+                            }
+                        }
                     }
                 }
-                @if at.has_more {
-                    a rel="next" href=(to(at.page + 1)) { (page.t("Next", "下一页")) " ›" }
-                } @else { span.off { (page.t("Next", "下一页")) " ›" } }
             }
         }
+    }
+}
+
+fn is_number(data_type: &str) -> bool {
+    ["Int", "UInt", "Float", "Decimal"].iter().any(|start| data_type.starts_with(start))
+}
+
+/// A value as it is, for it may be copied; nothing is told apart from an empty text.
+fn cell(page: &Page, value: &Value) -> Markup {
+    match value {
+        Value::Null => html! { span.null { (page.t("null", "空")) } },
+        Value::String(text) => html! { (text) },
+        other => html! { (other) },
     }
 }
 
