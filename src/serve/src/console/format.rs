@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use maud::{Markup, html};
 
-use super::words::Language;
+use crate::web::Language;
 
 /// A whole number with a comma after each three digits.
 pub fn count(number: impl Into<i128>) -> String {
@@ -47,6 +47,10 @@ pub struct Times {
 }
 
 impl Times {
+    fn t<'a>(&self, en: &'a str, zh: &'a str) -> &'a str {
+        self.language.pick(zh, en)
+    }
+
     /// A stored time: an instant with its offset, or wall time of the hub without one.
     fn local(&self, stored: &str) -> Option<NaiveDateTime> {
         if let Ok(time) = DateTime::parse_from_rfc3339(stored) {
@@ -99,9 +103,9 @@ impl Times {
         let clock = time.format("%H:%M");
         let days = (time.date() - today).num_days();
         let word = match days {
-            0 => self.language.pick("today", "今天"),
-            -1 => self.language.pick("yesterday", "昨天"),
-            1 => self.language.pick("tomorrow", "明天"),
+            0 => self.t("today", "今天"),
+            -1 => self.t("yesterday", "昨天"),
+            1 => self.t("tomorrow", "明天"),
             _ => "",
         };
         match (word, time.year() == today.year()) {
@@ -116,7 +120,7 @@ impl Times {
         let is_past = passed >= TimeDelta::zero();
         let text = self.span(passed.abs());
         if text.is_empty() {
-            return self.language.pick("just now", "刚刚").to_owned();
+            return self.t("just now", "刚刚").to_owned();
         }
         match (self.language, is_past) {
             (Language::Zh, true) => format!("{text}前"),
@@ -137,7 +141,7 @@ impl Times {
             _ if minutes < 1440 * 730 => (minutes / (1440 * 30), "months", "个月"),
             _ => (minutes / (1440 * 365), "years", "年"),
         };
-        format!("{number} {}", self.language.pick(en, zh))
+        format!("{number} {}", self.t(en, zh))
     }
 
     /// How long something took, or has been going on.
@@ -151,9 +155,9 @@ impl Times {
     pub fn length(&self, milliseconds: u64) -> String {
         let (ms, s) = (milliseconds, milliseconds / 1000);
         let (second, minute, hour) = (
-            self.language.pick("s", "秒"),
-            self.language.pick("min", "分"),
-            self.language.pick("h", "小时"),
+            self.t("s", "秒"),
+            self.t("min", "分"),
+            self.t("h", "小时"),
         );
         match s {
             0..10 => format!("{}.{} {second}", s, ms % 1000 / 100),
@@ -172,11 +176,11 @@ impl Times {
     pub fn greeting(&self) -> &'static str {
         use chrono::Timelike;
         match self.here().hour() {
-            5..=8 => self.language.pick("Good morning", "早上好"),
-            9..=11 => self.language.pick("Good morning", "上午好"),
-            12..=13 => self.language.pick("Good day", "中午好"),
-            14..=17 => self.language.pick("Good afternoon", "下午好"),
-            _ => self.language.pick("Good evening", "晚上好"),
+            5..=8 => self.t("Good morning", "早上好"),
+            9..=11 => self.t("Good morning", "上午好"),
+            12..=13 => self.t("Good day", "中午好"),
+            14..=17 => self.t("Good afternoon", "下午好"),
+            _ => self.t("Good evening", "晚上好"),
         }
     }
 }

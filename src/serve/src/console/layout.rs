@@ -5,7 +5,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::format::Times;
 use super::icon::{Icon, mark};
-use super::words::{Language, Tone, role};
+use super::words::{Tone, role};
+use crate::web::Language;
 
 /// Where the style is.
 pub const STYLE: &str = "/static/console.css";
@@ -56,7 +57,7 @@ pub struct Page {
 impl Page {
     /// The text of the reader's language.
     pub fn t<'a>(&self, en: &'a str, zh: &'a str) -> &'a str {
-        self.language.pick(en, zh)
+        self.language.pick(zh, en)
     }
 
     /// Whether the reader may do something.
@@ -303,7 +304,7 @@ fn reader(page: &Page) -> Markup {
                 a href="/account" { (page.t("My account", "我的账号")) }
                 (languages(page))
             }
-            form method="post" action="/sign-out" {
+            form method="post" action="/logout" {
                 (token(page))
                 button.quiet type="submit" { (page.t("Sign out", "退出登录")) }
             }
@@ -323,9 +324,14 @@ fn languages(page: &Page) -> Markup {
     };
     let back: String = form_urlencoded::byte_serialize(page.here.as_bytes()).collect();
     html! {
-        a.language href=(format!("/language/{}?to={back}", other.as_str())) lang=(other.tag())
+        a.language href=(format!("/language/{}?to={back}", word(other))) lang=(other.tag())
             hreflang=(other.tag()) { (name) }
     }
+}
+
+/// The word of a language in an address and a cookie.
+pub fn word(language: Language) -> &'static str {
+    language.pick("zh", "en")
 }
 
 fn crumbs(page: &Page, sheet: &Sheet) -> Markup {

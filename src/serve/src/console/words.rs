@@ -5,59 +5,7 @@
 
 use huiliu_core::access::{Permission, Role};
 
-/// A language of the console.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// Chinese.
-    #[default]
-    Zh,
-    /// English.
-    En,
-}
-
-impl Language {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Zh, Self::En];
-
-    /// The text of this language.
-    pub fn pick<'a>(self, en: &'a str, zh: &'a str) -> &'a str {
-        match self {
-            Self::En => en,
-            Self::Zh => zh,
-        }
-    }
-
-    /// The word that a cookie or an address has for it.
-    pub fn as_str(self) -> &'static str {
-        self.pick("en", "zh")
-    }
-
-    /// As `lang` in HTML names it.
-    pub fn tag(self) -> &'static str {
-        self.pick("en", "zh-CN")
-    }
-
-    /// The language of a word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.as_str() == word)
-    }
-
-    /// The first language of an `Accept-Language` header that the console has; Chinese without any.
-    pub fn accepted(header: &str) -> Self {
-        let mut best: (Option<Self>, f32) = (None, 0.0);
-        for part in header.split(',') {
-            let (name, quality) = part.split_once(';').unwrap_or((part, "q=1"));
-            let quality = quality.trim().strip_prefix("q=").and_then(|q| q.parse().ok());
-            let short: String = name.trim().chars().take(2).collect::<String>().to_lowercase();
-            if let (Some(language), Some(quality)) = (Self::parse(&short), quality)
-                && quality > best.1
-            {
-                best = (Some(language), quality);
-            }
-        }
-        best.0.unwrap_or_default()
-    }
-}
+use crate::web::Language;
 
 /// A code word with its names, English first.
 type Entry = (&'static str, &'static str, &'static str);
@@ -228,26 +176,23 @@ pub fn rule(code: &str, language: Language) -> String {
 /// What a role is called.
 pub fn role(role: Role, language: Language) -> &'static str {
     match role {
-        Role::Operator => language.pick("operator", "操作员"),
-        Role::Analyst => language.pick("analyst", "分析员"),
-        Role::Auditor => language.pick("auditor", "审计员"),
-        Role::Admin => language.pick("administrator", "管理员"),
+        Role::Operator => language.pick("操作员", "operator"),
+        Role::Analyst => language.pick("分析员", "analyst"),
+        Role::Auditor => language.pick("审计员", "auditor"),
+        Role::Admin => language.pick("管理员", "administrator"),
     }
 }
 
 /// What a role may do, in a line.
 pub fn duty(role: Role, language: Language) -> &'static str {
     match role {
-        Role::Operator => language.pick(
-            "runs the hub: runs, quarantine, pushes, differences",
-            "负责运行：任务、隔离区、推送、差异",
-        ),
+        Role::Operator => language.pick("负责运行：任务、隔离区、推送、差异", "runs the hub: runs, quarantine, pushes, differences"),
         Role::Analyst => {
-            language.pick("reads figures and asks the data by SQL", "查看指标，用 SQL 查询数据")
+            language.pick("查看指标，用 SQL 查询数据", "reads figures and asks the data by SQL")
         }
-        Role::Auditor => language.pick("reads and checks the audit", "查看并核验审计记录"),
+        Role::Auditor => language.pick("查看并核验审计记录", "reads and checks the audit"),
         Role::Admin => {
-            language.pick("keeps accounts and tokens, reads no data", "管理账号和令牌，不接触数据")
+            language.pick("管理账号和令牌，不接触数据", "keeps accounts and tokens, reads no data")
         }
     }
 }
@@ -255,13 +200,13 @@ pub fn duty(role: Role, language: Language) -> &'static str {
 /// What a permission is called.
 pub fn permission(permission: Permission, language: Language) -> &'static str {
     match permission {
-        Permission::Operations => language.pick("see how the hub works", "查看运行情况"),
-        Permission::Figures => language.pick("see figures", "查看指标"),
-        Permission::Records => language.pick("see single records", "查看明细记录"),
-        Permission::Query => language.pick("ask SQL", "SQL 查询"),
-        Permission::Operate => language.pick("run and repair", "运行与处置"),
-        Permission::Accounts => language.pick("keep accounts", "管理账号"),
-        Permission::Audit => language.pick("read the audit", "查看审计"),
+        Permission::Operations => language.pick("查看运行情况", "see how the hub works"),
+        Permission::Figures => language.pick("查看指标", "see figures"),
+        Permission::Records => language.pick("查看明细记录", "see single records"),
+        Permission::Query => language.pick("SQL 查询", "ask SQL"),
+        Permission::Operate => language.pick("运行与处置", "run and repair"),
+        Permission::Accounts => language.pick("管理账号", "keep accounts"),
+        Permission::Audit => language.pick("查看审计", "read the audit"),
     }
 }
 
@@ -279,21 +224,6 @@ mod tests {
                 assert!(entry.1.is_ascii() && !entry.1.is_empty(), "{}", entry.0);
                 assert!(!entry.2.is_ascii(), "{}", entry.0);
             }
-        }
-    }
-
-    #[test]
-    fn the_browser_says_which_language_it_prefers() {
-        for (header, language) in [
-            ("zh-CN,zh;q=0.9,en;q=0.8", Language::Zh),
-            ("en-US,en;q=0.9,zh;q=0.5", Language::En),
-            ("fr, en;q=0.3, zh;q=0.7", Language::Zh),
-            ("fr", Language::Zh),
-            ("", Language::Zh),
-            ("en;q=0", Language::Zh),
-            ("en;q=x,;,", Language::Zh),
-        ] {
-            assert_eq!(Language::accepted(header), language, "{header}");
         }
     }
 

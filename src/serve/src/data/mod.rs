@@ -98,6 +98,9 @@ pub trait Hub: Send + Sync + 'static {
     /// An instant (UTC, RFC 3339) as wall time in the hub's zone: `2018-12-13 08:30:00`.
     fn local_time(&self, instant: &str) -> String;
 
+    /// The hub's zone.
+    fn zone(&self) -> chrono_tz::Tz;
+
     /// What a code of an error means and what can be done, in Chinese.
     fn meaning(&self, code: &str) -> Option<(&'static str, &'static str)>;
 

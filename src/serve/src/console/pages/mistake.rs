@@ -1,43 +1,45 @@
 //! What is said when something cannot be done.
 
-use huiliu_sdk::{Error, ErrorKind};
+use axum::http::StatusCode;
 use maud::html;
 
 use crate::console::layout::{Page, Sheet, home};
 use crate::console::parts::facts;
+use crate::web::FailureInfo;
 
-/// An error as a page: what happened, what to do, by which code and number it can be asked about.
-pub fn mistake(
-    page: &Page,
-    error: &Error,
-    meaning: Option<(&'static str, &'static str)>,
-    id: Option<&str>,
-) -> Sheet {
-    let title = match error.kind() {
-        ErrorKind::NotFound => page.t("There is no such thing", "没有找到"),
-        ErrorKind::Permission => page.t("Not for this role", "没有权限"),
-        ErrorKind::Auth => page.t("Sign in first", "请先登录"),
-        ErrorKind::Config => page.t("That does not work", "无法处理"),
-        ErrorKind::Conflict => page.t("Something is in the way", "与现状冲突"),
-        ErrorKind::Timeout | ErrorKind::Throttled => page.t("That took too long", "暂时无法完成"),
+/// A failure as a page: what happened, what to do, by which code and number it can be asked about.
+/// `message` and `hint` are in the reader's language.
+pub fn mistake(page: &Page, info: &FailureInfo, message: &str, hint: Option<&str>) -> Sheet {
+    let title = match info.status {
+        StatusCode::NOT_FOUND => page.t("There is no such thing", "没有找到"),
+        StatusCode::UNAUTHORIZED => page.t("Sign in first", "请先登录"),
+        StatusCode::FORBIDDEN => page.t("Not allowed", "不允许"),
+        StatusCode::CONFLICT => page.t("Something is in the way", "与现状冲突"),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::GATEWAY_TIMEOUT => {
+            page.t("Not just now", "暂时无法完成")
+        }
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            page.t("That does not work", "无法处理")
+        }
         _ => page.t("Something went wrong", "出错了"),
     };
-    let (meaning, todo) = match meaning {
-        Some((meaning, todo)) if page.t("en", "zh") == "zh" => (meaning, todo),
-        _ => ("", error.hint_text().unwrap_or_default()),
-    };
-    let message = error.message();
+    let has_more = info.message != message && !info.status.is_server_error();
+    let mut known = vec![(page.t("Code", "错误码"), html! { code { (info.code) } })];
+    if let Some(id) = &info.id {
+        known.push((page.t("Number in the log", "日志编号"), html! { code { (id) } }));
+    }
+    let back = if page.reader.is_some() { home(page) } else { "/login" };
     let body = html! {
         div.trouble role="alert" {
-            @if !meaning.is_empty() { p { b { (meaning) } } p.soft { (message) } }
-            @else { p { b { (message) } } }
-            @if !todo.is_empty() { p { span.soft { (page.t("What to do: ", "怎么办：")) } (todo) } }
+            p { b { (message) } }
+            @if has_more { p.soft { (info.message) } }
+            @if let Some(hint) = hint { p { span.soft { (page.t("What to do: ", "怎么办：")) } (hint) } }
         }
-        (facts(vec![
-            (page.t("Code", "错误码"), html! { code { (error.code()) } }),
-            (page.t("Number", "编号"), html! { @match id { Some(id) => { code { (id) } }, None => { "—" } } }),
-        ]))
-        p.mistake { a.button href=(home(page)) { (page.t("Back to the start", "回到首页")) } }
+        (facts(known))
+        p.mistake { a.button href=(back) {
+            @if page.reader.is_some() { (page.t("Back to the start", "回到首页")) }
+            @else { (page.t("To the door", "去登录")) }
+        } }
     };
     Sheet::new(title, body)
 }
