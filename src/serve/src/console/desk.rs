@@ -7,7 +7,7 @@ use axum::http::header::LOCATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
-use huiliu_sdk::{Error, Result};
+use huiliu_sdk::{Error, ErrorKind, Result};
 
 use super::format::Times;
 use super::layout::{Flash, Page, Reader, Sheet, document};
@@ -164,6 +164,14 @@ pub(super) fn go_to(path: &str) -> Answer {
 /// One part of a path, as it is written in an address.
 pub(super) fn segment(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+/// The number in a path.
+pub(super) fn numbered(text: &str) -> Result<i64> {
+    text.parse().map_err(|_| {
+        Error::new(ErrorKind::NotFound, "E-NO-PAGE", "there is nothing at this address")
+            .hint("take a link of a list; this address holds no number")
+    })
 }
 
 /// What was done, by a word that says nothing by itself, so that an address cannot put words into

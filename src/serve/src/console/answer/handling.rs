@@ -4,7 +4,7 @@ use axum::extract::Path;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde_json::json;
 
-use crate::console::desk::{Answer, Desk, go_on, segment};
+use crate::console::desk::{Answer, Desk, go_on, numbered, segment};
 use crate::console::pages::{push, quarantine, repair};
 use crate::console::parts::address;
 use crate::data::{Decision, PushQuery, QuarantineQuery, RepairScope};
@@ -31,7 +31,8 @@ pub(in crate::console) async fn quarantine_page(desk: Desk) -> Answer {
 }
 
 /// One row in quarantine.
-pub(in crate::console) async fn quarantine_row_page(desk: Desk, Path(id): Path<i64>) -> Answer {
+pub(in crate::console) async fn quarantine_row_page(desk: Desk, Path(id): Path<String>) -> Answer {
+    let id = numbered(&id)?;
     let detail = desk.app.hub().quarantined(id).await?;
     let object = format!("{} #{id}", detail.row.stream);
     let what = json!({ "door": "console" });
@@ -54,8 +55,8 @@ pub(in crate::console) async fn replay(desk: Desk, form: Form) -> Answer {
 }
 
 /// Takes a row out of quarantine.
-pub(in crate::console) async fn discard(desk: Desk, Path(id): Path<i64>, form: Form) -> Answer {
-    desk.app.hub().discard(id, &desk.deed(&form)?).await?;
+pub(in crate::console) async fn discard(desk: Desk, Path(id): Path<String>, form: Form) -> Answer {
+    desk.app.hub().discard(numbered(&id)?, &desk.deed(&form)?).await?;
     go_on("/quarantine", "discarded")
 }
 

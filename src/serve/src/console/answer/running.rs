@@ -8,7 +8,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 
-use crate::console::desk::{Answer, Desk, go_on, segment};
+use crate::console::desk::{Answer, Desk, go_on, numbered, segment};
 use crate::console::pages::{alert, job, run, system};
 use crate::data::{Deed, RunRequest};
 use crate::identity::Visitor;
@@ -53,16 +53,17 @@ pub(in crate::console) async fn start_run(desk: Desk, form: Form) -> Answer {
 }
 
 /// One run.
-pub(in crate::console) async fn run_page(desk: Desk, Path(number): Path<i64>) -> Answer {
-    let detail = desk.app.hub().run(number).await?;
+pub(in crate::console) async fn run_page(desk: Desk, Path(number): Path<String>) -> Answer {
+    let detail = desk.app.hub().run(numbered(&number)?).await?;
     desk.show(&run::run(&desk.page, &detail))
 }
 
 /// One run as it goes: its changing part, again and again, until it has ended.
 pub(in crate::console) async fn run_live(
     desk: Desk,
-    Path(number): Path<i64>,
+    Path(number): Path<String>,
 ) -> Result<Response, Failure> {
+    let number = numbered(&number)?;
     let visitor = desk.visitor()?.clone();
     let ticks = tokio::time::interval(LOOK);
     let looks = stream::unfold(Some((desk, visitor, ticks)), move |state| async move {

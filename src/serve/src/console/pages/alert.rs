@@ -1,5 +1,6 @@
 //! What the hub tells of by itself.
 
+use huiliu_core::access::Permission;
 use maud::html;
 
 use crate::console::layout::{Page, Sheet};
@@ -22,7 +23,9 @@ pub fn list(page: &Page, alerts: &[Alert]) -> Sheet {
         };
         let to = match alert.kind.split('_').next() {
             Some("job" | "calendar") => Some(format!("/jobs/{}", alert.object)),
-            Some("push") => Some(format!("/pushes/{}", alert.object)),
+            Some("push") if page.may(Permission::Records) => {
+                Some(format!("/pushes/{}", alert.object))
+            }
             Some("stream") => {
                 let system = alert.object.split('.').next().unwrap_or_default();
                 Some(format!("/systems/{system}"))

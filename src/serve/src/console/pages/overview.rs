@@ -6,7 +6,7 @@ use super::figure::tiles;
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    badge, empty, freshness, number, quantity, run_link, section, state, table, tally, text, word,
+    address, badge, empty, freshness, link, number, quantity, run_link, section, state, table, tally, text, word,
 };
 use crate::console::words::{self, Tone};
 use crate::data::{Figure, Freshness, Overview, Run, Stream, Upcoming};
@@ -108,7 +108,8 @@ fn matters(page: &Page, seen: &Overview) -> Vec<Matter> {
         );
     }
     for push in &seen.unknown_pushes {
-        let subject = html! { a href=(format!("/pushes/{}", push.push)) { (push.push) } };
+        let path = format!("/pushes/{}", push.push);
+        let subject = link(page, Permission::Records, &path, html! { (push.push) });
         if push.missing != 0 {
             add(
                 Tone::Bad,
@@ -157,10 +158,10 @@ fn matters(page: &Page, seen: &Overview) -> Vec<Matter> {
         );
     }
     for rows in seen.quarantine.iter().filter(|rows| rows.rows > 0) {
-        let path = super::super::parts::address("/quarantine", &[("stream", &rows.stream)]);
+        let path = address("/quarantine", &[("stream", &rows.stream)]);
         add(
             Tone::Warn,
-            html! { a href=(path) { (rows.stream) } },
+            link(page, Permission::Records, &path, html! { (rows.stream) }),
             said(
                 format!("{} rows in quarantine", count(rows.rows)),
                 format!("{} 行在隔离区", count(rows.rows)),
@@ -173,7 +174,12 @@ fn matters(page: &Page, seen: &Overview) -> Vec<Matter> {
     if let Some(first) = held.first() {
         add(
             Tone::Warn,
-            html! { a href=(format!("/figures/{}", first.key)) { (first.title) } },
+            link(
+                page,
+                Permission::Figures,
+                &format!("/figures/{}", first.key),
+                html! { (first.title) },
+            ),
             said(
                 format!("and {} figures are held back by audits", held.len()),
                 format!("等 {} 个指标被审核规则暂缓，显示的是上一次的结果", held.len()),

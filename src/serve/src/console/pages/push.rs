@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    Choice, badge, choice_field, empty, facts, filters, maybe, number, pager, post_form, run_link,
+    Choice, badge, choice_field, empty, facts, filters, link, maybe, number, pager, post_form, run_link,
     section, state, table, text, text_field, word,
 };
 use crate::console::words::{self, Tone};
@@ -57,7 +57,7 @@ pub fn push_table(page: &Page, pushes: &[Push]) -> Markup {
     let rows = pushes.iter().map(|push| {
         vec![
             html! {
-                a href=(format!("/pushes/{}", push.push)) { (push.system_title) }
+                (link(page, Permission::Records, &format!("/pushes/{}", push.push), html! { (push.system_title) }))
                 span.of { code { (push.push) } }
             },
             quantity(push.accepted, false),
@@ -85,7 +85,7 @@ fn days_table(page: &Page, days: &[PushDay]) -> Markup {
     let row = |day: &PushDay| {
         vec![
             html! { (day.day) },
-            html! { a href=(format!("/pushes/{}", day.push)) { (day.push) } },
+            link(page, Permission::Records, &format!("/pushes/{}", day.push), html! { (day.push) }),
             quantity(day.sent, false),
             quantity(day.accepted, false),
             quantity(day.rejected, true),

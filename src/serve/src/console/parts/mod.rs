@@ -5,6 +5,7 @@ mod form;
 mod table;
 mod timeline;
 
+use huiliu_core::access::Permission;
 use maud::{Markup, html};
 
 use super::format::count;
@@ -53,6 +54,14 @@ pub fn maybe(text: Option<&str>) -> Markup {
 /// A number, faint when it is nothing.
 pub fn quantity(number: u64) -> Markup {
     html! { span.zero[number == 0] { (count(number)) } }
+}
+
+/// A link for who may follow it; for others the text alone.
+pub fn link(page: &Page, needs: Permission, path: &str, text: Markup) -> Markup {
+    match page.may(needs) {
+        true => html! { a href=(path) { (text) } },
+        false => text,
+    }
 }
 
 /// A link to a run.
