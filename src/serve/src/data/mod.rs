@@ -6,6 +6,7 @@
 //! Personal data in answers is masked.
 
 mod account;
+mod cursor;
 mod difference;
 mod figure;
 mod job;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use account::{AuditState, AuditQuery, AuditRecord, Login, NewToken, NewUser, Token, User};
+pub use cursor::Cursor;
 pub use difference::{
     Class, Decided, DecidedField, DecidedSystem, Difference, DifferenceEvent, DifferenceQuery,
     OwnerCount, Reconciliation, Trace, TraceDetail, TraceEntry, UnknownCode,

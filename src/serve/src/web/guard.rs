@@ -9,10 +9,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use huiliu_core::access::Permission;
 use huiliu_sdk::{Error, ErrorKind, Result};
+use serde_json::json;
 
 use super::form::{CSRF, Form, MAX_FORM, read};
-use super::{App, Face, Failure, FailureInfo, Language, Need, cookie, headers};
+use super::{App, Face, Failure, FailureInfo, Language, Need, cookie, headers, repeat};
 use crate::console;
 use crate::identity::secret::is_same;
 use crate::identity::{Entry, Visitor};
@@ -23,6 +25,13 @@ const CSRF_HEADER: &str = "x-csrf-token";
 /// From where a request came; put there by the listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Address(pub(crate) String);
+
+/// How many records an answer shows, for the audit; an extension of the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadNote {
+    /// How many.
+    pub rows: usize,
+}
 
 /// What stands before one route.
 #[derive(Clone)]
@@ -39,9 +48,10 @@ impl Guard {
         let is_asked = request.method() == Method::GET;
         let mut visitor = None;
         let mut response = match self.check(request, &mut visitor).await {
-            Ok(request) => next.run(request).await,
-            Err(error) => Failure::from(error).into_response(),
-        };
+            Ok(request) => Box::pin(self.answer(request, next, visitor.as_ref())).await,
+            Err(error) => Err(error),
+        }
+        .unwrap_or_else(|error| Failure::from(error).into_response());
         let Some(info) = response.extensions_mut().remove::<FailureInfo>() else { return response };
         if self.face == Face::Api {
             return info.problem(&self.app, language);
@@ -56,6 +66,33 @@ impl Guard {
         *response.status_mut() = info.status;
         info.add_headers(&mut response);
         response
+    }
+
+    /// The answer of the handler; of what reads single records it is given out only when that is
+    /// noted.
+    async fn answer(
+        &self,
+        request: Request,
+        next: Next,
+        visitor: Option<&Visitor>,
+    ) -> Result<Response> {
+        let object = request.uri().path().to_owned();
+        let query = request.uri().query().map(str::to_owned);
+        let key = (self.face == Face::Api).then(|| repeat::key(&request)).flatten();
+        let mut response = match (key, visitor) {
+            (Some(key), Some(visitor)) => {
+                repeat::once(self.app.accounts(), visitor, &key, request, next).await?
+            }
+            _ => next.run(request).await,
+        };
+        let note = response.extensions_mut().remove::<ReadNote>();
+        let is_read = self.need == Need::Permission(Permission::Records);
+        if let (Some(visitor), true) = (visitor, response.status().is_success() && is_read) {
+            let rows = note.map(|note| note.rows);
+            let what = json!({ "query": query, "rows": rows });
+            self.app.accounts().note_read(visitor, "read", &object, what).await?;
+        }
+        Ok(response)
     }
 
     async fn check(&self, mut request: Request, seen: &mut Option<Visitor>) -> Result<Request> {

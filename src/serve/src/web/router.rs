@@ -27,8 +27,8 @@ pub(crate) const MAX_BODY: usize = 2 << 20;
 /// Everything that is served over HTTP.
 pub fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
-    router = add(router, app, Face::Api, api::ROUTES);
-    router = add(router, app, Face::Page, console::ROUTES);
+    router = add(router, app, Face::Api, api::operations().iter().map(|operation| operation.route));
+    router = add(router, app, Face::Page, console::ROUTES.iter().copied());
     let outer = Arc::new(Outer {
         app: Arc::clone(app),
         rates: Rates::default(),
@@ -50,7 +50,7 @@ fn add(
     mut router: Router<Arc<App>>,
     app: &Arc<App>,
     face: Face,
-    routes: &[Route],
+    routes: impl Iterator<Item = Route>,
 ) -> Router<Arc<App>> {
     for route in routes {
         let guard = Guard { app: Arc::clone(app), need: route.need, face };
@@ -58,7 +58,7 @@ fn add(
             let guard = guard.clone();
             async move { guard.pass(request, next).await }
         });
-        router = router.route(route.path, (route.handler)().layer(guarded));
+        router = router.route(route.path, (route.handler)().route_layer(guarded));
     }
     router
 }

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Request};
 use huiliu_sdk::{Error, ErrorKind, Result};
+use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -131,7 +132,7 @@ async fn talk(
     behind_proxy: bool,
     cancel: CancellationToken,
 ) {
-    let service = tower_service(router, peer, behind_proxy);
+    let service = Marked { inner: TowerToHyperService::new(router), peer, behind_proxy };
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -152,19 +153,23 @@ async fn talk(
     }
 }
 
-fn tower_service(
-    router: Router,
+/// The router, with each request marked by where it came from.
+struct Marked {
+    inner: TowerToHyperService<Router>,
     peer: SocketAddr,
     behind_proxy: bool,
-) -> TowerToHyperService<Router> {
-    let marked = axum::middleware::from_fn(
-        move |mut request: Request, next: axum::middleware::Next| async move {
-            let address = address(peer, request.headers(), behind_proxy);
-            request.extensions_mut().insert(Address(address));
-            next.run(request).await
-        },
-    );
-    TowerToHyperService::new(router.layer(marked))
+}
+
+impl Service<Request<Incoming>> for Marked {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let address = address(self.peer, request.headers(), self.behind_proxy);
+        request.extensions_mut().insert(Address(address));
+        self.inner.call(request)
+    }
 }
 
 /// From where a request came. A gateway adds the address it saw at the end of its header; what
