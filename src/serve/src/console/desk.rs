@@ -14,7 +14,7 @@ use super::layout::{Flash, Page, Reader, Sheet, document};
 use super::words::Tone;
 use crate::data::{Deed, PageQuery};
 use crate::identity::Visitor;
-use crate::web::{App, Failure, FailureInfo, Form, Language};
+use crate::web::{App, Failure, FailureInfo, Form, Language, ReadNote};
 
 /// What a handler answers.
 pub(super) type Answer = Result<Response, Failure>;
@@ -35,11 +35,6 @@ impl Desk {
     pub(super) fn visitor(&self) -> Result<&Visitor> {
         let visitor = self.visitor.as_ref();
         visitor.ok_or_else(|| Error::internal("a page asks for a visitor its row lets out"))
-    }
-
-    /// Whoever asks, on pages that everybody may see.
-    pub(super) fn maybe_visitor(&self) -> Option<&Visitor> {
-        self.visitor.as_ref()
     }
 
     /// A parameter of the address, if it is there and not blank.
@@ -66,6 +61,13 @@ impl Desk {
     /// A page.
     pub(super) fn show(&self, sheet: &Sheet) -> Answer {
         Ok(html(&self.page, sheet))
+    }
+
+    /// A page that shows single records; how many is noted before it is given out.
+    pub(super) fn show_records(&self, sheet: &Sheet, rows: usize) -> Answer {
+        let mut response = html(&self.page, sheet);
+        response.extensions_mut().insert(ReadNote { rows });
+        Ok(response)
     }
 
     /// A page that says what went wrong with what was sent.
@@ -114,8 +116,7 @@ impl FromRequestParts<Arc<App>> for Desk {
             "" => parts.uri.path().to_owned(),
             query => format!("{}?{query}", parts.uri.path()),
         };
-        let mut page =
-            page(app, visitor.as_ref(), Language::of(&parts.headers), &here);
+        let mut page = page(app, visitor.as_ref(), Language::of(&parts.headers), &here);
         let done = asked.iter().find(|(name, _)| name == DONE);
         page.flash = done.and_then(|(_, word)| flash(&page, word));
         Ok(Self { app: Arc::clone(app), page, visitor, asked })
@@ -184,21 +185,28 @@ fn flash(page: &Page, done: &str) -> Option<Flash> {
     let (tone, text) = match word {
         "started" => (Tone::Good, page.t("The run has begun.", "运行已开始。").to_owned()),
         "queued" => (Tone::Good, page.t("The job is in the queue.", "作业已排队。").to_owned()),
-        "waits" => (Tone::Calm, page.t("It waits or runs already.", "作业已在等待或运行。").to_owned()),
+        "waits" => {
+            (Tone::Calm, page.t("It waits or runs already.", "作业已在等待或运行。").to_owned())
+        }
         "unparked" => (Tone::Good, page.t("The job may run again.", "作业已恢复。").to_owned()),
         "explained" => (
             Tone::Good,
             format!("{}{}", number(0), page.t(" differences are explained.", " 条差异已作说明。")),
         ),
         "replayed" => {
-            let text = page.t("tried {0}: {1} settled, {2} kept", "重新处理 {0} 行：{1} 行已入湖，{2} 行仍不合格");
+            let text = page.t(
+                "tried {0}: {1} settled, {2} kept",
+                "重新处理 {0} 行：{1} 行已入湖，{2} 行仍不合格",
+            );
             let text = text
                 .replace("{0}", &number(0))
                 .replace("{1}", &number(1))
                 .replace("{2}", &number(2));
             (if numbers.get(2) == Some(&0) { Tone::Good } else { Tone::Warn }, text)
         }
-        "discarded" => (Tone::Good, page.t("The row is out of quarantine.", "该行已移出隔离区。").to_owned()),
+        "discarded" => {
+            (Tone::Good, page.t("The row is out of quarantine.", "该行已移出隔离区。").to_owned())
+        }
         "decided" => (
             Tone::Good,
             format!("{}{}", number(0), page.t(" records are decided.", " 条记录已作决定。")),

@@ -59,8 +59,9 @@ pub(super) fn csv(table: &Table) -> Result<Vec<u8>> {
 
 /// Rows as a workbook; a second sheet says who took them, when and how.
 pub(super) fn xlsx(table: &Table, origin: &Origin<'_>) -> Result<Vec<u8>> {
-    let failed =
-        |e: rust_xlsxwriter::XlsxError| Error::internal("the workbook could not be written").cause(e);
+    let failed = |e: rust_xlsxwriter::XlsxError| {
+        Error::internal("the workbook could not be written").cause(e)
+    };
     let mut book = Workbook::new();
     let bold = Format::new().set_bold();
     let sheet = book.add_worksheet_with_constant_memory();
@@ -116,7 +117,11 @@ mod tests {
             data_type: data_type.to_owned(),
         };
         Table {
-            columns: vec![column("=name", "Utf8"), column("n", "Int64"), column("d", "Decimal128(9, 2)")],
+            columns: vec![
+                column("=name", "Utf8"),
+                column("n", "Int64"),
+                column("d", "Decimal128(9, 2)"),
+            ],
             rows: vec![
                 vec!["=1+1".into(), (-3).into(), "-1.50".into()],
                 vec!["@sum, \"x\"".into(), Value::Null, "".into()],

@@ -154,11 +154,7 @@ impl Times {
     /// A length in milliseconds.
     pub fn length(&self, milliseconds: u64) -> String {
         let (ms, s) = (milliseconds, milliseconds / 1000);
-        let (second, minute, hour) = (
-            self.t("s", "秒"),
-            self.t("min", "分"),
-            self.t("h", "小时"),
-        );
+        let (second, minute, hour) = (self.t("s", "秒"), self.t("min", "分"), self.t("h", "小时"));
         match s {
             0..10 => format!("{}.{} {second}", s, ms % 1000 / 100),
             10..60 => format!("{s} {second}"),
@@ -261,7 +257,10 @@ mod tests {
         assert_eq!(en.took("2018-12-13T01:00:00Z", Some("2018-12-13T01:02:05Z")), "2 min 5 s");
         assert_eq!(en.took("2018-12-13T01:00:00Z", None), "1 h 0 min");
         assert_eq!(en.took("?", None), "");
-        assert_eq!((size(12), size(1536), size(5 << 30)), ("12 B".into(), "1.5 KiB".into(), "5.0 GiB".into()));
+        assert_eq!(
+            (size(12), size(1536), size(5 << 30)),
+            ("12 B".into(), "1.5 KiB".into(), "5.0 GiB".into())
+        );
     }
 
     #[test]

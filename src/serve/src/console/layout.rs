@@ -155,7 +155,12 @@ pub const PLACES: [(&str, &str, &[Place]); 4] = [
         &[
             place("/", ("Today", "今日总览"), Permission::Operations, Icon::Day),
             place("/figures", ("Figures", "指标"), Permission::Figures, Icon::Figure),
-            place("/differences", ("Differences", "差异台账"), Permission::Records, Icon::Difference),
+            place(
+                "/differences",
+                ("Differences", "差异台账"),
+                Permission::Records,
+                Icon::Difference,
+            ),
             place("/trace", ("Trace", "办件追踪"), Permission::Records, Icon::Trace),
             place("/sql", ("SQL", "SQL 查询"), Permission::Query, Icon::Query),
         ],
@@ -286,7 +291,9 @@ pub fn home(page: &Page) -> &'static str {
 fn nav_link(page: &Page, place: &Place) -> Markup {
     let path = page.path();
     let is_here = path == place.path
-        || (place.path != "/" && path.starts_with(place.path) && path[place.path.len()..].starts_with('/'));
+        || (place.path != "/"
+            && path.starts_with(place.path)
+            && path[place.path.len()..].starts_with('/'));
     html! {
         a href=(place.path) aria-current=[is_here.then_some("page")] {
             (place.icon.draw()) (page.t(place.en, place.zh))

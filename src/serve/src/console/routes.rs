@@ -76,9 +76,7 @@ pub const ROUTES: &[Route] = &[
     deed("form_job_unpark", "/jobs/{job}/unpark", Operate, || post(running::unpark_job)),
     page("page_alerts", "/alerts", Operations, || get(running::alerts_page)),
     page("page_quarantine", "/quarantine", Records, || get(handling::quarantine_page)),
-    page("page_quarantine_row", "/quarantine/{id}", Records, || {
-        get(handling::quarantine_row_page)
-    }),
+    page("page_quarantine_row", "/quarantine/{id}", Records, || get(handling::quarantine_row_page)),
     deed("form_replay", "/quarantine/replay", Operate, || post(handling::replay)),
     deed("form_discard", "/quarantine/{id}/discard", Operate, || post(handling::discard)),
     page("page_pushes", "/pushes", Operations, || get(handling::pushes_page)),

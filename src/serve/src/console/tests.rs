@@ -1,10 +1,12 @@
 //! What holds for every page, whatever it shows and whoever looks.
 
+mod every;
 mod sample;
 
 use huiliu_core::access::Role;
 
-use self::sample::{Look, pages};
+use self::every::pages;
+use self::sample::Look;
 use super::ROUTES;
 use super::layout::{Page, Sheet, document};
 use crate::web::{Language, Need};
@@ -34,7 +36,10 @@ fn every_page_has_a_title_one_heading_and_its_language() {
             assert!(html.starts_with(&start), "{name}");
             assert_eq!(html.matches("<h1>").count(), 1, "{name}");
             assert!(!html.contains("<title> ·"), "{name} has a title");
-            assert!(html.contains("<main") && html.contains("class=\"skip\" href=\"#main\""), "{name}");
+            assert!(
+                html.contains("<main") && html.contains("class=\"skip\" href=\"#main\""),
+                "{name}"
+            );
         }
     }
 }
@@ -51,7 +56,16 @@ fn nothing_in_the_data_becomes_markup() {
 fn pages_hold_no_style_no_script_and_no_other_site() {
     for role in Role::ALL {
         for (name, html) in rendered(Some(role), Language::Zh, "text") {
-            for outside in [" style=", "<style", "javascript:", "http://", "https://", "url(", " onclick", " onload"] {
+            for outside in [
+                " style=",
+                "<style",
+                "javascript:",
+                "http://",
+                "https://",
+                "url(",
+                " onclick",
+                " onload",
+            ] {
                 assert!(!html.contains(outside), "{name} has {outside}");
             }
             assert_eq!(html.matches("<script").count(), 1, "{name}");
@@ -62,7 +76,9 @@ fn pages_hold_no_style_no_script_and_no_other_site() {
 
 #[test]
 fn english_pages_have_no_chinese_word_and_chinese_ones_do() {
-    let is_han = |letter: char| ('\u{3400}'..='\u{9fff}').contains(&letter) || "，。：；、（）“”".contains(letter);
+    let is_han = |letter: char| {
+        ('\u{3400}'..='\u{9fff}').contains(&letter) || "，。：；、（）“”".contains(letter)
+    };
     for role in Role::ALL {
         for (name, html) in rendered(Some(role), Language::En, "text") {
             // The switch to the other language is in that language.
@@ -85,16 +101,17 @@ fn each<'h>(html: &'h str, begin: &'h str) -> impl Iterator<Item = &'h str> {
 /// The need of the row that answers to a path; none when there is no such row.
 fn need(method: &str, path: &str) -> Option<Need> {
     let parts: Vec<&str> = path.split(['?', '#']).next()?.split('/').collect();
-    let fits = |row: &&super::Route| {
+    let fits = |row: &&crate::web::Route| {
         let row_parts: Vec<&str> = row.path.split('/').collect();
         row.method == method
             && row_parts.len() == parts.len()
-            && row_parts.iter().zip(&parts).all(|(row, part)| {
-                row == part || (row.starts_with('{') && !part.is_empty())
-            })
+            && row_parts
+                .iter()
+                .zip(&parts)
+                .all(|(row, part)| row == part || (row.starts_with('{') && !part.is_empty()))
     };
     // A row without what varies is meant before one with it.
-    let mut rows: Vec<&super::Route> = ROUTES.iter().filter(fits).collect();
+    let mut rows: Vec<&crate::web::Route> = ROUTES.iter().filter(fits).collect();
     rows.sort_by_key(|row| row.path.contains('{'));
     rows.first().map(|row| row.need)
 }
@@ -109,12 +126,16 @@ fn links_and_forms_lead_where_the_reader_may_go() {
             if !is_seen {
                 continue;
             }
-            for path in each(&html, "<a href=\"").chain(each(&html, "\" href=\"")).filter(|p| p.starts_with('/')) {
+            for path in each(&html, "<a href=\"")
+                .chain(each(&html, "\" href=\""))
+                .filter(|p| p.starts_with('/'))
+            {
                 let need = need("GET", path);
                 let need = need.unwrap_or_else(|| panic!("{name} links to {path}"));
                 assert!(is_for(need, role), "{name} shows {role} a link to {path}");
             }
-            for path in each(&html, "method=\"post\" action=\"").chain(each(&html, "formaction=\"")) {
+            for path in each(&html, "method=\"post\" action=\"").chain(each(&html, "formaction=\""))
+            {
                 let need = need("POST", path).unwrap_or_else(|| panic!("{name} posts to {path}"));
                 assert!(is_for(need, role), "{name} shows {role} a form to {path}");
             }

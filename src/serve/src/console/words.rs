@@ -186,7 +186,10 @@ pub fn role(role: Role, language: Language) -> &'static str {
 /// What a role may do, in a line.
 pub fn duty(role: Role, language: Language) -> &'static str {
     match role {
-        Role::Operator => language.pick("负责运行：任务、隔离区、推送、差异", "runs the hub: runs, quarantine, pushes, differences"),
+        Role::Operator => language.pick(
+            "负责运行：任务、隔离区、推送、差异",
+            "runs the hub: runs, quarantine, pushes, differences",
+        ),
         Role::Analyst => {
             language.pick("查看指标，用 SQL 查询数据", "reads figures and asks the data by SQL")
         }

@@ -16,11 +16,8 @@ pub(in crate::console) async fn account_page(desk: Desk) -> Answer {
     let accounts = desk.app.accounts();
     let logins = accounts.logins(Some(&visitor.user), visitor).await?;
     let tokens = accounts.tokens(Some(&visitor.user)).await?;
-    let me = Reader {
-        name: visitor.user.clone(),
-        title: visitor.title.clone(),
-        role: visitor.role,
-    };
+    let me =
+        Reader { name: visitor.user.clone(), title: visitor.title.clone(), role: visitor.role };
     desk.show(&account::account(&desk.page, &me, &logins, &tokens))
 }
 

@@ -185,7 +185,9 @@ mod tests {
         for to in ["/", "/runs?cursor=1", "/trace?key=%E5%BC%A0"] {
             assert_eq!(local(to), Some(to));
         }
-        for to in ["", "//evil.example", "https://evil.example", "/\\evil.example", "runs", "/a\r\nb"] {
+        for to in
+            ["", "//evil.example", "https://evil.example", "/\\evil.example", "runs", "/a\r\nb"]
+        {
             assert_eq!(local(to), None, "{to}");
         }
     }

@@ -2,7 +2,6 @@
 
 use axum::extract::Path;
 use huiliu_core::access::Permission;
-use serde_json::json;
 
 use crate::console::desk::{Answer, Desk};
 use crate::console::pages::{figure, metric, overview};
@@ -50,10 +49,8 @@ pub(in crate::console) async fn metric_rows_page(desk: Desk, Path(key): Path<Str
     };
     let found = hub.metric(&key).await?;
     let rows = hub.metric_rows(&key, part, &desk.place()).await?;
-    let count: usize = rows.items.iter().map(|table| table.rows.len()).sum();
-    let what = json!({ "door": "console", "part": part, "rows": count });
-    desk.app.accounts().note_read(desk.visitor()?, "metric rows", &key, what).await?;
-    desk.show(&metric::rows(&desk.page, &found, part, &rows))
+    let count = rows.items.iter().map(|table| table.rows.len()).sum();
+    desk.show_records(&metric::rows(&desk.page, &found, part, &rows), count)
 }
 
 /// Why a figure moved.

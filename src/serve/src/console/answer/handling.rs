@@ -27,17 +27,15 @@ pub(in crate::console) async fn quarantine_page(desk: Desk) -> Answer {
     let query = QuarantineQuery { stream: desk.asked("stream"), run };
     let (counts, rows) =
         (hub.quarantine_counts().await?, hub.quarantine(&query, &desk.place()).await?);
-    desk.show(&quarantine::list(&desk.page, &counts, &query, &rows))
+    let sheet = quarantine::list(&desk.page, &counts, &query, &rows);
+    desk.show_records(&sheet, rows.items.len())
 }
 
 /// One row in quarantine.
 pub(in crate::console) async fn quarantine_row_page(desk: Desk, Path(id): Path<String>) -> Answer {
     let id = numbered(&id)?;
     let detail = desk.app.hub().quarantined(id).await?;
-    let object = format!("{} #{id}", detail.row.stream);
-    let what = json!({ "door": "console" });
-    desk.app.accounts().note_read(desk.visitor()?, "quarantine show", &object, what).await?;
-    desk.show(&quarantine::row(&desk.page, &detail))
+    desk.show_records(&quarantine::row(&desk.page, &detail), 1)
 }
 
 /// Tries rows again.
@@ -79,7 +77,8 @@ pub(in crate::console) async fn push_page(desk: Desk, Path(name): Path<String>) 
     let records = hub.push_records(&query, &desk.place()).await?;
     let mut days = hub.push_days().await?;
     days.retain(|day| day.push == name);
-    desk.show(&push::push(&desk.page, found, &days, &query, &records))
+    let sheet = push::push(&desk.page, found, &days, &query, &records);
+    desk.show_records(&sheet, records.items.len())
 }
 
 /// Decides about records of which nobody knows whether they arrived.
@@ -113,8 +112,8 @@ pub(in crate::console) async fn repair_plan_page(desk: Desk) -> Answer {
         key: desk.asked("key"),
     };
     let plan = desk.app.hub().plan_repair(&scope).await?;
-    let what = json!({ "door": "console", "records": plan.records.len() });
-    desk.app.accounts().note_read(desk.visitor()?, "repair plan", "repairs", what).await?;
+    let what = json!({ "rows": plan.records.len() });
+    desk.app.accounts().note_read(desk.visitor()?, "read", "/repairs/plan", what).await?;
     desk.show(&repair::plan(&desk.page, &plan))
 }
 

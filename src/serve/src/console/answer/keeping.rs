@@ -3,22 +3,19 @@
 use axum::extract::Path;
 use huiliu_core::access::Role;
 use huiliu_sdk::{Error, ErrorKind, Result};
-use huiliu_store::{AuditFilter, AuditRow};
-use serde_json::json;
 
 use super::account::wanted;
 use crate::console::desk::{Answer, Desk, go_on, segment};
 use crate::console::pages::audit::{self, Checked};
 use crate::console::pages::user;
-use crate::data::{AuditQuery, AuditRecord, AuditState, NewUser, Page};
+use crate::data::{AuditQuery, NewUser};
 use crate::identity::By;
 use crate::web::Form;
 
 fn role(form: &Form) -> Result<Role> {
     let word = form.text("role")?;
-    Role::parse(word).ok_or_else(|| {
-        Error::new(ErrorKind::Config, "E-REQUEST", format!("`{word}` is no role"))
-    })
+    Role::parse(word)
+        .ok_or_else(|| Error::new(ErrorKind::Config, "E-REQUEST", format!("`{word}` is no role")))
 }
 
 /// All users.
@@ -60,7 +57,11 @@ fn back(name: &str, done: &str) -> Answer {
 }
 
 /// Gives a user another role.
-pub(in crate::console) async fn set_role(desk: Desk, Path(name): Path<String>, form: Form) -> Answer {
+pub(in crate::console) async fn set_role(
+    desk: Desk,
+    Path(name): Path<String>,
+    form: Form,
+) -> Answer {
     let by = By::visitor(desk.visitor()?);
     desk.app.accounts().set_role(&name, role(&form)?, &by).await?;
     back(&name, "changed")
@@ -123,58 +124,25 @@ pub(in crate::console) async fn revoke_token(desk: Desk, form: Form) -> Answer {
     go_on("/tokens", "revoked")
 }
 
-async fn audit_rows(desk: &Desk) -> Result<(AuditQuery, Page<AuditRecord>)> {
-    let query = AuditQuery { who: desk.asked("who"), action: desk.asked("action") };
-    let place = desk.place();
-    let filter = AuditFilter {
-        before: place.cursor.as_deref().and_then(|cursor| cursor.parse().ok()),
-        who: query.who.clone(),
-        action: query.action.clone(),
-    };
-    let limit = place.limit();
-    let rows = desk.app.accounts().store().audit_page(&filter, limit + 1).await?;
-    let has_more = rows.len() > limit as usize;
-    let items: Vec<AuditRecord> =
-        rows.into_iter().take(limit as usize).map(record).collect();
-    let next = items.last().filter(|_| has_more).map(|last| last.id.to_string());
-    Ok((query, Page { items, next, total: None }))
-}
-
-fn record(row: AuditRow) -> AuditRecord {
-    AuditRecord {
-        id: row.audit_id,
-        at: row.at,
-        who: row.who,
-        action: row.action,
-        object: row.object,
-        reason: row.reason,
-        before: row.before,
-        after: row.after,
-        hash: row.hash,
-    }
+fn audit_query(desk: &Desk) -> AuditQuery {
+    AuditQuery { who: desk.asked("who"), action: desk.asked("action") }
 }
 
 /// The audit.
 pub(in crate::console) async fn audit_page(desk: Desk) -> Answer {
-    let (query, rows) = audit_rows(&desk).await?;
-    let what = json!({ "door": "console", "rows": rows.items.len() });
-    desk.app.accounts().note_read(desk.visitor()?, "audit read", "audit", what).await?;
+    let query = audit_query(&desk);
+    let rows = desk.app.audit(&query, &desk.place()).await?;
     desk.show(&audit::list(&desk.page, &query, &rows, &Checked::No))
 }
 
 /// Checks the whole chain.
 pub(in crate::console) async fn verify_audit(desk: Desk) -> Answer {
-    let checked = match desk.app.accounts().store().verify_audit(None).await {
-        Ok(found) => Checked::Holds(AuditState {
-            rows: found.rows as u64,
-            last_id: found.last_id,
-            last_hash: found.last_hash,
-        }),
+    let checked = match desk.app.verify_audit(None).await {
+        Ok(found) => Checked::Holds(found),
         Err(error) if error.code() == "E-AUDIT" => Checked::Broken(error.message().to_owned()),
         Err(error) => return Err(error.into()),
     };
-    let (query, rows) = audit_rows(&desk).await?;
-    let what = json!({ "door": "console", "holds": matches!(checked, Checked::Holds(_)) });
-    desk.app.accounts().note_read(desk.visitor()?, "audit verify", "audit", what).await?;
+    let query = audit_query(&desk);
+    let rows = desk.app.audit(&query, &desk.place()).await?;
     desk.show(&audit::list(&desk.page, &query, &rows, &checked))
 }

@@ -1,7 +1,5 @@
 //! Single records: differences and lives.
 
-use serde_json::json;
-
 use crate::console::desk::{Answer, Desk, go_on, segment};
 use crate::console::pages::{difference, trace};
 use crate::data::DifferenceQuery;
@@ -24,9 +22,7 @@ pub(in crate::console) async fn differences_page(desk: Desk) -> Answer {
         true => crate::data::Page { items: Vec::new(), next: None, total: None },
         false => hub.differences(&query, &desk.place()).await?,
     };
-    let what = json!({ "door": "console", "query": difference::asked(&query), "rows": list.items.len() });
-    desk.app.accounts().note_read(desk.visitor()?, "differences", "ledger", what).await?;
-    desk.show(&difference::ledger(&desk.page, &all, &query, &list))
+    desk.show_records(&difference::ledger(&desk.page, &all, &query, &list), list.items.len())
 }
 
 /// Notes why differences are as they should be.
@@ -50,7 +46,6 @@ pub(in crate::console) async fn trace_page(desk: Desk) -> Answer {
     let found = hub.trace(of.as_deref(), &key).await?;
     // A row without key is in no golden table, and still has a life.
     let decided = hub.decided(of.as_deref(), &key).await.ok();
-    let what = json!({ "door": "console", "entries": found.entries.len() });
-    desk.app.accounts().note_read(desk.visitor()?, "trace", &key, what).await?;
-    desk.show(&trace::trace(&desk.page, &all, &found, decided.as_ref()))
+    let sheet = trace::trace(&desk.page, &all, &found, decided.as_ref());
+    desk.show_records(&sheet, found.entries.len())
 }

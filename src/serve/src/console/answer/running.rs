@@ -7,6 +7,8 @@ use axum::extract::Path;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
+use huiliu_sdk::{Error, ErrorKind};
+use tokio::time::MissedTickBehavior;
 
 use crate::console::desk::{Answer, Desk, go_on, numbered, segment};
 use crate::console::pages::{alert, job, run, system};
@@ -64,15 +66,21 @@ pub(in crate::console) async fn run_live(
     Path(number): Path<String>,
 ) -> Result<Response, Failure> {
     let number = numbered(&number)?;
+    let place = desk.app.watch().ok_or_else(|| {
+        Error::new(ErrorKind::Throttled, "E-BUSY", "too many runs are being watched")
+            .hint("the page shows the run all the same; load it again")
+    })?;
     let visitor = desk.visitor()?.clone();
-    let ticks = tokio::time::interval(LOOK);
-    let looks = stream::unfold(Some((desk, visitor, ticks)), move |state| async move {
-        let (desk, visitor, mut ticks) = state?;
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let looks = stream::unfold(Some((desk, visitor, ticks, place)), move |state| async move {
+        let (desk, visitor, mut ticks, place) = state?;
         ticks.tick().await;
         let event = look(&desk, &visitor, number).await;
         let goes_on = event.is_some();
-        let event = event.unwrap_or_else(|| Event::default().event("end").data(""));
-        Some((Ok::<Event, Infallible>(event), goes_on.then_some((desk, visitor, ticks))))
+        let event = event.unwrap_or_else(|| Event::default().event("end").data("-"));
+        let state = goes_on.then_some((desk, visitor, ticks, place));
+        Some((Ok::<Event, Infallible>(event), state))
     });
     Ok(Sse::new(looks).keep_alive(KeepAlive::default()).into_response())
 }
@@ -104,11 +112,8 @@ pub(in crate::console) async fn job_page(desk: Desk, Path(name): Path<String>) -
     let history = hub.job_history(Some(&name), HISTORY).await?;
     let jobs = hub.jobs().await?;
     let found = jobs.iter().find(|job| job.job == name).ok_or_else(|| {
-        huiliu_sdk::Error::new(
-            huiliu_sdk::ErrorKind::NotFound,
-            "E-JOB-NAME",
-            format!("there is no job `{name}`"),
-        )
+        Error::new(ErrorKind::NotFound, "E-JOB-NAME", format!("there is no job `{name}`"))
+            .hint("the page of all jobs lists them")
     })?;
     desk.show(&job::job(&desk.page, found, &history))
 }

@@ -42,7 +42,10 @@ pub fn list(page: &Page, alerts: &[Alert]) -> Sheet {
     let body = if alerts.is_empty() {
         empty(
             page.t("No alert is on", "没有告警"),
-            page.t("Jobs end well, data comes, and pushes are answered for.", "作业正常、数据按时到达、推送都有着落。"),
+            page.t(
+                "Jobs end well, data comes, and pushes are answered for.",
+                "作业正常、数据按时到达、推送都有着落。",
+            ),
         )
     } else {
         table(page.t("Alerts that are on", "当前告警"), &columns, rows.collect())

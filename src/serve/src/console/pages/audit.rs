@@ -27,10 +27,8 @@ pub fn list(
     rows: &data::Page<AuditRecord>,
     checked: &Checked,
 ) -> Sheet {
-    let (who, action) = (
-        query.who.as_deref().unwrap_or_default(),
-        query.action.as_deref().unwrap_or_default(),
-    );
+    let (who, action) =
+        (query.who.as_deref().unwrap_or_default(), query.action.as_deref().unwrap_or_default());
     let fields = html! {
         (text_field("who", page.t("Who", "何人"), who, "search"))
         (text_field("action", page.t("What was done", "何事"), action, "search"))
@@ -84,9 +82,14 @@ fn more(page: &Page, row: &AuditRecord) -> Markup {
 }
 
 fn state(page: &Page, checked: &Checked) -> Markup {
-    let check = post_form(page, "/audit/verify", "", html! {
-        button type="submit" { (page.t("Check the whole chain", "核验整条链")) }
-    });
+    let check = post_form(
+        page,
+        "/audit/verify",
+        "",
+        html! {
+            button type="submit" { (page.t("Check the whole chain", "核验整条链")) }
+        },
+    );
     match checked {
         Checked::No => html! {
             div.verdict.calm {

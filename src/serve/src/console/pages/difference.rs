@@ -40,10 +40,16 @@ pub fn ledger(
     let title = page.t("Differences", "差异台账");
     let chosen = query.reconciliation.as_deref();
     let Some(rec) = all.iter().find(|rec| chosen.is_none_or(|name| rec.name == name)) else {
-        return Sheet::new(title, empty(
-            page.t("Nothing is reconciled", "没有核对"),
-            page.t("A reconciliation is a file in pipelines/reconcile.", "核对规则是 pipelines/reconcile 中的文件。"),
-        ));
+        return Sheet::new(
+            title,
+            empty(
+                page.t("Nothing is reconciled", "没有核对"),
+                page.t(
+                    "A reconciliation is a file in pipelines/reconcile.",
+                    "核对规则是 pipelines/reconcile 中的文件。",
+                ),
+            ),
+        );
     };
     let body = html! {
         (standing(page, rec))
@@ -85,7 +91,9 @@ fn standing(page: &Page, rec: &Reconciliation) -> Markup {
 /// What a class or a rule is called, systems by their names.
 pub fn class_name(page: &Page, rec: &Reconciliation, class: &str) -> String {
     match class.strip_prefix("missing_in_") {
-        Some(system) => words::rule(&format!("missing_in_{}", system_name(rec, system)), page.language),
+        Some(system) => {
+            words::rule(&format!("missing_in_{}", system_name(rec, system)), page.language)
+        }
         None => words::rule(class, page.language),
     }
 }
@@ -121,9 +129,10 @@ fn owner_table(page: &Page, rec: &Reconciliation, owners: &[&OwnerCount]) -> Mar
     ];
     let rows = owners.iter().map(|owner| {
         let field = owner.field.as_deref().unwrap_or_default();
-        let to = address("/differences", &[
-            ("of", &rec.name), ("rule", &owner.rule), ("field", field), ("owner", &owner.owner),
-        ]);
+        let to = address(
+            "/differences",
+            &[("of", &rec.name), ("rule", &owner.rule), ("field", field), ("owner", &owner.owner)],
+        );
         let name = match owner.owner.as_str() {
             "" => page.t("(nobody)", "（无主）"),
             name => name,
@@ -160,9 +169,14 @@ fn filter(
         known
     };
     let rules = with(rec.by_owner.iter().map(|owner| owner.rule.clone()).collect(), &query.rule);
-    let fields = with(rec.by_owner.iter().filter_map(|owner| owner.field.clone()).collect(), &query.field);
+    let fields =
+        with(rec.by_owner.iter().filter_map(|owner| owner.field.clone()).collect(), &query.field);
     let owners = with(
-        rec.by_owner.iter().map(|owner| owner.owner.clone()).filter(|owner| !owner.is_empty()).collect(),
+        rec.by_owner
+            .iter()
+            .map(|owner| owner.owner.clone())
+            .filter(|owner| !owner.is_empty())
+            .collect(),
         &query.owner,
     );
     let same = |known: &BTreeSet<String>| -> Vec<Choice> {

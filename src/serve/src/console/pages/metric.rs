@@ -36,9 +36,11 @@ fn frame(page: &Page, metric: &MetricDetail, at: &str, body: Markup) -> Sheet {
         (body)
     };
     let figure = &metric.figure;
-    Sheet::new(figure.title.clone(), body).under(page.t("Figures", "指标"), "/figures").lead(html! {
-        p { (figure.owner) " · " code { (figure.key) } }
-    })
+    Sheet::new(figure.title.clone(), body).under(page.t("Figures", "指标"), "/figures").lead(
+        html! {
+            p { (figure.owner) " · " code { (figure.key) } }
+        },
+    )
 }
 
 /// The figure itself.
@@ -90,17 +92,21 @@ pub fn metric(page: &Page, metric: &MetricDetail, broken: Option<&Breakdown>) ->
 fn dimensions(page: &Page, metric: &MetricDetail, broken: Option<&Breakdown>) -> Markup {
     let chosen = broken.and_then(|broken| broken.by.first()).map_or("", String::as_str);
     let base = path(metric);
-    section(page.t("By", "分项"), "", html! {
-        nav.tabs aria-label=(page.t("Dimensions", "维度")) {
-            @for dimension in &metric.dimensions {
-                a href=(address(&base, &[("by", dimension)])) aria-current=[(dimension == chosen).then_some("true")] {
-                    (dimension)
+    section(
+        page.t("By", "分项"),
+        "",
+        html! {
+            nav.tabs aria-label=(page.t("Dimensions", "维度")) {
+                @for dimension in &metric.dimensions {
+                    a href=(address(&base, &[("by", dimension)])) aria-current=[(dimension == chosen).then_some("true")] {
+                        (dimension)
+                    }
                 }
             }
-        }
-        @if let Some(broken) = broken { (groups(page, metric, broken)) }
-        @else { p.soft { (page.t("Choose what to break it down by.", "选择一个维度，查看各组的数。")) } }
-    })
+            @if let Some(broken) = broken { (groups(page, metric, broken)) }
+            @else { p.soft { (page.t("Choose what to break it down by.", "选择一个维度，查看各组的数。")) } }
+        },
+    )
 }
 
 fn groups(page: &Page, metric: &MetricDetail, broken: &Breakdown) -> Markup {
@@ -116,7 +122,8 @@ fn groups(page: &Page, metric: &MetricDetail, broken: &Breakdown) -> Markup {
     }
     columns.push(text(page.t("Share", "占比")));
     let row = |group: &Group| {
-        let name: Vec<&str> = group.of.iter().map(|of| of.as_deref().unwrap_or(page.t("(none)", "（空）"))).collect();
+        let name: Vec<&str> =
+            group.of.iter().map(|of| of.as_deref().unwrap_or(page.t("(none)", "（空）"))).collect();
         let name = name.join(" · ");
         let whole = group.denominator.unwrap_or(most);
         let words = format!("{name}: {}", group.value.as_deref().unwrap_or("-"));
@@ -127,7 +134,9 @@ fn groups(page: &Page, metric: &MetricDetail, broken: &Breakdown) -> Markup {
             html! { (count(group.numerator)) },
         ];
         if is_ratio {
-            cells.push(html! { @match group.denominator { Some(of) => { (count(of)) }, None => { "—" } } });
+            cells.push(
+                html! { @match group.denominator { Some(of) => { (count(of)) }, None => { "—" } } },
+            );
         }
         cells.push(bar);
         cells
@@ -143,25 +152,34 @@ fn definitions(page: &Page, metric: &MetricDetail) -> Markup {
     let predicate = |name: &str, sql: &Option<String>| {
         html! { @if let Some(sql) = sql { div { dt { (name) } dd { code { (sql) } } } } }
     };
-    section(page.t("Definition, exactly", "口径细则"), "", html! {
-        @for version in metric.definitions.iter().rev() {
-            div.panel {
-                h3 { (page.t("from ", "自 ")) (version.valid_from) (page.t("", " 起")) }
-                p { (version.text) }
-                dl.predicates {
-                    (predicate(page.t("counted against", "分母条件"), &version.denominator))
-                    (predicate(page.t("counts", "分子条件"), &version.numerator))
-                    (predicate(page.t("once each", "去重依据"), &version.distinct))
-                    (predicate(page.t("adds above", "分子取值"), &version.measure))
-                    (predicate(page.t("adds below", "分母取值"), &version.weight))
+    section(
+        page.t("Definition, exactly", "口径细则"),
+        "",
+        html! {
+            @for version in metric.definitions.iter().rev() {
+                div.panel {
+                    h3 { (page.t("from ", "自 ")) (version.valid_from) (page.t("", " 起")) }
+                    p { (version.text) }
+                    dl.predicates {
+                        (predicate(page.t("counted against", "分母条件"), &version.denominator))
+                        (predicate(page.t("counts", "分子条件"), &version.numerator))
+                        (predicate(page.t("once each", "去重依据"), &version.distinct))
+                        (predicate(page.t("adds above", "分子取值"), &version.measure))
+                        (predicate(page.t("adds below", "分母取值"), &version.weight))
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// The rows a figure counts.
-pub fn rows(page: &Page, metric: &MetricDetail, part: Part, list: &data::Page<data::Table>) -> Sheet {
+pub fn rows(
+    page: &Page,
+    metric: &MetricDetail,
+    part: Part,
+    list: &data::Page<data::Table>,
+) -> Sheet {
     let base = format!("{}/rows", path(metric));
     let (word, names) = match part {
         Part::Numerator => ("numerator", page.t("Rows that count", "分子的行")),
@@ -205,7 +223,9 @@ pub fn change(
         .trend
         .iter()
         .rev()
-        .map(|point| Choice::new(point.day.clone(), format!("{}  {}", point.day, grouped(&point.text))))
+        .map(|point| {
+            Choice::new(point.day.clone(), format!("{}  {}", point.day, grouped(&point.text)))
+        })
         .collect();
     let fields = html! {
         @if days.is_empty() {

@@ -6,7 +6,8 @@ use super::figure::tiles;
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    address, badge, empty, freshness, link, number, quantity, run_link, section, state, table, tally, text, word,
+    address, badge, empty, freshness, link, number, quantity, run_link, section, state, table,
+    tally, text, word,
 };
 use crate::console::words::{self, Tone};
 use crate::data::{Figure, Freshness, Overview, Run, Stream, Upcoming};
@@ -104,7 +105,10 @@ fn matters(page: &Page, seen: &Overview) -> Vec<Matter> {
                 format!("is parked: its process ended {} times in the middle of it", job.deaths),
                 format!("已停放：进程 {} 次在运行途中意外结束", job.deaths),
             ),
-            page.t("Look at the log and the memory, then unpark it.", "查看日志和内存，处理后恢复作业。"),
+            page.t(
+                "Look at the log and the memory, then unpark it.",
+                "查看日志和内存，处理后恢复作业。",
+            ),
         );
     }
     for push in &seen.unknown_pushes {
@@ -166,7 +170,10 @@ fn matters(page: &Page, seen: &Overview) -> Vec<Matter> {
                 format!("{} rows in quarantine", count(rows.rows)),
                 format!("{} 行在隔离区", count(rows.rows)),
             ),
-            page.t("See why they did not fit, mend that, try them again.", "查看不合格的原因，更正后重新处理。"),
+            page.t(
+                "See why they did not fit, mend that, try them again.",
+                "查看不合格的原因，更正后重新处理。",
+            ),
         );
     }
     let held: Vec<&Figure> =
@@ -242,10 +249,8 @@ fn streams(page: &Page, streams: &[Stream]) -> Markup {
             }
         }
     };
-    let note = page.t(
-        "judged by each stream's own past, in working time",
-        "按各流自身的历史、以工作时间判断",
-    );
+    let note = page
+        .t("judged by each stream's own past, in working time", "按各流自身的历史、以工作时间判断");
     section(page.t("Has the data come?", "数据到了没有"), note, body)
 }
 
@@ -300,7 +305,10 @@ fn newest(page: &Page, runs: &[Run]) -> Markup {
         ]
     });
     let body = if runs.is_empty() {
-        empty(page.t("Nothing ran yet", "还没有运行过"), page.t("A job or “Start a run” begins one.", "由作业或“发起运行”开始。"))
+        empty(
+            page.t("Nothing ran yet", "还没有运行过"),
+            page.t("A job or “Start a run” begins one.", "由作业或“发起运行”开始。"),
+        )
     } else {
         table(page.t("Newest runs", "最近运行"), &columns, rows.collect())
     };
@@ -316,7 +324,10 @@ fn next(page: &Page, upcoming: &[Upcoming]) -> Markup {
         ]
     });
     let body = if upcoming.is_empty() {
-        empty(page.t("No job is planned", "没有安排作业"), page.t("Jobs are in config/jobs.toml.", "作业写在 config/jobs.toml 中。"))
+        empty(
+            page.t("No job is planned", "没有安排作业"),
+            page.t("Jobs are in config/jobs.toml.", "作业写在 config/jobs.toml 中。"),
+        )
     } else {
         table(page.t("What comes next", "接下来"), &columns, rows.collect())
     };

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    Choice, badge, choice_field, empty, facts, filters, link, maybe, number, pager, post_form, run_link,
-    section, state, table, text, text_field, word,
+    Choice, badge, choice_field, empty, facts, filters, link, maybe, number, pager, post_form,
+    run_link, section, state, table, text, text_field, word,
 };
 use crate::console::words::{self, Tone};
 use crate::data::{self, Push, PushDay, PushQuery, PushRecord};
@@ -97,7 +97,11 @@ fn days_table(page: &Page, days: &[PushDay]) -> Markup {
             },
         ]
     };
-    table(page.t("By target and day", "按对象和日期"), &columns, days.iter().take(DAYS).map(row).collect())
+    table(
+        page.t("By target and day", "按对象和日期"),
+        &columns,
+        days.iter().take(DAYS).map(row).collect(),
+    )
 }
 
 /// One push with its records.
@@ -189,14 +193,19 @@ fn record_list(page: &Page, push: &Push, asked: &str, records: &[PushRecord]) ->
     if !decides {
         return list;
     }
-    post_form(page, &format!("/pushes/{}/decide", push.push), "", html! {
-        (list)
-        div.choicebar {
-            label.allrows { input type="checkbox" data-all="id" hidden; }
-            (text_field("reason", page.t("How you know", "依据"), "", "required off"))
-            button type="submit" name="decision" value="arrived" { (page.t("They arrived", "已送达")) }
-            button type="submit" name="decision" value="again" { (page.t("They did not: send again", "未送达，重发")) }
-            button.danger type="submit" name="decision" value="dropped" { (page.t("Drop them", "不再发送")) }
-        }
-    })
+    post_form(
+        page,
+        &format!("/pushes/{}/decide", push.push),
+        "",
+        html! {
+            (list)
+            div.choicebar {
+                label.allrows { input type="checkbox" data-all="id" hidden; }
+                (text_field("reason", page.t("How you know", "依据"), "", "required off"))
+                button type="submit" name="decision" value="arrived" { (page.t("They arrived", "已送达")) }
+                button type="submit" name="decision" value="again" { (page.t("They did not: send again", "未送达，重发")) }
+                button.danger type="submit" name="decision" value="dropped" { (page.t("Drop them", "不再发送")) }
+            }
+        },
+    )
 }

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    Choice, address, badge, choice_field, danger_button, empty, facts, filters, maybe,
-    number, pager, post_form, run_link, section, table, text, text_field, word,
+    Choice, address, badge, choice_field, danger_button, empty, facts, filters, maybe, number,
+    pager, post_form, run_link, section, table, text, text_field, word,
 };
 use crate::console::words::Tone;
 use crate::data::{self, QuarantineCount, QuarantineDetail, QuarantineQuery, QuarantinedRow};
@@ -108,21 +108,26 @@ fn chosen(page: &Page, stream: &str, rows: &[QuarantinedRow]) -> Markup {
     if !may {
         return list;
     }
-    post_form(page, "/quarantine/replay", "", html! {
-        (list)
-        div.choicebar {
-            label.allrows { input type="checkbox" data-all="id" hidden; }
-            @if stream.is_empty() { input type="hidden" name="stream" value=""; }
-            @else { input type="hidden" name="stream" value=(stream); }
-            (text_field("reason", page.t("Why", "原因"), "", "required off"))
-            button.primary type="submit" name="what" value="chosen" {
-                (page.t("Try the chosen again", "重新处理所选")) }
-            @if !stream.is_empty() {
-                button type="submit" name="what" value="stream" {
-                    (page.t("Try all of this stream", "重新处理该流全部")) }
+    post_form(
+        page,
+        "/quarantine/replay",
+        "",
+        html! {
+            (list)
+            div.choicebar {
+                label.allrows { input type="checkbox" data-all="id" hidden; }
+                @if stream.is_empty() { input type="hidden" name="stream" value=""; }
+                @else { input type="hidden" name="stream" value=(stream); }
+                (text_field("reason", page.t("Why", "原因"), "", "required off"))
+                button.primary type="submit" name="what" value="chosen" {
+                    (page.t("Try the chosen again", "重新处理所选")) }
+                @if !stream.is_empty() {
+                    button type="submit" name="what" value="stream" {
+                        (page.t("Try all of this stream", "重新处理该流全部")) }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// One row with its original.

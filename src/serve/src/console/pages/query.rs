@@ -30,8 +30,16 @@ pub struct Limits {
 
 const EXAMPLES: [(&str, &str, &str); 3] = [
     ("figures", "指标", "select key, title, value from metrics.figures order by key"),
-    ("classes of cases", "办件各类别", "select class, count(*) from reconciled.cases group by class order by 2 desc"),
-    ("open differences", "未解决的差异", "select owner, rule, count(*) from reconciled.cases_differences\nwhere state = 'open' group by owner, rule order by 3 desc limit 50"),
+    (
+        "classes of cases",
+        "办件各类别",
+        "select class, count(*) from reconciled.cases group by class order by 2 desc",
+    ),
+    (
+        "open differences",
+        "未解决的差异",
+        "select owner, rule, count(*) from reconciled.cases_differences\nwhere state = 'open' group by owner, rule order by 3 desc limit 50",
+    ),
 ];
 
 /// The workbench. `tables` are those that may be read, with their columns.
@@ -96,11 +104,15 @@ fn results(page: &Page, answered: &Answered<'_>) -> Markup {
                 page.t("snapshot", "数据快照"),
                 count(table.snapshot)
             );
-            section(page.t("Answer", "结果"), &note, html! {
-                @if rows == 0 { (empty(page.t("No rows", "没有数据"), page.t("The query is fine, nothing matches.", "查询无误，没有符合条件的行。"))) }
-                @else { (data_table(page, page.t("Answer", "结果"), table)) }
-                @if table.is_cut { p.hint { (page.t("There are more rows; an export has them.", "还有更多行，可导出查看。")) } }
-            })
+            section(
+                page.t("Answer", "结果"),
+                &note,
+                html! {
+                    @if rows == 0 { (empty(page.t("No rows", "没有数据"), page.t("The query is fine, nothing matches.", "查询无误，没有符合条件的行。"))) }
+                    @else { (data_table(page, page.t("Answer", "结果"), table)) }
+                    @if table.is_cut { p.hint { (page.t("There are more rows; an export has them.", "还有更多行，可导出查看。")) } }
+                },
+            )
         }
     }
 }

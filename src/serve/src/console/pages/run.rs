@@ -172,8 +172,17 @@ fn plan_in(hint: &str) -> Option<&str> {
 
 fn total(steps: &[&Step]) -> Counts {
     let mut all = Counts { balanced: true, ..Counts::default() };
-    for Counts { read, written, unchanged, deduplicated, filtered, quarantined, echoed, deleted, balanced } in
-        steps.iter().map(|step| step.counts)
+    for Counts {
+        read,
+        written,
+        unchanged,
+        deduplicated,
+        filtered,
+        quarantined,
+        echoed,
+        deleted,
+        balanced,
+    } in steps.iter().map(|step| step.counts)
     {
         all.read += read;
         all.written += written;

@@ -39,7 +39,12 @@ fn form(page: &Page, all: &[Reconciliation], of: &str, key: &str) -> Markup {
 }
 
 /// One key: what each system says, what was decided, and everything that happened.
-pub fn trace(page: &Page, all: &[Reconciliation], trace: &Trace, decided: Option<&Decided>) -> Sheet {
+pub fn trace(
+    page: &Page,
+    all: &[Reconciliation],
+    trace: &Trace,
+    decided: Option<&Decided>,
+) -> Sheet {
     let of = &trace.reconciliation;
     let rec = all.iter().find(|rec| rec.name == *of);
     let body = html! {
@@ -83,31 +88,35 @@ fn standing(page: &Page, rec: Option<&Reconciliation>, decided: &Decided) -> Mar
     let present: Vec<&str> =
         decided.systems.iter().filter(|s| s.is_present).map(|s| s.title.as_str()).collect();
     let open: Vec<_> = decided.differences.iter().filter(|d| d.state != "closed").collect();
-    section(page.t("What the systems say", "各系统怎么说"), "", html! {
-        div.panel {
-            p { (badge(&class, tone)) " " (page.t("is in: ", "见于：")) (present.join(page.t(", ", "、"))) }
-            @if !open.is_empty() {
-                p { (page.t("Differences: ", "差异：")) @for difference in &open {
-                    (state(page, &difference.state)) " "
-                    (difference.field.as_deref().unwrap_or(&difference.rule)) " "
-                } }
-            }
-            @if !open.is_empty() && page.may(Permission::Operate) {
-                details.more {
-                    summary { (page.t("Explain why this is as it should be", "说明为什么这样是对的")) }
-                    (post_form(page, "/differences/explain", "inline", html! {
-                        input type="hidden" name="of" value=(decided.reconciliation);
-                        input type="hidden" name="key" value=(decided.key);
-                        (text_field("reason", page.t("Why", "原因"), "", "required off"))
-                        (button(page.t("Explain", "说明")))
-                    }))
+    section(
+        page.t("What the systems say", "各系统怎么说"),
+        "",
+        html! {
+            div.panel {
+                p { (badge(&class, tone)) " " (page.t("is in: ", "见于：")) (present.join(page.t(", ", "、"))) }
+                @if !open.is_empty() {
+                    p { (page.t("Differences: ", "差异：")) @for difference in &open {
+                        (state(page, &difference.state)) " "
+                        (difference.field.as_deref().unwrap_or(&difference.rule)) " "
+                    } }
+                }
+                @if !open.is_empty() && page.may(Permission::Operate) {
+                    details.more {
+                        summary { (page.t("Explain why this is as it should be", "说明为什么这样是对的")) }
+                        (post_form(page, "/differences/explain", "inline", html! {
+                            input type="hidden" name="of" value=(decided.reconciliation);
+                            input type="hidden" name="key" value=(decided.key);
+                            (text_field("reason", page.t("Why", "原因"), "", "required off"))
+                            (button(page.t("Explain", "说明")))
+                        }))
+                    }
                 }
             }
-        }
-        @if !decided.fields.is_empty() {
-            div.panelgap { (table(page.t("Fields by system", "各系统的字段"), &columns, rows.collect())) }
-        }
-    })
+            @if !decided.fields.is_empty() {
+                div.panelgap { (table(page.t("Fields by system", "各系统的字段"), &columns, rows.collect())) }
+            }
+        },
+    )
 }
 
 fn title_of<'a>(decided: &'a Decided, id: &'a str) -> &'a str {

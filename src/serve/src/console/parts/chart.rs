@@ -59,9 +59,7 @@ pub fn series_chart(series: &Series<'_>) -> Markup {
         1 => f64::midpoint(LEFT, WIDTH - RIGHT),
         _ => LEFT + index as f64 / steps * (WIDTH - LEFT - RIGHT),
     };
-    let y = |value: f64| {
-        TOP + (ceiling - value) / (ceiling - floor) * (HEIGHT - TOP - FOOT)
-    };
+    let y = |value: f64| TOP + (ceiling - value) / (ceiling - floor) * (HEIGHT - TOP - FOOT);
     let line: Vec<String> =
         known.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.3))).collect();
     let line = line.join(" ");
@@ -100,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_series_stays_in_its_place_whatever_its_values() {
-        for values in [vec![], vec!["5"], vec!["5", "5"], vec!["1", "-", "1000000"], vec!["0", "0"]] {
+        for values in [vec![], vec!["5"], vec!["5", "5"], vec!["1", "-", "1000000"], vec!["0", "0"]]
+        {
             let points: Vec<(String, String)> =
                 values.iter().map(|value| ("2018-12-13".to_owned(), (*value).to_owned())).collect();
             let series = Series { points: &points, title: "t", unit: "" };

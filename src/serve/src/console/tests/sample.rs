@@ -1,23 +1,23 @@
-//! One of every page, full of one text.
+//! Data full of one text.
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
 use huiliu_core::access::{Permission, Role};
 use serde_json::json;
 
 use crate::console::format::Times;
-use crate::console::layout::{Page, Reader, Sheet};
-use crate::console::pages::audit::Checked;
-use crate::console::pages::query::{Answered, Limits};
-use crate::console::pages::{
-    account, alert, audit, difference, door, figure, job, metric, mistake, overview, push,
-    quarantine, query, repair, run, system, trace, user,
+use crate::console::layout::{Page, Reader};
+use crate::data::{
+    self, Alert, AuditRecord, Breakdown, Change, ChangeStep, Class, Counts, Decided, DecidedField,
+    DecidedSystem, DefinitionVersion, Difference, Figure, FigurePoint, Freshness, Group, Job,
+    JobRun, LeftOut, Login, MetricDetail, Overview, OwnerCount, PublishedValue, Push, PushDay,
+    PushRecord, PushTotal, QuarantineTotal, QuarantinedRow, Reconciliation, RepairChange,
+    RepairPlan, RepairRecord, RepairScope, Run, RunDetail, Step, Stream, System, Table, Token,
+    Trace, TraceDetail, TraceEntry, UnknownCode, User,
 };
-use crate::data::{self, *};
-use crate::web::{FailureInfo, Language};
+use crate::web::Language;
 
-const AT: &str = "2018-12-13T01:48:00Z";
+pub(super) const AT: &str = "2018-12-13T01:48:00Z";
 
 /// Who looks, and in which language.
 pub(super) struct Look {
@@ -32,7 +32,11 @@ impl Look {
             language: self.language,
             times: Times { now, zone: chrono_tz::Asia::Shanghai, language: self.language },
             office: "office".into(),
-            reader: self.role.map(|role| Reader { name: "zhang".into(), title: "Zhang".into(), role }),
+            reader: self.role.map(|role| Reader {
+                name: "zhang".into(),
+                title: "Zhang".into(),
+                role,
+            }),
             csrf: "token".into(),
             here: "/here".into(),
             flash: None,
@@ -73,18 +77,18 @@ pub(super) fn path_of(name: &str) -> &'static str {
     }
 }
 
-struct Of<'a>(&'a str);
+pub(super) struct Of<'a>(pub(super) &'a str);
 
 impl Of<'_> {
-    fn s(&self) -> String {
+    pub(super) fn s(&self) -> String {
         self.0.to_owned()
     }
 
-    fn o(&self) -> Option<String> {
+    pub(super) fn o(&self) -> Option<String> {
         Some(self.s())
     }
 
-    fn figure(&self, unit: &str) -> Figure {
+    pub(super) fn figure(&self, unit: &str) -> Figure {
         let point = |height| FigurePoint { day: "2018-12-12".into(), text: "99.97".into(), height };
         Figure {
             key: "k".into(),
@@ -104,7 +108,7 @@ impl Of<'_> {
         }
     }
 
-    fn stream(&self, freshness: Freshness) -> Stream {
+    pub(super) fn stream(&self, freshness: Freshness) -> Stream {
         Stream {
             stream: "s.cases".into(),
             system_title: self.s(),
@@ -122,7 +126,7 @@ impl Of<'_> {
         }
     }
 
-    fn run(&self, state: &str, ended: bool) -> Run {
+    pub(super) fn run(&self, state: &str, ended: bool) -> Run {
         Run {
             run: 1,
             job: Some("j".into()),
@@ -134,8 +138,9 @@ impl Of<'_> {
         }
     }
 
-    fn step(&self, kind: &str, state: &str) -> Step {
-        let counts = Counts { read: 10, written: 9, balanced: kind != "stream", ..Counts::default() };
+    pub(super) fn step(&self, kind: &str, state: &str) -> Step {
+        let counts =
+            Counts { read: 10, written: 9, balanced: kind != "stream", ..Counts::default() };
         Step {
             node: self.s(),
             kind: kind.into(),
@@ -150,7 +155,7 @@ impl Of<'_> {
         }
     }
 
-    fn run_detail(&self, ended: bool) -> RunDetail {
+    pub(super) fn run_detail(&self, ended: bool) -> RunDetail {
         let steps = vec![
             self.step("stream", "failed"),
             self.step("replay", "succeeded"),
@@ -159,7 +164,7 @@ impl Of<'_> {
         RunDetail { run_row: self.run("partial", ended), steps, balanced: false }
     }
 
-    fn job(&self, parked: bool) -> Job {
+    pub(super) fn job(&self, parked: bool) -> Job {
         Job {
             job: "j".into(),
             cron: self.s(),
@@ -175,7 +180,7 @@ impl Of<'_> {
         }
     }
 
-    fn job_run(&self) -> JobRun {
+    pub(super) fn job_run(&self) -> JobRun {
         JobRun {
             job: "j".into(),
             scheduled_at: AT.into(),
@@ -191,11 +196,11 @@ impl Of<'_> {
         }
     }
 
-    fn alert(&self, kind: &str) -> Alert {
+    pub(super) fn alert(&self, kind: &str) -> Alert {
         Alert { kind: kind.into(), object: "s.cases".into(), detail: self.s(), since: AT.into() }
     }
 
-    fn rec(&self) -> Reconciliation {
+    pub(super) fn rec(&self) -> Reconciliation {
         let owner = |rule: &str, field: Option<String>| OwnerCount {
             owner: self.s(),
             rule: rule.into(),
@@ -229,7 +234,7 @@ impl Of<'_> {
         }
     }
 
-    fn difference(&self) -> Difference {
+    pub(super) fn difference(&self) -> Difference {
         Difference {
             difference_id: self.s(),
             key: self.s(),
@@ -252,7 +257,7 @@ impl Of<'_> {
         }
     }
 
-    fn decided(&self) -> Decided {
+    pub(super) fn decided(&self) -> Decided {
         Decided {
             reconciliation: "cases".into(),
             key: self.s(),
@@ -279,10 +284,13 @@ impl Of<'_> {
         }
     }
 
-    fn trace(&self) -> Trace {
+    pub(super) fn trace(&self) -> Trace {
         let details: Vec<TraceDetail> = (0..12)
             .map(|_| TraceDetail { name: self.s(), value: json!(self.0) })
-            .chain([TraceDetail { name: self.s(), value: json!({ "value": self.0, "from": self.0 }) }])
+            .chain([TraceDetail {
+                name: self.s(),
+                value: json!({ "value": self.0, "from": self.0 }),
+            }])
             .collect();
         let entry = |kind: &str| TraceEntry {
             at: "2018-12-01 08:00:00.000".into(),
@@ -295,7 +303,7 @@ impl Of<'_> {
         Trace { reconciliation: "cases".into(), key: self.s(), entries }
     }
 
-    fn system(&self, id: Option<&str>) -> System {
+    pub(super) fn system(&self, id: Option<&str>) -> System {
         System {
             id: id.map(str::to_owned),
             title: self.s(),
@@ -309,7 +317,7 @@ impl Of<'_> {
         }
     }
 
-    fn push(&self) -> Push {
+    pub(super) fn push(&self) -> Push {
         Push {
             push: "p".into(),
             system_title: self.s(),
@@ -324,7 +332,7 @@ impl Of<'_> {
         }
     }
 
-    fn push_day(&self) -> PushDay {
+    pub(super) fn push_day(&self) -> PushDay {
         PushDay {
             push: "p".into(),
             day: "2018-12-13".into(),
@@ -337,7 +345,7 @@ impl Of<'_> {
         }
     }
 
-    fn record(&self) -> PushRecord {
+    pub(super) fn record(&self) -> PushRecord {
         PushRecord {
             id: 1,
             push: "p".into(),
@@ -353,7 +361,7 @@ impl Of<'_> {
         }
     }
 
-    fn row(&self) -> QuarantinedRow {
+    pub(super) fn row(&self) -> QuarantinedRow {
         QuarantinedRow {
             id: 1,
             run: 1,
@@ -366,7 +374,7 @@ impl Of<'_> {
         }
     }
 
-    fn table(&self) -> Table {
+    pub(super) fn table(&self) -> Table {
         let column = |data_type: &str| Column { name: self.s(), data_type: data_type.into() };
         Table {
             columns: vec![column("Utf8"), column("Int64")],
@@ -376,7 +384,7 @@ impl Of<'_> {
         }
     }
 
-    fn plan(&self) -> RepairPlan {
+    pub(super) fn plan(&self) -> RepairPlan {
         RepairPlan {
             scope: RepairScope { system: self.o(), ..RepairScope::default() },
             hash: Some("abcdef0123456789".into()),
@@ -402,7 +410,7 @@ impl Of<'_> {
         }
     }
 
-    fn user(&self) -> User {
+    pub(super) fn user(&self) -> User {
         User {
             name: "u".into(),
             title: self.s(),
@@ -415,7 +423,7 @@ impl Of<'_> {
         }
     }
 
-    fn login(&self) -> Login {
+    pub(super) fn login(&self) -> Login {
         Login {
             id: self.s(),
             user: "u".into(),
@@ -426,7 +434,7 @@ impl Of<'_> {
         }
     }
 
-    fn token(&self) -> Token {
+    pub(super) fn token(&self) -> Token {
         Token {
             id: self.s(),
             user: "u".into(),
@@ -439,7 +447,7 @@ impl Of<'_> {
         }
     }
 
-    fn audit(&self) -> data::Page<AuditRecord> {
+    pub(super) fn audit(&self) -> data::Page<AuditRecord> {
         page_of(vec![AuditRecord {
             id: 1,
             at: AT.into(),
@@ -453,7 +461,7 @@ impl Of<'_> {
         }])
     }
 
-    fn metric(&self) -> MetricDetail {
+    pub(super) fn metric(&self) -> MetricDetail {
         MetricDetail {
             figure: self.figure("percent"),
             from: self.s(),
@@ -471,17 +479,22 @@ impl Of<'_> {
         }
     }
 
-    fn breakdown(&self) -> Breakdown {
+    pub(super) fn breakdown(&self) -> Breakdown {
         let group = |of: Option<String>| Group {
             of: vec![of],
             value: Some("1.00".into()),
             numerator: 3,
             denominator: Some(4),
         };
-        Breakdown { key: "k".into(), by: vec![self.s()], groups: vec![group(None), group(self.o())], snapshot: 3 }
+        Breakdown {
+            key: "k".into(),
+            by: vec![self.s()],
+            groups: vec![group(None), group(self.o())],
+            snapshot: 3,
+        }
     }
 
-    fn change(&self) -> Change {
+    pub(super) fn change(&self) -> Change {
         let step = |name: &str, change: &str| ChangeStep {
             step: name.into(),
             rows: 3,
@@ -511,7 +524,7 @@ impl Of<'_> {
         }
     }
 
-    fn overview(&self) -> Overview {
+    pub(super) fn overview(&self) -> Overview {
         Overview {
             office: self.s(),
             at: "2018-12-13 10:00:00".into(),
@@ -519,12 +532,19 @@ impl Of<'_> {
             is_workday: Some(true),
             snapshot: 58,
             figures: vec![self.figure("percent"), self.figure("count")],
-            streams: [Freshness::Fresh, Freshness::Missing, Freshness::LateButUsual, Freshness::Unknown]
-                .map(|freshness| self.stream(freshness))
-                .to_vec(),
+            streams: [
+                Freshness::Fresh,
+                Freshness::Missing,
+                Freshness::LateButUsual,
+                Freshness::Unknown,
+            ]
+            .map(|freshness| self.stream(freshness))
+            .to_vec(),
             last_run: Some(self.run("failed", true)),
             failed_runs: vec![self.run("failed", true)],
-            alerts: ["job_failed", "stream_missing", "push_unknown"].map(|kind| self.alert(kind)).to_vec(),
+            alerts: ["job_failed", "stream_missing", "push_unknown"]
+                .map(|kind| self.alert(kind))
+                .to_vec(),
             quarantine: vec![QuarantineTotal { stream: self.s(), rows: 3 }],
             unknown_pushes: vec![PushTotal { push: "p".into(), unknown: 2, missing: 1 }],
             parked_jobs: vec![self.job(true)],
@@ -533,122 +553,6 @@ impl Of<'_> {
     }
 }
 
-fn page_of<T>(items: Vec<T>) -> data::Page<T> {
+pub(super) fn page_of<T>(items: Vec<T>) -> data::Page<T> {
     data::Page { items, next: Some("c&d".into()), total: Some(700) }
-}
-
-/// One of every page.
-pub(super) fn pages(page: &Page, text: &str) -> Vec<(&'static str, Sheet)> {
-    let of = Of(text);
-    let recs = [of.rec(), Reconciliation { name: "b".into(), ..of.rec() }];
-    let counts = [QuarantineCount { stream: of.s(), code: of.s(), rows: 3 }];
-    let upcoming = [Upcoming { job: "j".into(), at: AT.into() }];
-    let limits = Limits { shown: 200, exported: 1000, seconds: 60 };
-    let tables = [(of.s(), vec![of.s()])];
-    let (query, none) = (DifferenceQuery { owner: of.o(), ..DifferenceQuery::default() }, QuarantineQuery::default());
-    let register = Register {
-        systems: vec![of.system(Some("s")), of.system(None)],
-        departments: 50,
-        live: 4,
-        trial: 3,
-        survey: 43,
-        items: 62,
-    };
-    let detail = SystemDetail {
-        system: of.system(Some("s")),
-        missing: vec![of.s()],
-        connections: Some(2),
-        requests_per_minute: None,
-        quiet_hours: of.o(),
-        streams: vec![of.stream(Freshness::Fresh)],
-        pushes: vec![of.push()],
-    };
-    let info = FailureInfo {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        code: "E-INTERNAL",
-        message: of.s(),
-        hint: of.o(),
-        id: of.o(),
-        retry_after: None,
-    };
-    let row = QuarantineDetail {
-        row: of.row(),
-        columns: Some(vec![OriginalColumn { name: of.s(), value: of.o(), is_masked: true }]),
-    };
-    let me = Reader { name: of.s(), title: of.s(), role: Role::Analyst };
-    let holds = Checked::Holds(AuditState { rows: 3, last_id: 3, last_hash: of.s() });
-    let (push_query, metric_of) = (PushQuery { push: None, state: Some("unknown".into()) }, of.metric());
-    let failed = Answered::Failed("E-SQL", text, Some(text));
-    vec![
-        ("login", door::login(page, text, text)),
-        ("setup", door::setup(page, text, text)),
-        ("password", door::password(page)),
-        ("mistake", mistake::mistake(page, &info, text, Some(text))),
-        ("overview", overview::overview(page, &of.overview(), &[of.run("running", false)], &upcoming)),
-        ("figures", figure::list(page, &[of.figure("percent"), of.figure("count")])),
-        ("metric", metric::metric(page, &metric_of, Some(&of.breakdown()))),
-        ("metric plain", metric::metric(page, &metric_of, None)),
-        ("rows", metric::rows(page, &metric_of, Part::Denominator, &page_of(vec![of.table()]))),
-        ("change", metric::change(page, &metric_of, (text, ""), Some(&of.change()))),
-        ("change plain", metric::change(page, &metric_of, ("", ""), None)),
-        ("differences", difference::ledger(page, &recs, &query, &page_of(vec![of.difference()]))),
-        ("trace", trace::trace(page, &recs, &of.trace(), Some(&of.decided()))),
-        ("trace plain", trace::search(page, &recs, "cases", text)),
-        ("systems", system::register(page, &register)),
-        ("system", system::system(page, &detail)),
-        ("runs", run::list(page, &page_of(vec![of.run("failed", true)]))),
-        ("run", run::run(page, &of.run_detail(true))),
-        ("run going", run::run(page, &of.run_detail(false))),
-        ("jobs", job::list(page, &[of.job(false), of.job(true)], &upcoming)),
-        ("job", job::job(page, &of.job(false), &[of.job_run()])),
-        ("job parked", job::job(page, &of.job(true), &[])),
-        ("alerts", alert::list(page, &[of.alert("job_failed"), of.alert("push_unknown"), of.alert("stream_volume")])),
-        ("quarantine", quarantine::list(page, &counts, &none, &page_of(vec![of.row()]))),
-        (
-            "quarantine stream",
-            quarantine::list(
-                page,
-                &counts,
-                &QuarantineQuery { stream: of.o(), run: Some(1) },
-                &page_of(vec![of.row()]),
-            ),
-        ),
-        (
-            "quarantine empty",
-            quarantine::list(page, &[], &none, &data::Page { items: Vec::new(), next: None, total: None }),
-        ),
-        ("row", quarantine::row(page, &row)),
-        ("pushes", push::list(page, &[of.push()], &[of.push_day()])),
-        ("push", push::push(page, &of.push(), &[of.push_day()], &push_query, &page_of(vec![of.record()]))),
-        (
-            "repairs",
-            repair::list(
-                page,
-                &[Repair {
-                    hash: "abcdef0123456789".into(),
-                    planned_at: AT.into(),
-                    applied_at: Some(AT.into()),
-                    applied_by: of.o(),
-                    reason: of.o(),
-                    records: 3,
-                    waiting: 0,
-                    accepted: 3,
-                    rejected: 0,
-                    unknown: 0,
-                    undone: 0,
-                }],
-            ),
-        ),
-        ("plan", repair::plan(page, &of.plan())),
-        ("sql", query::workbench(page, text, &Answered::Rows(&of.table(), 12), limits, &tables)),
-        ("sql failed", query::workbench(page, text, &failed, limits, &[])),
-        ("users", user::list(page, &[of.user()])),
-        ("user", user::user(page, &of.user(), &[of.login()], &[of.token()])),
-        ("tokens", user::tokens(page, &[of.token()])),
-        ("made", user::made(page, text, &of.token(), "/tokens")),
-        ("account", account::account(page, &me, &[of.login()], &[of.token()])),
-        ("audit", audit::list(page, &AuditQuery::default(), &of.audit(), &Checked::No)),
-        ("audit holds", audit::list(page, &AuditQuery::default(), &of.audit(), &holds)),
-        ("audit broken", audit::list(page, &AuditQuery::default(), &of.audit(), &Checked::Broken(of.s()))),
-    ]
 }
