@@ -7,12 +7,12 @@ use maud::{Markup, html};
 use crate::web::Language;
 
 /// A whole number with a comma after each three digits.
-pub fn count(number: impl Into<i128>) -> String {
+pub(crate) fn count(number: impl Into<i128>) -> String {
     grouped(&number.into().to_string())
 }
 
 /// Digits with a comma after each three before the point; what is no number stays as it is.
-pub fn grouped(number: &str) -> String {
+pub(crate) fn grouped(number: &str) -> String {
     let (sign, rest) = match number.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", number),
@@ -37,13 +37,13 @@ pub fn grouped(number: &str) -> String {
 
 /// What is needed to write a time: now, where, and for whom.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub(crate) struct Times {
     /// Now.
-    pub now: DateTime<Utc>,
+    pub(crate) now: DateTime<Utc>,
     /// The hub's zone.
-    pub zone: Tz,
+    pub(crate) zone: Tz,
     /// The language.
-    pub language: Language,
+    pub(crate) language: Language,
 }
 
 impl Times {
@@ -67,7 +67,7 @@ impl Times {
     }
 
     /// A time with how long ago it was; a dash without one, and what is no time as it is.
-    pub fn moment(&self, stored: Option<&str>) -> Markup {
+    pub(crate) fn moment(&self, stored: Option<&str>) -> Markup {
         let Some(stored) = stored.filter(|text| !text.is_empty()) else {
             return html! { span.nothing { "—" } };
         };
@@ -81,18 +81,18 @@ impl Times {
     }
 
     /// A time without how long ago it was.
-    pub fn plain(&self, stored: &str) -> String {
+    pub(crate) fn plain(&self, stored: &str) -> String {
         self.local(stored).map_or_else(|| stored.to_owned(), |time| self.short(time))
     }
 
     /// A time to the second.
-    pub fn exact(&self, stored: &str) -> String {
+    pub(crate) fn exact(&self, stored: &str) -> String {
         let exact = |time: NaiveDateTime| time.format("%Y-%m-%d %H:%M:%S").to_string();
         self.local(stored).map_or_else(|| stored.to_owned(), exact)
     }
 
     /// The day of a time.
-    pub fn day(&self, stored: &str) -> String {
+    pub(crate) fn day(&self, stored: &str) -> String {
         let day = |time: NaiveDateTime| time.format("%Y-%m-%d").to_string();
         self.local(stored).map_or_else(|| stored.to_owned(), day)
     }
@@ -145,14 +145,14 @@ impl Times {
     }
 
     /// How long something took, or has been going on.
-    pub fn took(&self, from: &str, to: Option<&str>) -> String {
+    pub(crate) fn took(&self, from: &str, to: Option<&str>) -> String {
         let end = to.map_or_else(|| Some(self.here()), |to| self.local(to));
         let (Some(start), Some(end)) = (self.local(from), end) else { return String::new() };
         self.length((end - start).num_milliseconds().max(0).unsigned_abs())
     }
 
     /// A length in milliseconds.
-    pub fn length(&self, milliseconds: u64) -> String {
+    pub(crate) fn length(&self, milliseconds: u64) -> String {
         let (ms, s) = (milliseconds, milliseconds / 1000);
         let (second, minute, hour) = (self.t("s", "秒"), self.t("min", "分"), self.t("h", "小时"));
         match s {
@@ -164,12 +164,12 @@ impl Times {
     }
 
     /// Today, as a heading has it: `2018年12月13日 星期四`.
-    pub fn today(&self) -> String {
+    pub(crate) fn today(&self) -> String {
         long_day(self.here().date(), self.language)
     }
 
     /// The greeting of the hour.
-    pub fn greeting(&self) -> &'static str {
+    pub(crate) fn greeting(&self) -> &'static str {
         use chrono::Timelike;
         match self.here().hour() {
             5..=8 => self.t("Good morning", "早上好"),
@@ -194,7 +194,7 @@ fn long_day(day: NaiveDate, language: Language) -> String {
 }
 
 /// Bytes in the largest unit that fits.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 /// A drawing of 20 by 20, in lines of the text's colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Icon {
+pub(crate) enum Icon {
     /// A rising sun: the day.
     Day,
     /// A line that rises.
@@ -63,7 +63,7 @@ impl Icon {
     }
 
     /// The drawing, hidden from who listens.
-    pub fn draw(self) -> Markup {
+    pub(crate) fn draw(self) -> Markup {
         html! {
             svg.icon viewBox="0 0 20 20" aria-hidden="true" focusable="false" {
                 path d=(self.path()) {}
@@ -73,7 +73,7 @@ impl Icon {
 }
 
 /// The sign of the hub: streams that flow together.
-pub fn mark() -> Markup {
+pub(crate) fn mark() -> Markup {
     html! {
         svg.brandmark viewBox="0 0 32 32" aria-hidden="true" focusable="false" {
             path.a d="M4 6c9 0 9 10 18 10h6" {}

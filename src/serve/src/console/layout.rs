@@ -9,59 +9,59 @@ use super::words::{Tone, role};
 use crate::web::Language;
 
 /// Where the style is.
-pub const STYLE: &str = "/static/console.css";
+pub(crate) const STYLE: &str = "/static/console.css";
 /// Where the script is.
-pub const SCRIPT: &str = "/static/console.js";
+pub(crate) const SCRIPT: &str = "/static/console.js";
 /// Where the sign of the hub is.
-pub const SIGN: &str = "/static/huiliu.svg";
+pub(crate) const SIGN: &str = "/static/huiliu.svg";
 
 /// Who looks at a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reader {
+pub(crate) struct Reader {
     /// The name to sign in with.
-    pub name: String,
+    pub(crate) name: String,
     /// The name for people.
-    pub title: String,
+    pub(crate) title: String,
     /// What they may do.
-    pub role: Role,
+    pub(crate) role: Role,
 }
 
 /// What was just done, or went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flash {
+pub(crate) struct Flash {
     /// How it went.
-    pub tone: Tone,
+    pub(crate) tone: Tone,
     /// What happened.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// Everything that pages need to know beside what they show.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub(crate) struct Page {
     /// The language.
-    pub language: Language,
+    pub(crate) language: Language,
     /// How times are written.
-    pub times: Times,
+    pub(crate) times: Times,
     /// The office whose hub it is.
-    pub office: String,
+    pub(crate) office: String,
     /// Who looks; nobody before signing in.
-    pub reader: Option<Reader>,
+    pub(crate) reader: Option<Reader>,
     /// What a form must bring along.
-    pub csrf: String,
+    pub(crate) csrf: String,
     /// The address of this page, with what is asked of it.
-    pub here: String,
+    pub(crate) here: String,
     /// What was just done.
-    pub flash: Option<Flash>,
+    pub(crate) flash: Option<Flash>,
 }
 
 impl Page {
     /// The text of the reader's language.
-    pub fn t<'a>(&self, en: &'a str, zh: &'a str) -> &'a str {
+    pub(crate) fn t<'a>(&self, en: &'a str, zh: &'a str) -> &'a str {
         self.language.pick(zh, en)
     }
 
     /// Whether the reader may do something.
-    pub fn may(&self, permission: Permission) -> bool {
+    pub(crate) fn may(&self, permission: Permission) -> bool {
         self.reader.as_ref().is_some_and(|reader| reader.role.may(permission))
     }
 
@@ -72,27 +72,27 @@ impl Page {
 }
 
 /// A step on the way to a page: its name, and where it is.
-pub type Crumb = (String, String);
+pub(crate) type Crumb = (String, String);
 
 /// What a page is.
-pub struct Sheet {
+pub(crate) struct Sheet {
     /// Its title, which is its heading too.
-    pub title: String,
+    pub(crate) title: String,
     /// What it is about, under the heading.
-    pub lead: Markup,
+    pub(crate) lead: Markup,
     /// The pages it is under.
-    pub crumbs: Vec<Crumb>,
+    pub(crate) crumbs: Vec<Crumb>,
     /// What can be done with the whole of it, beside the heading.
-    pub actions: Markup,
+    pub(crate) actions: Markup,
     /// What it says.
-    pub body: Markup,
+    pub(crate) body: Markup,
     /// Seconds after which it is shown anew where no script does it.
-    pub refresh: Option<u32>,
+    pub(crate) refresh: Option<u32>,
 }
 
 impl Sheet {
     /// A page with a title.
-    pub fn new(title: impl Into<String>, body: Markup) -> Self {
+    pub(crate) fn new(title: impl Into<String>, body: Markup) -> Self {
         Self {
             title: title.into(),
             lead: html! {},
@@ -104,37 +104,37 @@ impl Sheet {
     }
 
     /// With a line under the heading.
-    pub fn lead(self, lead: Markup) -> Self {
+    pub(crate) fn lead(self, lead: Markup) -> Self {
         Self { lead, ..self }
     }
 
     /// Under another page.
-    pub fn under(mut self, name: impl Into<String>, path: impl Into<String>) -> Self {
+    pub(crate) fn under(mut self, name: impl Into<String>, path: impl Into<String>) -> Self {
         self.crumbs.push((name.into(), path.into()));
         self
     }
 
     /// With something that can be done.
-    pub fn actions(self, actions: Markup) -> Self {
+    pub(crate) fn actions(self, actions: Markup) -> Self {
         Self { actions, ..self }
     }
 
     /// Shown anew after some seconds.
-    pub fn refresh(self, seconds: u32) -> Self {
+    pub(crate) fn refresh(self, seconds: u32) -> Self {
         Self { refresh: Some(seconds), ..self }
     }
 }
 
 /// A place of the console.
-pub struct Place {
+pub(crate) struct Place {
     /// Its address.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// Its name in English.
-    pub en: &'static str,
+    pub(crate) en: &'static str,
     /// Its name in Chinese.
-    pub zh: &'static str,
+    pub(crate) zh: &'static str,
     /// What it asks for.
-    pub needs: Permission,
+    pub(crate) needs: Permission,
     icon: Icon,
 }
 
@@ -148,7 +148,7 @@ const fn place(
 }
 
 /// The places by what they have in common.
-pub const PLACES: [(&str, &str, &[Place]); 4] = [
+pub(crate) const PLACES: [(&str, &str, &[Place]); 4] = [
     (
         "Data",
         "数据",
@@ -196,7 +196,7 @@ pub const PLACES: [(&str, &str, &[Place]); 4] = [
 ];
 
 /// A whole page, with navigation for who has signed in.
-pub fn document(page: &Page, sheet: &Sheet) -> Markup {
+pub(crate) fn document(page: &Page, sheet: &Sheet) -> Markup {
     let name = page.t("Huiliu", "汇流");
     let body = html! {
         @if page.reader.is_some() {
@@ -283,7 +283,7 @@ fn side(page: &Page) -> Markup {
 }
 
 /// The first place that the reader may see.
-pub fn home(page: &Page) -> &'static str {
+pub(crate) fn home(page: &Page) -> &'static str {
     let mut places = PLACES.iter().flat_map(|(_, _, places)| places.iter());
     places.find(|place| page.may(place.needs)).map_or("/", |place| place.path)
 }
@@ -320,7 +320,7 @@ fn reader(page: &Page) -> Markup {
 }
 
 /// The hidden field that shows that a form is ours.
-pub fn token(page: &Page) -> Markup {
+pub(crate) fn token(page: &Page) -> Markup {
     html! { input type="hidden" name="csrf" value=(page.csrf); }
 }
 
@@ -337,7 +337,7 @@ fn languages(page: &Page) -> Markup {
 }
 
 /// The word of a language in an address and a cookie.
-pub fn word(language: Language) -> &'static str {
+pub(crate) fn word(language: Language) -> &'static str {
     language.pick("zh", "en")
 }
 

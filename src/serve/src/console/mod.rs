@@ -22,10 +22,10 @@ use axum::response::Response;
 use crate::identity::Visitor;
 use crate::web::{App, FailureInfo, Language};
 
-pub use routes::ROUTES;
+pub(crate) use routes::ROUTES;
 
 /// A failure as a page for `visitor`.
-pub fn failure(
+pub(crate) fn failure(
     app: &App,
     visitor: Option<&Visitor>,
     info: &FailureInfo,

@@ -31,7 +31,7 @@ const fn open(
 }
 
 /// The rows of the console.
-pub const ROUTES: &[Route] = &[
+pub(crate) const ROUTES: &[Route] = &[
     open("page_style", "GET", super::layout::STYLE, Need::Nothing, || get(door::style)),
     open("page_script", "GET", super::layout::SCRIPT, Need::Nothing, || get(door::script)),
     open("page_sign", "GET", super::layout::SIGN, Need::Nothing, || get(door::sign)),

@@ -12,7 +12,7 @@ type Entry = (&'static str, &'static str, &'static str);
 
 /// How a word looks: its colour and the sign before it, so that colour is never all there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// As it should be.
     Good,
     /// Going on.
@@ -27,7 +27,7 @@ pub enum Tone {
 
 impl Tone {
     /// The class of its colour.
-    pub fn class(self) -> &'static str {
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
             Self::Busy => "busy",
@@ -38,7 +38,7 @@ impl Tone {
     }
 
     /// Its sign.
-    pub fn sign(self) -> &'static str {
+    pub(crate) fn sign(self) -> &'static str {
         match self {
             Self::Good => "✓",
             Self::Busy => "◐",
@@ -147,7 +147,7 @@ fn name_of(entry: &Entry, language: Language) -> &'static str {
 }
 
 /// What a state is called and how it looks; a word that is not known stays as it is.
-pub fn state(code: &str, language: Language) -> (String, Tone) {
+pub(crate) fn state(code: &str, language: Language) -> (String, Tone) {
     match STATES.iter().find(|(entry, _)| entry.0 == code) {
         Some((entry, tone)) => (name_of(entry, language).to_owned(), *tone),
         None => (code.to_owned(), Tone::Calm),
@@ -155,7 +155,7 @@ pub fn state(code: &str, language: Language) -> (String, Tone) {
 }
 
 /// What a code word is called; one that is not known stays as it is.
-pub fn name(code: &str, language: Language) -> String {
+pub(crate) fn name(code: &str, language: Language) -> String {
     match NAMES.iter().find(|entry| entry.0 == code) {
         Some(entry) => name_of(entry, language).to_owned(),
         None => state(code, language).0,
@@ -163,7 +163,7 @@ pub fn name(code: &str, language: Language) -> String {
 }
 
 /// What a rule of the ledger is called; `missing_in_X` names the system.
-pub fn rule(code: &str, language: Language) -> String {
+pub(crate) fn rule(code: &str, language: Language) -> String {
     match code.strip_prefix("missing_in_") {
         Some(system) => match language {
             Language::En => format!("missing in {system}"),
@@ -174,7 +174,7 @@ pub fn rule(code: &str, language: Language) -> String {
 }
 
 /// What a role is called.
-pub fn role(role: Role, language: Language) -> &'static str {
+pub(crate) fn role(role: Role, language: Language) -> &'static str {
     match role {
         Role::Operator => language.pick("操作员", "operator"),
         Role::Analyst => language.pick("分析员", "analyst"),
@@ -184,7 +184,7 @@ pub fn role(role: Role, language: Language) -> &'static str {
 }
 
 /// What a role may do, in a line.
-pub fn duty(role: Role, language: Language) -> &'static str {
+pub(crate) fn duty(role: Role, language: Language) -> &'static str {
     match role {
         Role::Operator => language.pick(
             "负责运行：任务、隔离区、推送、差异",
@@ -201,7 +201,7 @@ pub fn duty(role: Role, language: Language) -> &'static str {
 }
 
 /// What a permission is called.
-pub fn permission(permission: Permission, language: Language) -> &'static str {
+pub(crate) fn permission(permission: Permission, language: Language) -> &'static str {
     match permission {
         Permission::Operations => language.pick("查看运行情况", "see how the hub works"),
         Permission::Figures => language.pick("查看指标", "see figures"),

@@ -9,7 +9,7 @@ use crate::console::words;
 use crate::data::{Login, Token};
 
 /// One's own account.
-pub fn account(page: &Page, me: &Reader, logins: &[Login], tokens: &[Token]) -> Sheet {
+pub(crate) fn account(page: &Page, me: &Reader, logins: &[Login], tokens: &[Token]) -> Sheet {
     let password = html! {
         (text_field("old", page.t("Present password", "当前密码"), "", "password required current-password"))
         (text_field("new", page.t("New password", "新密码"), "", "password required new-password"))

@@ -9,7 +9,7 @@ use crate::console::words::{self, Tone};
 use crate::data::Alert;
 
 /// The alerts that are on.
-pub fn list(page: &Page, alerts: &[Alert]) -> Sheet {
+pub(crate) fn list(page: &Page, alerts: &[Alert]) -> Sheet {
     let columns = [
         word(page.t("Alert", "告警")),
         text(page.t("About", "对象")),

@@ -11,7 +11,7 @@ use crate::console::words::Tone;
 use crate::data::{self, AuditQuery, AuditRecord, AuditState};
 
 /// What a check of the chain found.
-pub enum Checked {
+pub(crate) enum Checked {
     /// Nobody asked.
     No,
     /// It holds.
@@ -21,7 +21,7 @@ pub enum Checked {
 }
 
 /// The audit, newest first.
-pub fn list(
+pub(crate) fn list(
     page: &Page,
     query: &AuditQuery,
     rows: &data::Page<AuditRecord>,

@@ -17,7 +17,7 @@ use crate::data::{self, Difference, DifferenceQuery, OwnerCount, Reconciliation}
 const OWNERS: usize = 8;
 
 /// What is asked, as it stays in the address.
-pub fn asked(query: &DifferenceQuery) -> Vec<(&str, &str)> {
+pub(crate) fn asked(query: &DifferenceQuery) -> Vec<(&str, &str)> {
     let pairs = [
         ("of", &query.reconciliation),
         ("state", &query.state),
@@ -31,7 +31,7 @@ pub fn asked(query: &DifferenceQuery) -> Vec<(&str, &str)> {
 }
 
 /// The ledger of one reconciliation; `all` are those there are.
-pub fn ledger(
+pub(crate) fn ledger(
     page: &Page,
     all: &[Reconciliation],
     query: &DifferenceQuery,
@@ -89,7 +89,7 @@ fn standing(page: &Page, rec: &Reconciliation) -> Markup {
 }
 
 /// What a class or a rule is called, systems by their names.
-pub fn class_name(page: &Page, rec: &Reconciliation, class: &str) -> String {
+pub(crate) fn class_name(page: &Page, rec: &Reconciliation, class: &str) -> String {
     match class.strip_prefix("missing_in_") {
         Some(system) => {
             words::rule(&format!("missing_in_{}", system_name(rec, system)), page.language)

@@ -6,7 +6,7 @@ use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{button, post_form, text_field};
 
 /// Signing in. `to` is where the visitor wanted to go.
-pub fn login(page: &Page, name: &str, to: &str) -> Sheet {
+pub(crate) fn login(page: &Page, name: &str, to: &str) -> Sheet {
     let form = html! {
         input type="hidden" name="to" value=(to);
         (text_field("name", page.t("User name", "用户名"), name, "required username autofocus"))
@@ -17,7 +17,7 @@ pub fn login(page: &Page, name: &str, to: &str) -> Sheet {
 }
 
 /// The first account, made with the one-time token that the service printed when it first started.
-pub fn setup(page: &Page, token: &str, name: &str) -> Sheet {
+pub(crate) fn setup(page: &Page, token: &str, name: &str) -> Sheet {
     let form = html! {
         (text_field("token", page.t("One-time token", "一次性令牌"), token, "required off"))
         (text_field("name", page.t("User name", "用户名"), name, "required username"))
@@ -39,7 +39,7 @@ pub fn setup(page: &Page, token: &str, name: &str) -> Sheet {
 }
 
 /// A password that must be changed before anything else.
-pub fn password(page: &Page) -> Sheet {
+pub(crate) fn password(page: &Page) -> Sheet {
     let form = html! {
         (text_field("old", page.t("Present password", "当前密码"), "", "password required current-password autofocus"))
         (text_field("new", page.t("New password", "新密码"), "", "password required new-password"))

@@ -10,7 +10,7 @@ use crate::console::words::Tone;
 use crate::data::Figure;
 
 /// All figures.
-pub fn list(page: &Page, figures: &[Figure]) -> Sheet {
+pub(crate) fn list(page: &Page, figures: &[Figure]) -> Sheet {
     let (ratios, counts): (Vec<&Figure>, Vec<&Figure>) =
         figures.iter().partition(|figure| figure.unit == "percent");
     let body = html! {
@@ -32,7 +32,7 @@ pub fn list(page: &Page, figures: &[Figure]) -> Sheet {
 }
 
 /// Figures as tiles that open.
-pub fn tiles(page: &Page, figures: &[&Figure]) -> Markup {
+pub(crate) fn tiles(page: &Page, figures: &[&Figure]) -> Markup {
     html! { div.tiles { @for figure in figures { (tile(page, figure)) } } }
 }
 
@@ -57,7 +57,7 @@ fn tile(page: &Page, figure: &Figure) -> Markup {
 }
 
 /// How a figure moved since the day before.
-pub fn moved(page: &Page, figure: &Figure) -> Markup {
+pub(crate) fn moved(page: &Page, figure: &Figure) -> Markup {
     let Some(change) = &figure.change else {
         return html! { span { (page.t("nothing to compare with yet", "暂无前日可比")) } };
     };
@@ -74,7 +74,7 @@ pub fn moved(page: &Page, figure: &Figure) -> Markup {
 }
 
 /// A trend in words, for who does not see it.
-pub fn trend_words(page: &Page, figure: &Figure) -> String {
+pub(crate) fn trend_words(page: &Page, figure: &Figure) -> String {
     let unit = if figure.unit == "percent" { "%" } else { "" };
     match figure.trend.as_slice() {
         [] => String::new(),

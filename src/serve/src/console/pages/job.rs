@@ -12,7 +12,7 @@ use crate::console::words::Tone;
 use crate::data::{Job, JobRun, Upcoming};
 
 /// All jobs.
-pub fn list(page: &Page, jobs: &[Job], upcoming: &[Upcoming]) -> Sheet {
+pub(crate) fn list(page: &Page, jobs: &[Job], upcoming: &[Upcoming]) -> Sheet {
     let columns = [
         text(page.t("Job", "作业")),
         word(page.t("Stands", "现状")),
@@ -70,7 +70,7 @@ fn next(page: &Page, upcoming: &[Upcoming]) -> Markup {
 }
 
 /// One job with what became of its times.
-pub fn job(page: &Page, job: &Job, history: &[JobRun]) -> Sheet {
+pub(crate) fn job(page: &Page, job: &Job, history: &[JobRun]) -> Sheet {
     let columns = [
         word(page.t("Due", "应运行")),
         word(page.t("Became", "结果")),

@@ -44,7 +44,7 @@ fn frame(page: &Page, metric: &MetricDetail, at: &str, body: Markup) -> Sheet {
 }
 
 /// The figure itself.
-pub fn metric(page: &Page, metric: &MetricDetail, broken: Option<&Breakdown>) -> Sheet {
+pub(crate) fn metric(page: &Page, metric: &MetricDetail, broken: Option<&Breakdown>) -> Sheet {
     let figure = &metric.figure;
     let points: Vec<(String, String)> =
         figure.trend.iter().map(|point| (point.day.clone(), point.text.clone())).collect();
@@ -174,7 +174,7 @@ fn definitions(page: &Page, metric: &MetricDetail) -> Markup {
 }
 
 /// The rows a figure counts.
-pub fn rows(
+pub(crate) fn rows(
     page: &Page,
     metric: &MetricDetail,
     part: Part,
@@ -211,7 +211,7 @@ pub fn rows(
 }
 
 /// Why a figure moved. `asked` is what was asked for, as it was written.
-pub fn change(
+pub(crate) fn change(
     page: &Page,
     metric: &MetricDetail,
     asked: (&str, &str),

@@ -9,7 +9,7 @@ use crate::web::FailureInfo;
 
 /// A failure as a page: what happened, what to do, by which code and number it can be asked about.
 /// `message` and `hint` are in the reader's language.
-pub fn mistake(page: &Page, info: &FailureInfo, message: &str, hint: Option<&str>) -> Sheet {
+pub(crate) fn mistake(page: &Page, info: &FailureInfo, message: &str, hint: Option<&str>) -> Sheet {
     let title = match info.status {
         StatusCode::NOT_FOUND => page.t("There is no such thing", "没有找到"),
         StatusCode::UNAUTHORIZED => page.t("Sign in first", "请先登录"),

@@ -1,23 +1,23 @@
 //! What each page says: data in, markup out. Nothing here asks anybody for anything.
 
-pub mod account;
-pub mod alert;
-pub mod audit;
-pub mod difference;
-pub mod door;
-pub mod figure;
-pub mod job;
-pub mod metric;
-pub mod mistake;
-pub mod overview;
-pub mod push;
-pub mod quarantine;
-pub mod query;
-pub mod repair;
-pub mod run;
-pub mod system;
-pub mod trace;
-pub mod user;
+pub(crate) mod account;
+pub(crate) mod alert;
+pub(crate) mod audit;
+pub(crate) mod difference;
+pub(crate) mod door;
+pub(crate) mod figure;
+pub(crate) mod job;
+pub(crate) mod metric;
+pub(crate) mod mistake;
+pub(crate) mod overview;
+pub(crate) mod push;
+pub(crate) mod quarantine;
+pub(crate) mod query;
+pub(crate) mod repair;
+pub(crate) mod run;
+pub(crate) mod system;
+pub(crate) mod trace;
+pub(crate) mod user;
 
 use maud::{Markup, html};
 
@@ -37,7 +37,7 @@ fn value(page: &Page, unit: &str, value: Option<&str>, numerator: Option<i64>) -
 }
 
 /// What stands behind a unit when a change is said.
-fn unit_of_change<'a>(page: &Page, unit: &str) -> &'a str {
+fn unit_of_change(page: &Page, unit: &str) -> &'static str {
     match (unit, page.t("en", "zh")) {
         ("percent", "en") => " points",
         ("percent", _) => " 个百分点",

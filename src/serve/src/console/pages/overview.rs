@@ -25,7 +25,7 @@ struct Matter {
 }
 
 /// The first page. `runs` are the newest, `upcoming` the next times of jobs.
-pub fn overview(page: &Page, seen: &Overview, runs: &[Run], upcoming: &[Upcoming]) -> Sheet {
+pub(crate) fn overview(page: &Page, seen: &Overview, runs: &[Run], upcoming: &[Upcoming]) -> Sheet {
     let name = page.reader.as_ref().map_or("", |reader| match reader.title.as_str() {
         "" => reader.name.as_str(),
         title => title,
@@ -255,7 +255,7 @@ fn streams(page: &Page, streams: &[Stream]) -> Markup {
 }
 
 /// Streams with how they stand.
-pub fn stream_table(page: &Page, streams: &[&Stream]) -> Markup {
+pub(crate) fn stream_table(page: &Page, streams: &[&Stream]) -> Markup {
     let columns = [
         text(page.t("Stream", "数据流")),
         word(page.t("Freshness", "时效")),

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    Choice, badge, choice_field, empty, facts, filters, link, maybe, number, pager, post_form,
-    run_link, section, state, table, text, text_field, word,
+    Choice, badge, choice_field, dense_table, empty, facts, filters, link, maybe, number, pager,
+    post_form, run_link, section, state, table, text, text_field, word,
 };
 use crate::console::words::{self, Tone};
 use crate::data::{self, Push, PushDay, PushQuery, PushRecord};
@@ -24,7 +24,7 @@ fn quantity(number: i64, bad: bool) -> Markup {
 }
 
 /// All pushes, and what became of them by day.
-pub fn list(page: &Page, pushes: &[Push], days: &[PushDay]) -> Sheet {
+pub(crate) fn list(page: &Page, pushes: &[Push], days: &[PushDay]) -> Sheet {
     let body = html! {
         @if pushes.is_empty() {
             (empty(page.t("Nothing is pushed", "没有推送"),
@@ -44,7 +44,7 @@ pub fn list(page: &Page, pushes: &[Push], days: &[PushDay]) -> Sheet {
 }
 
 /// Pushes with what became of their records.
-pub fn push_table(page: &Page, pushes: &[Push]) -> Markup {
+pub(crate) fn push_table(page: &Page, pushes: &[Push]) -> Markup {
     let columns = [
         text(page.t("Push", "推送")),
         number(page.t("Accepted", "收下")),
@@ -68,7 +68,7 @@ pub fn push_table(page: &Page, pushes: &[Push]) -> Markup {
             state(page, &push.stage),
         ]
     });
-    table(page.t("Pushes", "推送"), &columns, rows.collect())
+    dense_table(page.t("Pushes", "推送"), &columns, rows.collect())
 }
 
 fn days_table(page: &Page, days: &[PushDay]) -> Markup {
@@ -97,7 +97,7 @@ fn days_table(page: &Page, days: &[PushDay]) -> Markup {
             },
         ]
     };
-    table(
+    dense_table(
         page.t("By target and day", "按对象和日期"),
         &columns,
         days.iter().take(DAYS).map(row).collect(),
@@ -105,7 +105,7 @@ fn days_table(page: &Page, days: &[PushDay]) -> Markup {
 }
 
 /// One push with its records.
-pub fn push(
+pub(crate) fn push(
     page: &Page,
     push: &Push,
     days: &[PushDay],

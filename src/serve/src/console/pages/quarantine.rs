@@ -13,7 +13,7 @@ use crate::console::words::Tone;
 use crate::data::{self, QuarantineCount, QuarantineDetail, QuarantineQuery, QuarantinedRow};
 
 /// The rows in quarantine.
-pub fn list(
+pub(crate) fn list(
     page: &Page,
     counts: &[QuarantineCount],
     query: &QuarantineQuery,
@@ -131,7 +131,7 @@ fn chosen(page: &Page, stream: &str, rows: &[QuarantinedRow]) -> Markup {
 }
 
 /// One row with its original.
-pub fn row(page: &Page, detail: &QuarantineDetail) -> Sheet {
+pub(crate) fn row(page: &Page, detail: &QuarantineDetail) -> Sheet {
     let row = &detail.row;
     let columns = [text(page.t("Column", "列")), text(page.t("Value", "取值"))];
     let body = html! {

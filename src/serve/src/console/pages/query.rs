@@ -8,7 +8,7 @@ use crate::console::parts::{area_field, data_table, empty, post_form, section, t
 use crate::data::Table;
 
 /// What a query came to.
-pub enum Answered<'a> {
+pub(crate) enum Answered<'a> {
     /// Nothing was asked.
     Nothing,
     /// Rows, and how many milliseconds it took.
@@ -19,13 +19,13 @@ pub enum Answered<'a> {
 
 /// What holds for every query.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Rows that are shown.
-    pub shown: usize,
+    pub(crate) shown: usize,
     /// Rows that an export has.
-    pub exported: usize,
+    pub(crate) exported: usize,
     /// Seconds after which a query is stopped.
-    pub seconds: u64,
+    pub(crate) seconds: u64,
 }
 
 const EXAMPLES: [(&str, &str, &str); 3] = [
@@ -43,7 +43,7 @@ const EXAMPLES: [(&str, &str, &str); 3] = [
 ];
 
 /// The workbench. `tables` are those that may be read, with their columns.
-pub fn workbench(
+pub(crate) fn workbench(
     page: &Page,
     sql: &str,
     answered: &Answered<'_>,

@@ -20,7 +20,7 @@ fn short(hash: &str) -> &str {
 }
 
 /// The repairs there were; planning one.
-pub fn list(page: &Page, repairs: &[Repair]) -> Sheet {
+pub(crate) fn list(page: &Page, repairs: &[Repair]) -> Sheet {
     let columns = [
         word(page.t("Repair", "更正")),
         text(page.t("Why", "原因")),
@@ -100,7 +100,7 @@ fn planner(page: &Page, scope: &RepairScope) -> Markup {
 }
 
 /// What would be corrected where.
-pub fn plan(page: &Page, plan: &RepairPlan) -> Sheet {
+pub(crate) fn plan(page: &Page, plan: &RepairPlan) -> Sheet {
     let body = html! {
         @if page.may(Permission::Operate) { (planner(page, &plan.scope)) }
         @match &plan.hash {

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    badge, button, empty, facts, number, pager, post_form, quantity, run_link, section, state,
-    table, text, text_field, word,
+    badge, button, dense_table, empty, facts, number, pager, post_form, quantity, run_link,
+    section, state, table, text, text_field, word,
 };
 use crate::console::words::{self, Tone};
 use crate::data::{self, Counts, Run, RunDetail, Step};
@@ -16,7 +16,7 @@ use crate::data::{self, Counts, Run, RunDetail, Step};
 const LOOK: u32 = 5;
 
 /// The runs, newest first.
-pub fn list(page: &Page, runs: &data::Page<Run>) -> Sheet {
+pub(crate) fn list(page: &Page, runs: &data::Page<Run>) -> Sheet {
     let columns = [
         word(page.t("Run", "运行")),
         text(page.t("What", "内容")),
@@ -81,7 +81,7 @@ fn start(page: &Page) -> Markup {
 }
 
 /// One run.
-pub fn run(page: &Page, detail: &RunDetail) -> Sheet {
+pub(crate) fn run(page: &Page, detail: &RunDetail) -> Sheet {
     let run = &detail.run_row;
     let is_running = run.finished_at.is_none();
     let live = is_running.then(|| format!("/runs/{}/live", run.run));
@@ -92,7 +92,7 @@ pub fn run(page: &Page, detail: &RunDetail) -> Sheet {
 }
 
 /// The part of a run's page that changes while it goes on.
-pub fn progress(page: &Page, detail: &RunDetail) -> Markup {
+pub(crate) fn progress(page: &Page, detail: &RunDetail) -> Markup {
     let run = &detail.run_row;
     let moves = |step: &&Step| matches!(step.kind.as_str(), "stream" | "replay");
     let (streams, others): (Vec<&Step>, Vec<&Step>) = detail.steps.iter().partition(moves);
@@ -209,7 +209,7 @@ fn parts<'a>(page: &'a Page, counts: &Counts) -> [(&'a str, u64); 6] {
 }
 
 /// A balance as a sum that comes out.
-pub fn sum(page: &Page, counts: &Counts) -> Markup {
+pub(crate) fn sum(page: &Page, counts: &Counts) -> Markup {
     let term = |name: &str, number: u64, class: &str| {
         html! { span.term.(class) { b { (count(number)) } span { (name) } } }
     };
@@ -255,7 +255,7 @@ fn balances(page: &Page, streams: &[&Step]) -> Markup {
         cells.push(html! { (page.times.took(&step.started_at, step.finished_at.as_deref())) });
         cells
     });
-    table(page.t("Balance of each stream", "各数据流的平衡"), &columns, rows.collect())
+    dense_table(page.t("Balance of each stream", "各数据流的平衡"), &columns, rows.collect())
 }
 
 fn steps(page: &Page, steps: &[&Step]) -> Markup {

@@ -13,7 +13,7 @@ use crate::console::words::Tone;
 use crate::data::{Register, Stream, System, SystemDetail};
 
 /// All systems.
-pub fn register(page: &Page, register: &Register) -> Sheet {
+pub(crate) fn register(page: &Page, register: &Register) -> Sheet {
     let (ours, others): (Vec<&System>, Vec<&System>) =
         register.systems.iter().partition(|system| system.id.is_some());
     let body = html! {
@@ -81,7 +81,7 @@ fn stage(page: &Page, system: &System) -> Markup {
 }
 
 /// One system with its streams and pushes.
-pub fn system(page: &Page, detail: &SystemDetail) -> Sheet {
+pub(crate) fn system(page: &Page, detail: &SystemDetail) -> Sheet {
     let system = &detail.system;
     let streams: Vec<&Stream> = detail.streams.iter().collect();
     let limit = |number: Option<u32>| match number {

@@ -16,7 +16,7 @@ use crate::data::{Decided, Reconciliation, Trace, TraceDetail, TraceEntry};
 const DETAILS: usize = 8;
 
 /// The page before a key is asked for.
-pub fn search(page: &Page, all: &[Reconciliation], of: &str, key: &str) -> Sheet {
+pub(crate) fn search(page: &Page, all: &[Reconciliation], of: &str, key: &str) -> Sheet {
     let body = html! {
         (form(page, all, of, key))
         (empty(
@@ -39,7 +39,7 @@ fn form(page: &Page, all: &[Reconciliation], of: &str, key: &str) -> Markup {
 }
 
 /// One key: what each system says, what was decided, and everything that happened.
-pub fn trace(
+pub(crate) fn trace(
     page: &Page,
     all: &[Reconciliation],
     trace: &Trace,

@@ -25,7 +25,7 @@ fn roles(page: &Page) -> Vec<Choice> {
 }
 
 /// All users; making one.
-pub fn list(page: &Page, users: &[User]) -> Sheet {
+pub(crate) fn list(page: &Page, users: &[User]) -> Sheet {
     let columns = [
         text(page.t("User", "用户")),
         word(page.t("Role", "角色")),
@@ -67,7 +67,7 @@ pub fn list(page: &Page, users: &[User]) -> Sheet {
 }
 
 /// One user: role, password, sessions, tokens.
-pub fn user(page: &Page, user: &User, logins: &[Login], tokens: &[Token]) -> Sheet {
+pub(crate) fn user(page: &Page, user: &User, logins: &[Login], tokens: &[Token]) -> Sheet {
     let path = format!("/users/{}", user.name);
     let is_me = page.reader.as_ref().is_some_and(|reader| reader.name == user.name);
     let body = html! {
@@ -122,7 +122,7 @@ fn changes(page: &Page, user: &User, path: &str) -> Markup {
 }
 
 /// Sessions with a button each that ends them.
-pub fn sessions(page: &Page, logins: &[Login], path: &str) -> Markup {
+pub(crate) fn sessions(page: &Page, logins: &[Login], path: &str) -> Markup {
     let columns = [
         word(page.t("Began", "开始")),
         word(page.t("Last used", "最近使用")),
@@ -152,7 +152,7 @@ pub fn sessions(page: &Page, logins: &[Login], path: &str) -> Markup {
 }
 
 /// All tokens.
-pub fn tokens(page: &Page, tokens: &[Token]) -> Sheet {
+pub(crate) fn tokens(page: &Page, tokens: &[Token]) -> Sheet {
     let body = html! {
         (token_table(page, tokens, "/tokens"))
         p.hint { (page.t("A token is made on the page of its user, or by the user under “My account”.",
@@ -174,7 +174,7 @@ fn token_state(page: &Page, token: &Token) -> &'static str {
 }
 
 /// Tokens with a button each that revokes them.
-pub fn token_table(page: &Page, tokens: &[Token], path: &str) -> Markup {
+pub(crate) fn token_table(page: &Page, tokens: &[Token], path: &str) -> Markup {
     let columns = [
         text(page.t("For what", "用途")),
         word(page.t("Of", "用户")),
@@ -210,7 +210,7 @@ pub fn token_table(page: &Page, tokens: &[Token], path: &str) -> Markup {
 }
 
 /// A form that makes a token. `user` is for whom, where that is not oneself.
-pub fn token_form(page: &Page, role: Role, path: &str, user: Option<&str>) -> Markup {
+pub(crate) fn token_form(page: &Page, role: Role, path: &str, user: Option<&str>) -> Markup {
     let permissions: &[Permission] = role.permissions();
     html! {
         details.panel.starter {
@@ -233,7 +233,7 @@ pub fn token_form(page: &Page, role: Role, path: &str, user: Option<&str>) -> Ma
 }
 
 /// A token that was just made, shown once.
-pub fn made(page: &Page, secret: &str, token: &Token, back: &str) -> Sheet {
+pub(crate) fn made(page: &Page, secret: &str, token: &Token, back: &str) -> Sheet {
     let body = html! {
         p { (page.t("Copy it now: it is shown this once and kept nowhere.", "请立即复制：令牌只显示这一次，系统不保存原文。")) }
         p.secret { (secret) }

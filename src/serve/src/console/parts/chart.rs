@@ -5,26 +5,26 @@ use maud::{Markup, html};
 
 use crate::console::format::grouped;
 
-pub use huiliu_page::chart::sparkline;
+pub(crate) use huiliu_page::chart::sparkline;
 
 /// A bar of parts side by side. `title` says the same in words.
-pub fn balance_bar(parts: &[u64], full: u64, title: &str) -> Markup {
+pub(crate) fn balance_bar(parts: &[u64], full: u64, title: &str) -> Markup {
     chart::bar(parts, full, title)
 }
 
 /// How much of a whole something is.
-pub fn share_bar(part: u64, full: u64, title: &str) -> Markup {
+pub(crate) fn share_bar(part: u64, full: u64, title: &str) -> Markup {
     chart::bar(&[part], full, title)
 }
 
 /// A line over time: what stands under and beside its points, and how high they are.
-pub struct Series<'a> {
+pub(crate) struct Series<'a> {
     /// Name of each point and its value as it is read.
-    pub points: &'a [(String, String)],
+    pub(crate) points: &'a [(String, String)],
     /// What it shows, in words.
-    pub title: &'a str,
+    pub(crate) title: &'a str,
     /// The unit behind values.
-    pub unit: &'a str,
+    pub(crate) unit: &'a str,
 }
 
 const WIDTH: f64 = 880.0;
@@ -39,7 +39,7 @@ const GROUNDS: usize = 4;
 const MARKED: usize = 40;
 
 /// A series as a line with its scale.
-pub fn series_chart(series: &Series<'_>) -> Markup {
+pub(crate) fn series_chart(series: &Series<'_>) -> Markup {
     let known: Vec<(usize, &str, &str, f64)> = series
         .points
         .iter()

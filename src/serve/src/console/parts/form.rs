@@ -6,22 +6,22 @@ use crate::console::layout::{Page, token};
 
 /// One of several values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// What is sent.
-    pub value: String,
+    pub(crate) value: String,
     /// What is read.
-    pub title: String,
+    pub(crate) title: String,
 }
 
 impl Choice {
     /// A value with its name.
-    pub fn new(value: impl Into<String>, title: impl Into<String>) -> Self {
+    pub(crate) fn new(value: impl Into<String>, title: impl Into<String>) -> Self {
         Self { value: value.into(), title: title.into() }
     }
 }
 
 /// A line to write into. `more` is attributes as words: `required`, `password`, `date`.
-pub fn text_field(name: &str, label: &str, value: &str, more: &str) -> Markup {
+pub(crate) fn text_field(name: &str, label: &str, value: &str, more: &str) -> Markup {
     let has = |word: &str| more.split(' ').any(|part| part == word);
     let kind = ["password", "date", "number", "search"].into_iter().find(|kind| has(kind));
     let complete =
@@ -29,28 +29,28 @@ pub fn text_field(name: &str, label: &str, value: &str, more: &str) -> Markup {
     html! {
         div.field {
             label for=(name) { (label) }
-            input #(name) name=(name) type=(kind.unwrap_or("text")) value=(value)
+            input id=(name) name=(name) type=(kind.unwrap_or("text")) value=(value)
                 required[has("required")] autofocus[has("autofocus")] autocomplete=[complete];
         }
     }
 }
 
 /// Several lines to write into.
-pub fn area_field(name: &str, label: &str, value: &str, rows: u32) -> Markup {
+pub(crate) fn area_field(name: &str, label: &str, value: &str, rows: u32) -> Markup {
     html! {
         div.field {
             label for=(name) { (label) }
-            textarea #(name) name=(name) rows=(rows) spellcheck="false" data-send { (value) }
+            textarea id=(name) name=(name) rows=(rows) spellcheck="false" data-send { (value) }
         }
     }
 }
 
 /// One of several values; the first choice is what stands for all of them.
-pub fn choice_field(name: &str, label: &str, value: &str, choices: &[Choice]) -> Markup {
+pub(crate) fn choice_field(name: &str, label: &str, value: &str, choices: &[Choice]) -> Markup {
     html! {
         div.field {
             label for=(name) { (label) }
-            select #(name) name=(name) {
+            select id=(name) name=(name) {
                 @for choice in choices {
                     option value=(choice.value) selected[choice.value == value] { (choice.title) }
                 }
@@ -60,7 +60,7 @@ pub fn choice_field(name: &str, label: &str, value: &str, choices: &[Choice]) ->
 }
 
 /// A form of filters, which stay in the address.
-pub fn filters(page: &Page, path: &str, fields: Markup, is_set: bool) -> Markup {
+pub(crate) fn filters(page: &Page, path: &str, fields: Markup, is_set: bool) -> Markup {
     html! {
         form.filters method="get" action=(path) role="search" {
             (fields)
@@ -73,16 +73,16 @@ pub fn filters(page: &Page, path: &str, fields: Markup, is_set: bool) -> Markup 
 }
 
 /// A form that changes something.
-pub fn post_form(page: &Page, path: &str, class: &str, body: Markup) -> Markup {
+pub(crate) fn post_form(page: &Page, path: &str, class: &str, body: Markup) -> Markup {
     html! { form.(class) method="post" action=(path) { (token(page)) (body) } }
 }
 
 /// A button that does what a page is mostly for.
-pub fn button(text: &str) -> Markup {
+pub(crate) fn button(text: &str) -> Markup {
     html! { button.primary type="submit" { (text) } }
 }
 
 /// A button that does what cannot be taken back.
-pub fn danger_button(text: &str) -> Markup {
+pub(crate) fn danger_button(text: &str) -> Markup {
     html! { button.danger type="submit" { (text) } }
 }

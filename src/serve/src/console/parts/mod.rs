@@ -13,22 +13,24 @@ use super::layout::Page;
 use super::words::{self, Tone};
 use crate::data::Freshness;
 
-pub use chart::{Series, balance_bar, series_chart, share_bar, sparkline};
-pub use form::{
+pub(crate) use chart::{Series, balance_bar, series_chart, share_bar, sparkline};
+pub(crate) use form::{
     Choice, area_field, button, choice_field, danger_button, filters, post_form, text_field,
 };
-pub use table::{Column, address, data_table, number, pager, table, text, word};
-pub use timeline::{Event, timeline};
+pub(crate) use table::{
+    Column, address, data_table, dense_table, number, pager, table, text, word,
+};
+pub(crate) use timeline::{Event, timeline};
 
 /// A word with its colour and sign.
-pub fn badge(text: &str, tone: Tone) -> Markup {
+pub(crate) fn badge(text: &str, tone: Tone) -> Markup {
     html! {
         span.badge.(tone.class()) { span.sign aria-hidden="true" { (tone.sign()) } (text) }
     }
 }
 
 /// How fresh a stream is.
-pub fn freshness(page: &Page, of: Freshness) -> Markup {
+pub(crate) fn freshness(page: &Page, of: Freshness) -> Markup {
     let (text, tone) = match of {
         Freshness::Unknown => (page.t("not judged yet", "暂不判断"), Tone::Calm),
         Freshness::Fresh => (page.t("fresh", "正常"), Tone::Good),
@@ -39,12 +41,12 @@ pub fn freshness(page: &Page, of: Freshness) -> Markup {
 }
 
 /// A code, as long as it is one.
-pub fn code(text: &str) -> Markup {
+pub(crate) fn code(text: &str) -> Markup {
     html! { @if !text.is_empty() { code { (text) } } }
 }
 
 /// A text, or a dash.
-pub fn maybe(text: Option<&str>) -> Markup {
+pub(crate) fn maybe(text: Option<&str>) -> Markup {
     match text.filter(|text| !text.is_empty()) {
         Some(text) => html! { (text) },
         None => html! { span.nothing { "—" } },
@@ -52,12 +54,12 @@ pub fn maybe(text: Option<&str>) -> Markup {
 }
 
 /// A number, faint when it is nothing.
-pub fn quantity(number: u64) -> Markup {
+pub(crate) fn quantity(number: u64) -> Markup {
     html! { span.zero[number == 0] { (count(number)) } }
 }
 
 /// A link for who may follow it; for others the text alone.
-pub fn link(page: &Page, needs: Permission, path: &str, text: Markup) -> Markup {
+pub(crate) fn link(page: &Page, needs: Permission, path: &str, text: Markup) -> Markup {
     match page.may(needs) {
         true => html! { a href=(path) { (text) } },
         false => text,
@@ -65,18 +67,18 @@ pub fn link(page: &Page, needs: Permission, path: &str, text: Markup) -> Markup 
 }
 
 /// A link to a run.
-pub fn run_link(run: i64) -> Markup {
+pub(crate) fn run_link(run: i64) -> Markup {
     html! { a href=(format!("/runs/{run}")) { "#" (run) } }
 }
 
 /// How something stands.
-pub fn state(page: &Page, code: &str) -> Markup {
+pub(crate) fn state(page: &Page, code: &str) -> Markup {
     let (text, tone) = words::state(code, page.language);
     badge(&text, tone)
 }
 
 /// A part of a page with its heading.
-pub fn section(title: &str, note: &str, body: Markup) -> Markup {
+pub(crate) fn section(title: &str, note: &str, body: Markup) -> Markup {
     html! {
         section.part {
             div.parthead { h2 { (title) } @if !note.is_empty() { p { (note) } } }
@@ -86,7 +88,7 @@ pub fn section(title: &str, note: &str, body: Markup) -> Markup {
 }
 
 /// What is said where there is nothing: why, and what fills it.
-pub fn empty(title: &str, what: &str) -> Markup {
+pub(crate) fn empty(title: &str, what: &str) -> Markup {
     html! {
         div.empty {
             svg.emptysign viewBox="0 0 64 40" aria-hidden="true" focusable="false" {
@@ -100,14 +102,14 @@ pub fn empty(title: &str, what: &str) -> Markup {
 }
 
 /// Names with their values.
-pub fn facts(pairs: Vec<(&str, Markup)>) -> Markup {
+pub(crate) fn facts(pairs: Vec<(&str, Markup)>) -> Markup {
     html! {
         dl.facts { @for (name, value) in pairs { div { dt { (name) } dd { (value) } } } }
     }
 }
 
 /// Numbers that say how things stand, side by side.
-pub fn tally(pairs: Vec<(String, String, Tone)>) -> Markup {
+pub(crate) fn tally(pairs: Vec<(String, String, Tone)>) -> Markup {
     html! {
         dl.tally {
             @for (name, value, tone) in pairs {
@@ -118,7 +120,7 @@ pub fn tally(pairs: Vec<(String, String, Tone)>) -> Markup {
 }
 
 /// An error as a person reads it: what happened, what to do, its code.
-pub fn trouble(page: &Page, code: &str, message: &str, hint: Option<&str>) -> Markup {
+pub(crate) fn trouble(page: &Page, code: &str, message: &str, hint: Option<&str>) -> Markup {
     html! {
         div.trouble role="alert" {
             p { span.sign aria-hidden="true" { "✕" } b { (message) } }

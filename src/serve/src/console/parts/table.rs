@@ -9,31 +9,40 @@ use crate::data;
 
 /// A column.
 #[derive(Debug, Clone)]
-pub struct Column {
+pub(crate) struct Column {
     title: String,
     class: &'static str,
 }
 
 /// A column of text.
-pub fn text(title: &str) -> Column {
+pub(crate) fn text(title: &str) -> Column {
     Column { title: title.to_owned(), class: "" }
 }
 
 /// A column of numbers, right-aligned.
-pub fn number(title: &str) -> Column {
+pub(crate) fn number(title: &str) -> Column {
     Column { title: title.to_owned(), class: "num" }
 }
 
 /// A column of short words that are not broken.
-pub fn word(title: &str) -> Column {
+pub(crate) fn word(title: &str) -> Column {
     Column { title: title.to_owned(), class: "word" }
+}
+
+/// A table of many short numbers; where there is no room they follow one another in a line.
+pub(crate) fn dense_table(caption: &str, columns: &[Column], rows: Vec<Vec<Markup>>) -> Markup {
+    drawn("list dense", caption, columns, rows)
 }
 
 /// A table. The first cell of a row is its heading. Where there is no room each row is a block
 /// whose cells are named, so roles are said that the blocks would lose.
-pub fn table(caption: &str, columns: &[Column], rows: Vec<Vec<Markup>>) -> Markup {
+pub(crate) fn table(caption: &str, columns: &[Column], rows: Vec<Vec<Markup>>) -> Markup {
+    drawn("list", caption, columns, rows)
+}
+
+fn drawn(class: &str, caption: &str, columns: &[Column], rows: Vec<Vec<Markup>>) -> Markup {
     html! {
-        table.list role="table" {
+        table.(class) role="table" {
             caption { (caption) }
             thead role="rowgroup" { tr role="row" {
                 @for column in columns {
@@ -59,7 +68,12 @@ pub fn table(caption: &str, columns: &[Column], rows: Vec<Vec<Markup>>) -> Marku
 
 /// How much there is, and links to what follows and back to the start. `path` is without a query;
 /// `asked` is what is asked beside the place in the list.
-pub fn pager<T>(page: &Page, list: &data::Page<T>, path: &str, asked: &[(&str, &str)]) -> Markup {
+pub(crate) fn pager<T>(
+    page: &Page,
+    list: &data::Page<T>,
+    path: &str,
+    asked: &[(&str, &str)],
+) -> Markup {
     let is_first = !page.here.contains("cursor=");
     let next = list.next.as_deref().map(|cursor| {
         let mut asked = asked.to_vec();
@@ -82,7 +96,7 @@ pub fn pager<T>(page: &Page, list: &data::Page<T>, path: &str, asked: &[(&str, &
 }
 
 /// Rows whose columns are known only from the data. It is as wide as it is and scrolls in its place.
-pub fn data_table(page: &Page, caption: &str, table: &data::Table) -> Markup {
+pub(crate) fn data_table(page: &Page, caption: &str, table: &data::Table) -> Markup {
     html! {
         div.scroll role="region" aria-label=(caption) tabindex="0" {
             table {
@@ -120,7 +134,7 @@ fn cell(page: &Page, value: &Value) -> Markup {
 }
 
 /// An address with what is asked; what is empty is left out.
-pub fn address(path: &str, asked: &[(&str, &str)]) -> String {
+pub(crate) fn address(path: &str, asked: &[(&str, &str)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(asked.iter().filter(|(_, value)| !value.is_empty()));
     match query.finish() {

@@ -5,21 +5,21 @@ use maud::{Markup, html};
 use crate::console::words::Tone;
 
 /// One thing that happened.
-pub struct Event {
+pub(crate) struct Event {
     /// When.
-    pub at: Markup,
+    pub(crate) at: Markup,
     /// What kind of thing it is.
-    pub kind: String,
+    pub(crate) kind: String,
     /// How it looks.
-    pub tone: Tone,
+    pub(crate) tone: Tone,
     /// What it is about.
-    pub title: Markup,
+    pub(crate) title: Markup,
     /// What is known of it.
-    pub details: Markup,
+    pub(crate) details: Markup,
 }
 
 /// Things that happened, in their order.
-pub fn timeline(events: Vec<Event>) -> Markup {
+pub(crate) fn timeline(events: Vec<Event>) -> Markup {
     html! {
         ol.timeline {
             @for event in events {
