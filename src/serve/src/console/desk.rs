@@ -88,6 +88,28 @@ impl Desk {
         Ok(response)
     }
 
+    /// What an error says: in Chinese first what its code means, then what it is about.
+    pub(super) fn said(&self, code: &str, message: &str) -> String {
+        match self.meaning(code) {
+            Some((meaning, _)) if message.is_empty() => meaning.to_owned(),
+            Some((meaning, _)) => format!("{meaning} · {message}"),
+            None => message.to_owned(),
+        }
+    }
+
+    /// What can be done about an error, likewise.
+    pub(super) fn advice(&self, code: &str, hint: Option<String>) -> Option<String> {
+        match (self.meaning(code), hint) {
+            (Some((_, todo)), None) if !todo.is_empty() => Some(todo.to_owned()),
+            (Some((_, todo)), Some(hint)) if !todo.is_empty() => Some(format!("{todo} · {hint}")),
+            (_, hint) => hint,
+        }
+    }
+
+    fn meaning(&self, code: &str) -> Option<(&'static str, &'static str)> {
+        self.app.hub().meaning(code).filter(|_| self.page.language == Language::Zh)
+    }
+
     /// Who does something and why, as the form says.
     pub(super) fn deed(&self, form: &Form) -> Result<Deed> {
         let who = self.visitor()?.user.clone();

@@ -25,8 +25,11 @@ pub(in crate::console) async fn quarantine_page(desk: Desk) -> Answer {
     let hub = desk.app.hub();
     let run = desk.ask("run").and_then(|run| run.trim_start_matches('#').parse().ok());
     let query = QuarantineQuery { stream: desk.asked("stream"), run };
-    let (counts, rows) =
-        (hub.quarantine_counts().await?, hub.quarantine(&query, &desk.place()).await?);
+    let counts = hub.quarantine_counts().await?;
+    let mut rows = hub.quarantine(&query, &desk.place()).await?;
+    for row in &mut rows.items {
+        row.reason = desk.said(&row.code, &row.reason);
+    }
     let sheet = quarantine::list(&desk.page, &counts, &query, &rows);
     desk.show_records(&sheet, rows.items.len())
 }
@@ -34,7 +37,8 @@ pub(in crate::console) async fn quarantine_page(desk: Desk) -> Answer {
 /// One row in quarantine.
 pub(in crate::console) async fn quarantine_row_page(desk: Desk, Path(id): Path<String>) -> Answer {
     let id = numbered(&id)?;
-    let detail = desk.app.hub().quarantined(id).await?;
+    let mut detail = desk.app.hub().quarantined(id).await?;
+    detail.row.reason = desk.said(&detail.row.code, &detail.row.reason);
     desk.show_records(&quarantine::row(&desk.page, &detail), 1)
 }
 

@@ -7,12 +7,12 @@ use axum::extract::Path;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use huiliu_sdk::{Error, ErrorKind};
+use huiliu_sdk::{Error, ErrorKind, Result};
 use tokio::time::MissedTickBehavior;
 
 use crate::console::desk::{Answer, Desk, go_on, numbered, segment};
 use crate::console::pages::{alert, job, run, system};
-use crate::data::{Deed, RunRequest};
+use crate::data::{Deed, RunDetail, RunRequest};
 use crate::identity::Visitor;
 use crate::web::{Failure, Form};
 
@@ -56,8 +56,19 @@ pub(in crate::console) async fn start_run(desk: Desk, form: Form) -> Answer {
 
 /// One run.
 pub(in crate::console) async fn run_page(desk: Desk, Path(number): Path<String>) -> Answer {
-    let detail = desk.app.hub().run(numbered(&number)?).await?;
+    let detail = read(&desk, numbered(&number)?).await?;
     desk.show(&run::run(&desk.page, &detail))
+}
+
+/// A run, with what its errors mean in the reader's language.
+async fn read(desk: &Desk, number: i64) -> Result<RunDetail> {
+    let mut detail = desk.app.hub().run(number).await?;
+    for step in &mut detail.steps {
+        let Some(code) = &step.code else { continue };
+        step.message = Some(desk.said(code, step.message.as_deref().unwrap_or_default()));
+        step.hint = desk.advice(code, step.hint.take());
+    }
+    Ok(detail)
 }
 
 /// One run as it goes: its changing part, again and again, until it has ended.
@@ -90,7 +101,7 @@ async fn look(desk: &Desk, visitor: &Visitor, number: i64) -> Option<Event> {
     if !desk.app.accounts().is_still_in(visitor).await.unwrap_or(false) {
         return None;
     }
-    let detail = desk.app.hub().run(number).await.ok()?;
+    let detail = read(desk, number).await.ok()?;
     if detail.run_row.finished_at.is_some() {
         return None;
     }
@@ -109,7 +120,11 @@ pub(in crate::console) async fn jobs_page(desk: Desk) -> Answer {
 /// One job.
 pub(in crate::console) async fn job_page(desk: Desk, Path(name): Path<String>) -> Answer {
     let hub = desk.app.hub();
-    let history = hub.job_history(Some(&name), HISTORY).await?;
+    let mut history = hub.job_history(Some(&name), HISTORY).await?;
+    for time in &mut history {
+        let Some(code) = &time.code else { continue };
+        time.message = Some(desk.said(code, time.message.as_deref().unwrap_or_default()));
+    }
     let jobs = hub.jobs().await?;
     let found = jobs.iter().find(|job| job.job == name).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, "E-JOB-NAME", format!("there is no job `{name}`"))

@@ -200,7 +200,7 @@ fn record_list(page: &Page, push: &Push, asked: &str, records: &[PushRecord]) ->
         html! {
             (list)
             div.choicebar {
-                label.allrows { input type="checkbox" data-all="id" hidden; }
+                label.allrows { input type="checkbox" data-all="id" hidden; " " (page.t("all", "全选")) }
                 (text_field("reason", page.t("How you know", "依据"), "", "required off"))
                 button type="submit" name="decision" value="arrived" { (page.t("They arrived", "已送达")) }
                 button type="submit" name="decision" value="again" { (page.t("They did not: send again", "未送达，重发")) }

@@ -115,7 +115,7 @@ fn chosen(page: &Page, stream: &str, rows: &[QuarantinedRow]) -> Markup {
         html! {
             (list)
             div.choicebar {
-                label.allrows { input type="checkbox" data-all="id" hidden; }
+                label.allrows { input type="checkbox" data-all="id" hidden; " " (page.t("all", "全选")) }
                 @if stream.is_empty() { input type="hidden" name="stream" value=""; }
                 @else { input type="hidden" name="stream" value=(stream); }
                 (text_field("reason", page.t("Why", "原因"), "", "required off"))
