@@ -132,7 +132,8 @@ impl Browser {
 
     /// What an expression of the page's script comes to.
     pub(crate) fn ask(&mut self, expression: &str) -> Value {
-        let asked = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let asked =
+            json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let answer = self.call("Runtime.evaluate", asked);
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].clone()
@@ -159,6 +160,25 @@ impl Browser {
         let script = format!("document.querySelector({}).click()", json!(selector));
         self.ask(&script);
         self.wait("Page.loadEventFired", from);
+    }
+
+    /// Waits until an expression is true. It is asked again whenever the browser tells anything;
+    /// a page that is being left has no answer yet.
+    pub(crate) fn until(&mut self, expression: &str) {
+        loop {
+            let asked = json!({ "expression": expression, "returnByValue": true });
+            let number = self.send("Runtime.evaluate", asked);
+            let answer = loop {
+                let message = self.hear();
+                if message["id"] == number {
+                    break message;
+                }
+            };
+            if answer["result"]["result"]["value"] == true {
+                return;
+            }
+            self.hear();
+        }
     }
 
     /// Clicks what brings a file, and gives its content.

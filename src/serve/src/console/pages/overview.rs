@@ -10,7 +10,7 @@ use crate::console::parts::{
     tally, text, word,
 };
 use crate::console::words::{self, Tone};
-use crate::data::{Figure, Freshness, Overview, Run, Stream, Upcoming};
+use crate::data::{DifferenceTotal, Figure, Freshness, Overview, Run, Stream, Upcoming};
 use huiliu_core::access::Permission;
 
 /// Figures of each kind that the first page shows; the others are one link away.
@@ -35,6 +35,7 @@ pub(crate) fn overview(page: &Page, seen: &Overview, runs: &[Run], upcoming: &[U
     let body = html! {
         (verdict(page, seen))
         @if page.may(Permission::Figures) { (figures(page, &seen.figures)) }
+        @if page.may(Permission::Records) { (differences(page, &seen.differences)) }
         (streams(page, &seen.streams))
         div.columns {
             (newest(page, runs))
@@ -215,6 +216,36 @@ fn figures(page: &Page, figures: &[Figure]) -> Markup {
                 (empty(page.t("No figures yet", "还没有指标"), ""))
             }
             (tiles(page, &[ratios, counts].concat()))
+        }
+    }
+}
+
+/// How many differences wait, and for how long the oldest has.
+fn differences(page: &Page, totals: &[DifferenceTotal]) -> Markup {
+    html! {
+        @if !totals.is_empty() {
+            section.part {
+                div.parthead {
+                    h2 { (page.t("Differences between systems", "系统间差异")) }
+                    p.more { a href="/differences" { (page.t("the ledger", "差异台账")) " ›" } }
+                }
+                div.tiles {
+                    @for total in totals {
+                        article.tile {
+                            h3 { a href=(address("/differences", &[("of", &total.reconciliation), ("state", "open")])) { (total.title) } }
+                            p.value { (count(total.open)) span.unit { (page.t("open", "未解决")) } }
+                            p.move {
+                                @match total.oldest_workdays {
+                                    Some(days) => {
+                                        (page.t("the oldest for ", "最早的已 ")) (count(days)) (page.t(" working days", " 个工作日"))
+                                    }
+                                    None => { (page.t("nothing is known of its age", "时长不详")) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }

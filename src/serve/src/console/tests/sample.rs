@@ -9,9 +9,9 @@ use crate::console::format::Times;
 use crate::console::layout::{Page, Reader};
 use crate::data::{
     self, Alert, AuditRecord, Breakdown, Change, ChangeStep, Class, Counts, Decided, DecidedField,
-    DecidedSystem, DefinitionVersion, Difference, Figure, FigurePoint, Freshness, Group, Job,
-    JobRun, LeftOut, Login, MetricDetail, Overview, OwnerCount, PublishedValue, Push, PushDay,
-    PushRecord, PushTotal, QuarantineTotal, QuarantinedRow, Reconciliation, RepairChange,
+    DecidedSystem, DefinitionVersion, Difference, DifferenceTotal, Figure, FigurePoint, Freshness,
+    Group, Job, JobRun, LeftOut, Login, MetricDetail, Overview, OwnerCount, PublishedValue, Push,
+    PushDay, PushRecord, PushTotal, QuarantineTotal, QuarantinedRow, Reconciliation, RepairChange,
     RepairPlan, RepairRecord, RepairScope, Run, RunDetail, Step, Stream, System, Table, Token,
     Trace, TraceDetail, TraceEntry, UnknownCode, User,
 };
@@ -548,7 +548,12 @@ impl Of<'_> {
             quarantine: vec![QuarantineTotal { stream: self.s(), rows: 3 }],
             unknown_pushes: vec![PushTotal { push: "p".into(), unknown: 2, missing: 1 }],
             parked_jobs: vec![self.job(true)],
-            differences: Vec::new(),
+            differences: vec![DifferenceTotal {
+                reconciliation: "cases".into(),
+                title: self.s(),
+                open: 12,
+                oldest_workdays: None,
+            }],
         }
     }
 }
