@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::input::{self, Path, Query};
 use super::operate::{Reason, deed};
-use crate::data::{AuditQuery, AuditRecord, AuditState, Login, NewToken, NewUser, Page, PageQuery, Token, User};
+use crate::data::{
+    AuditQuery, AuditRecord, AuditState, Login, NewToken, NewUser, Page, PageQuery, Token, User,
+};
 use crate::identity::{By, Entry, FirstAdmin, LoggedIn, Visitor};
 use crate::web::{Address, App, Failure, clear_session, session_cookie};
 
@@ -151,10 +153,7 @@ pub(super) async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn my_tokens(
-    State(app): State<Arc<App>>,
-    visitor: Visitor,
-) -> Answer<Vec<Token>> {
+pub(super) async fn my_tokens(State(app): State<Arc<App>>, visitor: Visitor) -> Answer<Vec<Token>> {
     Ok(Json(app.accounts().tokens(Some(&visitor.user)).await?))
 }
 
@@ -200,10 +199,7 @@ pub(super) async fn users(State(app): State<Arc<App>>) -> Answer<Vec<User>> {
     Ok(Json(app.accounts().users().await?))
 }
 
-pub(super) async fn user(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Answer<User> {
+pub(super) async fn user(State(app): State<Arc<App>>, Path(name): Path<String>) -> Answer<User> {
     Ok(Json(app.accounts().user(&name).await?))
 }
 
@@ -291,10 +287,7 @@ pub(super) async fn revoke_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn sessions(
-    State(app): State<Arc<App>>,
-    visitor: Visitor,
-) -> Answer<Vec<Login>> {
+pub(super) async fn sessions(State(app): State<Arc<App>>, visitor: Visitor) -> Answer<Vec<Login>> {
     Ok(Json(app.accounts().logins(None, &visitor).await?))
 }
 

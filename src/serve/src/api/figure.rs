@@ -61,8 +61,6 @@ pub(super) async fn change(
     Ok(Json(app.hub().change(&key, &from, to.as_deref()).await?))
 }
 
-pub(super) async fn reconciliations(
-    State(app): State<Arc<App>>,
-) -> Answer<Vec<Reconciliation>> {
+pub(super) async fn reconciliations(State(app): State<Arc<App>>) -> Answer<Vec<Reconciliation>> {
     Ok(Json(app.hub().reconciliations().await?))
 }

@@ -12,7 +12,7 @@ use crate::web::{Failure, read};
 const MAX_JSON: usize = 1 << 20;
 
 fn wrong(message: String) -> Failure {
-    Error::new(ErrorKind::Config, "E-REQUEST", message)
+    Error::new(ErrorKind::Config, "E-INPUT", message)
         .hint("see `/api/v1/openapi.json` for what this takes")
         .into()
 }

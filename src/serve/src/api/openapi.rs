@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use huiliu_core::access::Role;
-use schemars::generate::SchemaSettings;
 use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::operation::{Describe, Operation, operations};

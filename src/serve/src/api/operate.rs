@@ -180,9 +180,7 @@ pub(super) async fn undo_repair(
     Ok((StatusCode::ACCEPTED, Json(started)))
 }
 
-pub(super) async fn quarantine_counts(
-    State(app): State<Arc<App>>,
-) -> Answer<Vec<QuarantineCount>> {
+pub(super) async fn quarantine_counts(State(app): State<Arc<App>>) -> Answer<Vec<QuarantineCount>> {
     Ok(Json(app.hub().quarantine_counts().await?))
 }
 
@@ -208,7 +206,7 @@ pub(super) async fn replay(
     let deed = deed(&visitor, &reason)?;
     if ids.is_empty() == stream.is_none() {
         let message = "name either rows or a stream";
-        return Err(Error::new(ErrorKind::Config, "E-REQUEST", message)
+        return Err(Error::new(ErrorKind::Config, "E-INPUT", message)
             .hint("`ids` or `stream`")
             .into());
     }

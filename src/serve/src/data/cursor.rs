@@ -20,7 +20,7 @@ impl Cursor {
         let place = URL_SAFE_NO_PAD.decode(cursor).ok();
         let place = place.and_then(|bytes| serde_json::from_slice::<Vec<String>>(&bytes).ok());
         place.filter(|place| place.len() == parts).ok_or_else(|| {
-            Error::new(ErrorKind::Config, "E-CURSOR", "this is no cursor of this list")
+            Error::new(ErrorKind::Config, "E-PAGE-CURSOR", "this is no cursor of this list")
                 .hint("take `next` of the page before as it is, or leave it out")
         })
     }
@@ -28,7 +28,7 @@ impl Cursor {
     /// The number of a cursor that is one.
     pub fn number(cursor: &str) -> Result<i64> {
         let wrong = || {
-            Error::new(ErrorKind::Config, "E-CURSOR", "this is no cursor of this list")
+            Error::new(ErrorKind::Config, "E-PAGE-CURSOR", "this is no cursor of this list")
                 .hint("take `next` of the page before as it is, or leave it out")
         };
         Self::place(cursor, 1)?.first().and_then(|text| text.parse().ok()).ok_or_else(wrong)
@@ -59,7 +59,7 @@ mod tests {
         let two = Cursor::of(&["a|b", "张"]);
         assert_eq!(Cursor::place(&two, 2).unwrap(), ["a|b", "张"]);
         for wrong in ["", "8", "W10", "!!", &two] {
-            assert_eq!(Cursor::number(wrong).unwrap_err().code(), "E-CURSOR", "{wrong}");
+            assert_eq!(Cursor::number(wrong).unwrap_err().code(), "E-PAGE-CURSOR", "{wrong}");
         }
     }
 }

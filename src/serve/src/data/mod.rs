@@ -23,7 +23,7 @@ use huiliu_sdk::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use account::{AuditState, AuditQuery, AuditRecord, Login, NewToken, NewUser, Token, User};
+pub use account::{AuditQuery, AuditRecord, AuditState, Login, NewToken, NewUser, Token, User};
 pub use cursor::Cursor;
 pub use difference::{
     Class, Decided, DecidedField, DecidedSystem, Difference, DifferenceEvent, DifferenceQuery,
@@ -182,12 +182,8 @@ pub trait Hub: Send + Sync + 'static {
     async fn quarantined(&self, id: i64) -> Result<QuarantineDetail>;
 
     /// Tries rows again: those of `ids`, or all of a stream.
-    async fn replay(
-        &self,
-        ids: &[i64],
-        stream: Option<&str>,
-        deed: &Deed,
-    ) -> Result<Vec<Replayed>>;
+    async fn replay(&self, ids: &[i64], stream: Option<&str>, deed: &Deed)
+    -> Result<Vec<Replayed>>;
 
     /// Takes a row out of quarantine for good.
     async fn discard(&self, id: i64, deed: &Deed) -> Result<QuarantinedRow>;

@@ -6,6 +6,7 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Tx, UserRow};
 use serde_json::json;
 
+use super::secret::{from_hex, random_hex};
 use super::{Accounts, By, Entry, Visitor};
 use crate::data::{NewUser, User};
 
@@ -40,13 +41,15 @@ impl Accounts {
     pub(super) async fn new_row(&self, new: &NewUser, must_change: bool) -> Result<UserRow> {
         if !is_user_name(&new.name) {
             let message = "this can be no user's name";
-            return Err(Error::new(ErrorKind::Config, "E-USER", message)
-                .hint("letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit"));
+            return Err(Error::new(ErrorKind::Config, "E-USER", message).hint(
+                "letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit",
+            ));
         }
         if new.title.trim().is_empty() || new.title.chars().count() > 128 {
             let message = "a user needs a name for people, of at most 128 characters";
-            return Err(Error::new(ErrorKind::Config, "E-USER", message)
-                .hint("write the person's name"));
+            return Err(
+                Error::new(ErrorKind::Config, "E-USER", message).hint("write the person's name")
+            );
         }
         self.check_password(&new.password, &new.name, &new.title)?;
         let now = self.now();
@@ -99,8 +102,12 @@ impl Accounts {
         let waiting = self.inner.by_account.begin(&row.name, now);
         waiting.map_err(super::session::wait)?;
         if !self.inner.hasher.is_right(old, Some(&row.password)).await? {
-            return Err(Error::new(ErrorKind::Auth, "E-PASSWORD-WRONG", "the old password is wrong")
-                .hint("write the password you logged in with"));
+            return Err(Error::new(
+                ErrorKind::Auth,
+                "E-PASSWORD-WRONG",
+                "the old password is wrong",
+            )
+            .hint("write the password you logged in with"));
         }
         self.inner.by_account.succeed(&row.name);
         if old == new {
@@ -166,6 +173,26 @@ impl Accounts {
         let message = format!("this password is not taken: {}", words.join("; "));
         Err(Error::new(ErrorKind::Config, "E-PASSWORD", message)
             .hint("take a few words that have nothing to do with each other, in other letters too"))
+    }
+
+    /// A password that is taken, for a person to be told once.
+    pub fn made_up_password(&self) -> Result<String> {
+        const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
+        // By chance one may have too few kinds of letters; the next one has not.
+        for _ in 0..100 {
+            let bytes = from_hex(&random_hex()).unwrap_or_default();
+            let letters = bytes.iter().take(20).map(|byte| {
+                let letter = LETTERS[usize::from(*byte) % LETTERS.len()];
+                char::from(letter)
+            });
+            let plain: Vec<char> = letters.collect();
+            let groups: Vec<String> = plain.chunks(5).map(|group| group.iter().collect()).collect();
+            let password = groups.join("-");
+            if self.check_password(&password, "", "").is_ok() {
+                return Ok(password);
+            }
+        }
+        Err(Error::internal("no password could be made up"))
     }
 
     /// Whether the password of a user must be changed now.

@@ -31,13 +31,13 @@ pub(super) fn wait(wait: TimeDelta) -> Error {
     let seconds = wait.num_seconds().max(1);
     let ms = u64::try_from(wait.num_milliseconds()).unwrap_or(1);
     let message = format!("too many wrong passwords: wait {seconds} s");
-    Error::new(ErrorKind::Throttled, "E-LOGIN-SLOW", message)
+    Error::new(ErrorKind::Throttled, "E-SIGN-IN-SLOW", message)
         .hint("an administrator can give you another password")
         .retry_after_ms(ms)
 }
 
 fn refused() -> Error {
-    Error::new(ErrorKind::Auth, "E-LOGIN", "the name or the password is wrong")
+    Error::new(ErrorKind::Auth, "E-SIGN-IN", "the name or the password is wrong")
         .hint("an administrator can give you another password")
 }
 
@@ -163,7 +163,8 @@ impl Accounts {
         let now = self.clock_now();
         let (oldest, quietest) = (stored(now - ABSOLUTE), stored(now - IDLE));
         let rows = self.store().logins(user).await?;
-        let open = rows.into_iter().filter(|row| row.created_at >= oldest && row.seen_at >= quietest);
+        let open =
+            rows.into_iter().filter(|row| row.created_at >= oldest && row.seen_at >= quietest);
         Ok(open
             .map(|row| Login {
                 is_this: visitor.entry == Entry::Session(row.token_hash.clone()),
@@ -179,7 +180,8 @@ impl Accounts {
     /// Ends a session by what names it to people; only one of `user`, if that is given.
     pub async fn end_login(&self, id: &str, user: Option<&str>, by: &By) -> Result<()> {
         let rows = self.store().logins(user).await?;
-        let found = rows.into_iter().find(|row| id.len() == SHOWN && row.token_hash.starts_with(id));
+        let found =
+            rows.into_iter().find(|row| id.len() == SHOWN && row.token_hash.starts_with(id));
         let row = found.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, "E-USER", "there is no such session")
                 .hint("it may have ended already")

@@ -72,7 +72,8 @@ impl Accounts {
             tokio::task::spawn_blocking(salted).await
         };
         let salted = salted.map_err(|e| Error::internal("a token could not be made").cause(e))?;
-        let mut scopes = if new.scopes.is_empty() { role.permissions() } else { &new.scopes }.to_vec();
+        let mut scopes =
+            if new.scopes.is_empty() { role.permissions() } else { &new.scopes }.to_vec();
         scopes.sort();
         scopes.dedup();
         let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();

@@ -104,7 +104,9 @@ fn csv(table: &Table, for_people: bool, stamp: Option<&str>) -> Result<Vec<u8>> 
     if let Some(stamp) = stamp {
         writer.write_record([stamp]).map_err(failed)?;
     }
-    writer.into_inner().map_err(|e| Error::internal("a file could not be written").cause(e.into_error()))
+    writer
+        .into_inner()
+        .map_err(|e| Error::internal("a file could not be written").cause(e.into_error()))
 }
 
 fn xlsx(table: &Table, stamp: &str) -> Result<Vec<u8>> {
@@ -144,7 +146,17 @@ mod tests {
         let lines: Vec<&str> = people.lines().collect();
         assert_eq!(
             lines,
-            ["\u{feff}a", "'=cmd|' /C calc'!A0", "'+86 138", "-5", "'@x", "'\tx", "张三", "'-x", "li 2018"]
+            [
+                "\u{feff}a",
+                "'=cmd|' /C calc'!A0",
+                "'+86 138",
+                "-5",
+                "'@x",
+                "'\tx",
+                "张三",
+                "'-x",
+                "li 2018"
+            ]
         );
         assert!(xlsx(&table, "li").unwrap().starts_with(b"PK"));
     }

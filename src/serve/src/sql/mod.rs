@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::DataFrame;
@@ -64,6 +64,7 @@ pub struct Gate {
 
 struct Inner {
     accounts: Accounts,
+    viewer: Viewer,
     sessions: Sessions,
     workers: Workers,
     parser: PostgresCompatibilityParser,
@@ -104,6 +105,7 @@ impl Gate {
         })?;
         let inner = Inner {
             accounts,
+            viewer: viewer.clone(),
             sessions: Sessions::new(engine, viewer)?,
             workers,
             parser: PostgresCompatibilityParser::new(),
@@ -149,15 +151,11 @@ impl Gate {
         drop((batches, ticket));
         // Whoever was put out while it ran gets nothing of it.
         if !self.inner.accounts.is_still_in(visitor).await? {
-            return Err(Error::new(ErrorKind::Auth, "E-LOGIN-FIRST", "log in first")
+            return Err(Error::new(ErrorKind::Auth, "E-SIGN-IN-FIRST", "log in first")
                 .hint("the account, its role or its session was changed meanwhile"));
         }
         self.note(visitor, door, &sql, &plan, Some(rows.len())).await?;
-        let columns = schema.fields().iter().map(|field| Column {
-            name: field.name().clone(),
-            data_type: field.data_type().to_string(),
-        });
-        let (columns, snapshot) = (columns.collect(), session.snapshot());
+        let (columns, snapshot) = (columns(&schema), session.snapshot());
         Ok(Table { columns, rows, is_cut: found > limit, snapshot })
     }
 
@@ -168,8 +166,9 @@ impl Gate {
             (Some(only), true) => only,
             _ => {
                 let message = "one statement is answered at a time";
-                return Err(Error::new(ErrorKind::Config, "E-SQL", message)
-                    .hint("send exactly one SELECT"));
+                return Err(
+                    Error::new(ErrorKind::Config, "E-SQL", message).hint("send exactly one SELECT")
+                );
             }
         };
         match classify(&only)? {
@@ -202,8 +201,13 @@ impl Gate {
         Ok(Ticket { user: visitor.user.clone(), running: Arc::clone(&self.inner.running) })
     }
 
-    /// A session at the latest snapshot that shows what analysts may see.
-    pub(crate) async fn session(&self) -> Result<Arc<Session>> {
+    /// What people may see.
+    pub fn viewer(&self) -> &Viewer {
+        &self.inner.viewer
+    }
+
+    /// A session at the latest snapshot that shows what people may see.
+    pub async fn session(&self) -> Result<Arc<Session>> {
         self.inner.sessions.newest().await
     }
 
@@ -236,7 +240,8 @@ impl Gate {
         self.inner.limits
     }
 
-    pub(crate) fn accounts(&self) -> &Accounts {
+    /// The accounts of those who ask.
+    pub fn accounts(&self) -> &Accounts {
         &self.inner.accounts
     }
 
@@ -284,20 +289,39 @@ fn cut(frame: DataFrame, limit: usize) -> Result<DataFrame> {
     frame.limit(0, Some(limit)).map_err(|e| huiliu_engine::engine_error("the query", e))
 }
 
+/// Rows as a table of JSON values.
+pub fn table_of(batches: &[RecordBatch], snapshot: i64) -> Result<Table> {
+    let mut table = Table { snapshot, ..Table::default() };
+    if let Some(first) = batches.first() {
+        table.columns = columns(&first.schema());
+    }
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            table.rows.push(json_row(batch, row)?);
+        }
+    }
+    Ok(table)
+}
+
+fn columns(schema: &Schema) -> Vec<Column> {
+    let column = |field: &Arc<Field>| Column {
+        name: field.name().clone(),
+        data_type: field.data_type().to_string(),
+    };
+    schema.fields().iter().map(column).collect()
+}
+
 /// A row as JSON: whole numbers and truth values as such, everything else as text.
 fn json_row(batch: &RecordBatch, row: usize) -> Result<Vec<Value>> {
     let schema = batch.schema();
     let cells = record_text(batch, row)?.into_iter().zip(schema.fields());
-    let value = |((_, text), field): ((String, Option<String>), &Arc<_>)| {
-        let field: &datafusion::arrow::datatypes::Field = field;
-        match text {
-            None => Value::Null,
-            Some(text) if field.data_type().is_integer() => {
-                text.parse::<i64>().map_or(Value::String(text), Value::from)
-            }
-            Some(text) if *field.data_type() == DataType::Boolean => Value::Bool(text == "true"),
-            Some(text) => Value::String(text),
+    let value = |((_, text), field): ((String, Option<String>), &Arc<Field>)| match text {
+        None => Value::Null,
+        Some(text) if field.data_type().is_integer() => {
+            text.parse::<i64>().map_or(Value::String(text), Value::from)
         }
+        Some(text) if *field.data_type() == DataType::Boolean => Value::Bool(text == "true"),
+        Some(text) => Value::String(text),
     };
     Ok(cells.map(value).collect())
 }

@@ -11,7 +11,15 @@ use super::catalog::DATABASE;
 
 /// Schemas whose tables hold data, all of them guarded.
 const DATA: [&str; 10] = [
-    "audits", "codes", "current", "history", "metrics", "ops", "quarantine", "raw", "reconciled",
+    "audits",
+    "codes",
+    "current",
+    "history",
+    "metrics",
+    "ops",
+    "quarantine",
+    "raw",
+    "reconciled",
     "standard",
 ];
 /// Schemas that only tell what there is.

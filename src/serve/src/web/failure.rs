@@ -20,7 +20,7 @@ const NOT_THERE: [&str; 10] = [
     "E-NO-RUN",
     "E-NO-STATE",
     "E-RECONCILE-KEY",
-    "E-REPAIR-HASH",
+    "E-REPAIR",
     "E-SELECTOR",
     "E-SNAPSHOT-GONE",
     "E-SYSTEM",
@@ -126,11 +126,11 @@ impl FailureInfo {
 fn status(error: &Error) -> StatusCode {
     match (error.kind(), error.code()) {
         (_, "E-TOO-LARGE") => StatusCode::PAYLOAD_TOO_LARGE,
-        (_, "E-LOGIN-SLOW" | "E-RATE" | "E-SQL-BUSY") => StatusCode::TOO_MANY_REQUESTS,
+        (_, "E-SIGN-IN-SLOW" | "E-RATE" | "E-SQL-BUSY") => StatusCode::TOO_MANY_REQUESTS,
         (_, "E-BUSY" | "E-AUDIT-CLOSED") => StatusCode::SERVICE_UNAVAILABLE,
         (_, code) if NOT_THERE.contains(&code) => StatusCode::NOT_FOUND,
         (ErrorKind::NotFound, _) => StatusCode::NOT_FOUND,
-        (ErrorKind::Auth, "E-LOGIN" | "E-LOGIN-FIRST") => StatusCode::UNAUTHORIZED,
+        (ErrorKind::Auth, "E-SIGN-IN" | "E-SIGN-IN-FIRST") => StatusCode::UNAUTHORIZED,
         (ErrorKind::Auth, "E-PASSWORD-WRONG" | "E-FIRST-TOKEN") => StatusCode::FORBIDDEN,
         (ErrorKind::Permission, _) => StatusCode::FORBIDDEN,
         (ErrorKind::Config | ErrorKind::Unsupported, _) => StatusCode::BAD_REQUEST,

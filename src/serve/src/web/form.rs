@@ -40,7 +40,7 @@ impl Form {
     pub fn text(&self, name: &str) -> Result<&str> {
         self.get(name).map(str::trim).ok_or_else(|| {
             let message = format!("the field `{name}` is missing");
-            Error::new(ErrorKind::Config, "E-REQUEST", message).hint("fill it in")
+            Error::new(ErrorKind::Config, "E-INPUT", message).hint("fill it in")
         })
     }
 

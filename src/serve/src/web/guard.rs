@@ -56,7 +56,7 @@ impl Guard {
         if self.face == Face::Api {
             return info.problem(&self.app, language);
         }
-        if info.code == "E-LOGIN-FIRST" && is_asked {
+        if info.code == "E-SIGN-IN-FIRST" && is_asked {
             return redirect("/login");
         }
         if info.code == "E-PASSWORD-CHANGE" && is_asked {
@@ -106,7 +106,7 @@ impl Guard {
             if self.need == Need::Nothing {
                 return Ok(request);
             }
-            return Err(Error::new(ErrorKind::Auth, "E-LOGIN-FIRST", "log in first")
+            return Err(Error::new(ErrorKind::Auth, "E-SIGN-IN-FIRST", "log in first")
                 .hint("send a token as `Authorization: Bearer …`, or the cookie of a session"));
         };
         let is_changing = matches!(self.need, Need::User | Need::Permission(_));
@@ -186,7 +186,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let visitor = parts.extensions.get::<Self>().cloned();
-        visitor.ok_or_else(|| Error::internal("a handler asks for a visitor its row lets out").into())
+        visitor
+            .ok_or_else(|| Error::internal("a handler asks for a visitor its row lets out").into())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Headers of every answer, and which requests are for this hub at all.
 
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN,
-    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, Uri};
 
@@ -77,10 +77,13 @@ mod tests {
     #[test]
     fn only_our_own_names_are_answered() {
         let loopback = WebSettings::default();
-        for host in ["localhost", "localhost:18080", "127.0.0.1:18080", "127.9.9.9", "[::1]:80", "[::1]"] {
+        for host in
+            ["localhost", "localhost:18080", "127.0.0.1:18080", "127.9.9.9", "[::1]:80", "[::1]"]
+        {
             assert!(is_ours(&loopback, Some(host)), "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "localhost:x", "", ":80"] {
+        for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "localhost:x", "", ":80"]
+        {
             assert!(!is_ours(&loopback, Some(host)), "{host}");
         }
         assert!(!is_ours(&loopback, None));

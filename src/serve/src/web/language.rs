@@ -1,9 +1,9 @@
 //! The language of an answer.
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
 use axum::http::request::Parts;
-use axum::http::HeaderMap;
 
 /// The cookie by which a person chose a language; it says nothing else.
 const CHOSEN: &str = "lang";

@@ -100,10 +100,7 @@ impl Outer {
         let failed = |kind, code, message: &str, hint: &str| {
             super::Failure::from(Error::new(kind, code, message).hint(hint)).into_response()
         };
-        if !headers::is_ours(
-            self.app.settings(),
-            headers::host(request.headers(), request.uri()),
-        ) {
+        if !headers::is_ours(self.app.settings(), headers::host(request.headers(), request.uri())) {
             return StatusCode::MISDIRECTED_REQUEST.into_response();
         }
         if !self.rates.admit(&address(request.extensions()), Instant::now()) {
