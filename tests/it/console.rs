@@ -1,54 +1,13 @@
 //! The console in a real browser over the demo's data: every page in both languages, wide and
 //! narrow, and what people do there.
 
-use std::process::Stdio;
-
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-
 use crate::browser::Browser;
 use crate::hub::Hub;
+use crate::serve::Service;
 use crate::stop::terminate;
 
 const PASSWORD: &str = "Lotus-kettle-9-orbit";
 const OTHER: &str = "Copper-meadow-7-tide";
-
-/// A running service with the address of its console.
-struct Service {
-    process: Child,
-    web: String,
-    /// The token that makes the first account.
-    token: String,
-}
-
-impl Service {
-    async fn start(hub: &Hub) -> Self {
-        let any = "127.0.0.1:0";
-        let arguments = ["serve", "--web", any, "--pgwire", any, "--metrics", "off"];
-        let mut command = hub.command(&arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = Command::from(command).kill_on_drop(true).spawn().unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let (mut web, mut token) = (None, None);
-        while web.is_none() || token.is_none() {
-            let line = lines.next_line().await.unwrap().expect("serve ended before it was ready");
-            let mut words = line.split([' ', '：', '?', '=']);
-            if let Some(address) = words.clone().find(|word| word.starts_with("http://")) {
-                let address = address.trim_end_matches("/setup").trim_end_matches('/');
-                web.get_or_insert_with(|| address.to_owned());
-            }
-            token = token.or_else(|| {
-                let is_token = |word: &str| {
-                    word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
-                };
-                words.find(|word| is_token(word)).map(str::to_owned)
-            });
-        }
-        // Nobody may block on a full pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { process, web: web.unwrap(), token: token.unwrap() }
-    }
-}
 
 /// Somebody with a role, looking at the hub.
 struct Desk {
@@ -60,7 +19,7 @@ impl Desk {
     fn new(service: &Service, language: &str) -> Self {
         let mut browser = Browser::start(language);
         browser.size(1440, 900);
-        Self { browser, base: service.web.clone() }
+        Self { browser, base: format!("http://{}", service.web) }
     }
 
     fn open(&mut self, path: &str) {
@@ -143,7 +102,7 @@ fn make_accounts(service: &Service) -> Desk {
     admin.says("创建第一个账号");
     // Two answers that were no success: the wrong token, and nothing else.
     admin.browser.complaints();
-    admin.browser.write("token", &service.token);
+    admin.browser.write("token", service.first.as_deref().unwrap());
     admin.browser.write("password", OTHER);
     admin.browser.write("again", OTHER);
     admin.browser.click("main button.primary");
@@ -289,7 +248,9 @@ async fn people_do_their_work_there() {
     analyst.browser.click("main button[value=run]");
     analyst.says("items_total");
     let csv = String::from_utf8(analyst.browser.download("main button[value=csv]")).unwrap();
-    assert_eq!(csv.trim_start_matches('\u{feff}').trim(), "key,formula\nitems_total,'=1+1");
+    let lines: Vec<&str> = csv.trim_start_matches('\u{feff}').lines().collect();
+    assert_eq!(lines[..2], ["key,formula", "items_total,'=1+1"]);
+    assert!(lines[2].starts_with("fen "), "the last line says who took it: {lines:?}");
     let book = analyst.browser.download("main button[value=xlsx]");
     assert!(book.starts_with(b"PK"));
     analyst.browser.write("sql", "delete from metrics.figures");

@@ -8,7 +8,6 @@
 
 mod answer;
 mod desk;
-mod export;
 mod format;
 mod icon;
 mod layout;

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse;
-use huiliu_sdk::Error;
 use serde_json::Value;
 
 use crate::console::desk::{Answer, Desk};
-use crate::console::export::{self, Origin};
 use crate::console::pages::query::{Answered, Limits, workbench};
+use crate::sql::ExportFormat;
 use crate::web::{FailureInfo, Form};
 
 const LIMITS: Limits = Limits { shown: 200, exported: 100_000, seconds: 60 };
@@ -75,23 +74,12 @@ pub(in crate::console) async fn sql(desk: Desk, form: Form) -> Answer {
 
 /// Takes the rows of a query along.
 pub(in crate::console) async fn sql_export(desk: Desk, form: Form) -> Answer {
-    let sql = form.text("sql")?.to_owned();
-    let visitor = desk.visitor()?;
-    let table = desk.app.sql().query(visitor, &sql, LIMITS.exported).await?;
-    let now = desk.page.times.now.to_rfc3339();
-    let at = desk.page.times.exact(&now);
-    let is_book = form.get("as") == Some("xlsx");
-    let who = visitor.user.clone();
-    let stamp: String = at.chars().filter(char::is_ascii_digit).collect();
-    let written = tokio::task::spawn_blocking(move || match is_book {
-        true => export::xlsx(&table, &Origin { who: &who, at: &at, sql: &sql }),
-        false => export::csv(&table),
-    });
-    let bytes = written.await.map_err(|e| Error::internal("an export broke off").cause(e))??;
-    let (kind, end) = match is_book {
-        true => ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
-        false => ("text/csv; charset=utf-8", "csv"),
+    let format = match form.get("as") {
+        Some("xlsx") => ExportFormat::Xlsx,
+        _ => ExportFormat::CsvForPeople,
     };
-    let name = format!("attachment; filename=\"huiliu-{stamp}.{end}\"");
-    Ok(([(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, name)], bytes).into_response())
+    let bytes = desk.app.sql().export(desk.visitor()?, form.text("sql")?, format).await?;
+    let headers =
+        [(CONTENT_TYPE, format.content_type()), (CONTENT_DISPOSITION, format.disposition())];
+    Ok((headers, bytes).into_response())
 }
