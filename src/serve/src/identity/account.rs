@@ -149,10 +149,10 @@ impl Accounts {
                 .hint("ask another administrator"));
         }
         let before = json!({ "role": row.role, "disabled": row.disabled });
-        let was_out = (row.role.clone(), row.disabled);
+        let was_admin = row.role == Role::Admin.as_str() && !row.disabled;
         change(&mut row);
         tx.put_user(&row).await?;
-        if was_out != (row.role.clone(), row.disabled) {
+        if was_admin {
             keeps_an_admin(&mut tx).await?;
         }
         tx.end_logins(name, "").await?;

@@ -208,7 +208,10 @@ impl Gate {
 
     /// A session at the latest snapshot that shows what people may see.
     pub async fn session(&self) -> Result<Arc<Session>> {
-        self.inner.sessions.newest().await
+        // A new one plans all views, which would hold up whoever shares the thread.
+        let inner = Arc::clone(&self.inner);
+        let made = self.inner.workers.compute(async move { inner.sessions.newest().await });
+        made.await.ok_or_else(|| Error::internal("a session could not be made"))?
     }
 
     /// Plans one reading statement and checks what it reads.

@@ -125,7 +125,7 @@ impl FailureInfo {
 
 fn status(error: &Error) -> StatusCode {
     match (error.kind(), error.code()) {
-        (_, "E-TOO-LARGE") => StatusCode::PAYLOAD_TOO_LARGE,
+        (_, "E-BODY") => StatusCode::PAYLOAD_TOO_LARGE,
         (_, "E-SIGN-IN-SLOW" | "E-RATE" | "E-SQL-BUSY") => StatusCode::TOO_MANY_REQUESTS,
         (_, "E-BUSY" | "E-AUDIT-CLOSED") => StatusCode::SERVICE_UNAVAILABLE,
         (_, code) if NOT_THERE.contains(&code) => StatusCode::NOT_FOUND,

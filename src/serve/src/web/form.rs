@@ -1,5 +1,7 @@
 //! Forms of pages. Who sent them was checked before, by `guard`.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use huiliu_sdk::{Error, ErrorKind, Result};
@@ -10,6 +12,8 @@ use crate::identity::Visitor;
 
 /// The most bytes of a form.
 pub(crate) const MAX_FORM: usize = 64 << 10;
+/// How long a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// The field that holds what no other site knows.
 pub(crate) const CSRF: &str = "csrf";
 
@@ -59,10 +63,14 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-/// A body of at most `limit` bytes.
+/// A body of at most `limit` bytes, which must come soon.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<axum::body::Bytes> {
-    to_bytes(body, limit).await.map_err(|_| {
-        let message = format!("the body is longer than {limit} bytes, or broke off");
-        Error::new(ErrorKind::Config, "E-TOO-LARGE", message).hint("send less at once")
-    })
+    let refused = || {
+        let message = format!("the body is longer than {limit} bytes, too slow, or broke off");
+        Error::new(ErrorKind::Config, "E-BODY", message).hint("send less at once")
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        _ => Err(refused()),
+    }
 }
