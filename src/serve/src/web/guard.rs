@@ -96,7 +96,8 @@ impl Guard {
     }
 
     async fn check(&self, mut request: Request, seen: &mut Option<Visitor>) -> Result<Request> {
-        let found = self.visitor(&request).await?;
+        let from = address(request.extensions());
+        let found = self.visitor(request.headers(), &from).await?;
         seen.clone_from(&found);
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
         if is_change && matches!(&found, None | Some(Visitor { entry: Entry::Session(_), .. })) {
@@ -122,15 +123,13 @@ impl Guard {
         Ok(request)
     }
 
-    async fn visitor(&self, request: &Request) -> Result<Option<Visitor>> {
+    async fn visitor(&self, headers: &HeaderMap, address: &str) -> Result<Option<Visitor>> {
         let accounts = self.app.accounts();
-        let address = address(request.extensions());
-        let headers = request.headers();
         if let Some(token) = bearer(headers).filter(|_| self.face == Face::Api) {
-            return accounts.token_visitor(token, &address).await;
+            return accounts.token_visitor(token, address).await;
         }
         match cookie::session_secret(self.app.settings(), headers) {
-            Some(secret) => accounts.session_visitor(&secret, &address).await,
+            Some(secret) => accounts.session_visitor(&secret, address).await,
             None => Ok(None),
         }
     }
