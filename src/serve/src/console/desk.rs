@@ -53,11 +53,6 @@ impl Desk {
         PageQuery { cursor: self.asked("cursor"), limit: None }
     }
 
-    /// The text of the reader's language.
-    pub(super) fn t<'a>(&self, en: &'a str, zh: &'a str) -> &'a str {
-        self.page.t(en, zh)
-    }
-
     /// A page.
     pub(super) fn show(&self, sheet: &Sheet) -> Answer {
         Ok(html(&self.page, sheet))

@@ -80,11 +80,6 @@ impl Times {
         }
     }
 
-    /// A time without how long ago it was.
-    pub(crate) fn plain(&self, stored: &str) -> String {
-        self.local(stored).map_or_else(|| stored.to_owned(), |time| self.short(time))
-    }
-
     /// A time to the second.
     pub(crate) fn exact(&self, stored: &str) -> String {
         let exact = |time: NaiveDateTime| time.format("%Y-%m-%d %H:%M:%S").to_string();
@@ -193,21 +188,6 @@ fn long_day(day: NaiveDate, language: Language) -> String {
     }
 }
 
-/// Bytes in the largest unit that fits.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut tenths = bytes * 10 / 1024;
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS.get(unit).copied().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,16 +231,12 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_sizes_are_short() {
+    fn lengths_are_short() {
         let en = times(Language::En);
         assert_eq!(en.took("2018-12-13T01:00:00Z", Some("2018-12-13T01:00:01.250Z")), "1.2 s");
         assert_eq!(en.took("2018-12-13T01:00:00Z", Some("2018-12-13T01:02:05Z")), "2 min 5 s");
         assert_eq!(en.took("2018-12-13T01:00:00Z", None), "1 h 0 min");
         assert_eq!(en.took("?", None), "");
-        assert_eq!(
-            (size(12), size(1536), size(5 << 30)),
-            ("12 B".into(), "1.5 KiB".into(), "5.0 GiB".into())
-        );
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, TableScan};
-use datafusion::sql::TableReference;
+
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 use super::catalog::DATABASE;

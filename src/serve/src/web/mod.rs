@@ -26,7 +26,7 @@ pub use failure::{Failure, FailureInfo};
 pub(crate) use form::read;
 pub use form::{Form, csrf_field};
 pub use guard::ReadNote;
-pub(crate) use guard::{Address, address};
+pub(crate) use guard::Address;
 pub use language::Language;
 pub use route::{Face, Need, Route};
 pub use router::router;

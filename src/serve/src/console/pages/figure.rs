@@ -48,7 +48,7 @@ fn tile(page: &Page, figure: &Figure) -> Markup {
                 }
             }
             p.move { (moved(page, figure)) }
-            @if !heights.is_empty() { (sparkline(&heights, &trend_words(page, figure))) }
+            @if !heights.is_empty() { (sparkline(&heights, &trend_words(figure))) }
             @if !figure.held_back_by.is_empty() {
                 p { (badge(page.t("held back by an audit", "被审核规则暂缓"), Tone::Warn)) }
             }
@@ -74,7 +74,7 @@ pub(crate) fn moved(page: &Page, figure: &Figure) -> Markup {
 }
 
 /// A trend in words, for who does not see it.
-pub(crate) fn trend_words(page: &Page, figure: &Figure) -> String {
+pub(crate) fn trend_words(figure: &Figure) -> String {
     let unit = if figure.unit == "percent" { "%" } else { "" };
     match figure.trend.as_slice() {
         [] => String::new(),

@@ -48,7 +48,7 @@ pub(crate) fn metric(page: &Page, metric: &MetricDetail, broken: Option<&Breakdo
     let figure = &metric.figure;
     let points: Vec<(String, String)> =
         figure.trend.iter().map(|point| (point.day.clone(), point.text.clone())).collect();
-    let words = trend_words(page, figure);
+    let words = trend_words(figure);
     let unit = if figure.unit == "percent" { "%" } else { "" };
     let series = Series { points: &points, title: &words, unit };
     let body = html! {
