@@ -3,7 +3,9 @@
 mod audits;
 mod backfill;
 mod beginning;
+mod browser;
 mod cases;
+mod console;
 mod databases;
 mod demo;
 mod disk;

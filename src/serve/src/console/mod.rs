@@ -1,20 +1,39 @@
-//! The pages of the console.
+//! The console: pages for people, made by the server.
+//!
+//! A page is a pure function of what it shows (`pages`), put into one frame (`layout`) from the
+//! same parts (`parts`) in the reader's language (`words`). A handler (`answer`) asks the hub and
+//! passes on what it says. Nothing needs a script: the one there is (`console.js`) shows a run as it
+//! goes and saves a click here and there. The style is one file too, for the policy that pages are
+//! sent with allows nothing within them.
 
-use axum::response::{IntoResponse, Response};
+mod answer;
+mod desk;
+mod format;
+mod icon;
+mod layout;
+mod pages;
+mod parts;
+mod routes;
+mod words;
+
+use axum::response::Response;
 
 use crate::identity::Visitor;
-use crate::web::{App, FailureInfo, Language, Route};
+use crate::web::{App, FailureInfo, Language};
 
-/// The pages, each with whom it is for.
-pub(crate) const ROUTES: &[Route] = &[];
+pub(crate) use routes::ROUTES;
 
-/// The page that tells of a failure; its status is set by the caller.
+/// A failure as a page for `visitor`.
 pub(crate) fn failure(
     app: &App,
-    _visitor: Option<&Visitor>,
+    visitor: Option<&Visitor>,
     info: &FailureInfo,
     language: Language,
 ) -> Response {
+    let page = desk::page(app, visitor, language, "/");
     let (message, hint) = info.texts(app, language);
-    format!("{} {message}\n{}\n", info.code, hint.unwrap_or_default()).into_response()
+    desk::html(&page, &pages::mistake::mistake(&page, info, &message, hint.as_deref()))
 }
+
+#[cfg(test)]
+mod tests;
