@@ -244,7 +244,7 @@ pub(crate) fn change(
         })
         .collect();
     let fields = html! {
-        @if days.is_empty() {
+        @if days.len() < 2 {
             (text_field("from", page.t("From (day or snapshot)", "从（日期或快照号）"), asked.0, "required"))
             (text_field("to", page.t("To (now without)", "到（不填为现在）"), asked.1, ""))
         } @else {
