@@ -7,7 +7,7 @@ use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
     Choice, address, badge, choice_field, danger_button, empty, facts, filters, maybe, number,
-    pager, post_form, run_link, section, table, text, text_field, word,
+    pager, post_form, reason_field, run_link, section, table, text, text_field, word,
 };
 use crate::console::words::Tone;
 use crate::data::{self, QuarantineCount, QuarantineDetail, QuarantineQuery, QuarantinedRow};
@@ -180,10 +180,7 @@ pub(crate) fn row(page: &Page, detail: &QuarantineDetail) -> Sheet {
                         h3 { (page.t("Give it up", "丢弃")) }
                         p.soft { (page.t("It leaves quarantine for good. The audit keeps that it did.", "永久移出隔离区，审计中留有记录。")) }
                         (post_form(page, &format!("/quarantine/{}/discard", row.id), "inline", html! {
-                            div.field {
-                                label for="discard-reason" { (page.t("Why", "原因")) }
-                                input #discard-reason type="text" name="reason" required autocomplete="off";
-                            }
+                            (reason_field(page.t("Why", "原因"), "discard-reason"))
                             (danger_button(page.t("Give up", "丢弃")))
                         }))
                     }

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    badge, button, danger_button, empty, maybe, number, post_form, quantity, section, table, text,
-    text_field, word,
+    badge, button, danger_button, empty, maybe, number, post_form, quantity, reason_field, section,
+    table, text, text_field, word,
 };
 use crate::console::words::{self, Tone};
 use crate::data::{Repair, RepairPlan, RepairRecord, RepairScope};
@@ -77,10 +77,7 @@ fn undo(page: &Page, hash: &str) -> Markup {
             (post_form(page, "/repairs/apply", "inline", html! {
                 input type="hidden" name="hash" value=(hash);
                 input type="hidden" name="undo" value="true";
-                div.field {
-                    label for=(format!("undo-{hash}")) { (page.t("Why", "原因")) }
-                    input id=(format!("undo-{hash}")) type="text" name="reason" required autocomplete="off";
-                }
+                (reason_field(page.t("Why", "原因"), &format!("undo-{hash}")))
                 (danger_button(page.t("Take back", "撤销")))
             }))
         }

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use crate::console::format::count;
 use crate::console::layout::{Page, Sheet};
 use crate::console::parts::{
-    badge, button, dense_table, empty, facts, number, pager, post_form, quantity, run_link,
-    section, state, table, text, text_field, word,
+    badge, button, dense_table, empty, facts, number, pager, post_form, quantity, reason_field,
+    run_link, section, state, table, text, text_field, word,
 };
 use crate::console::words::{self, Tone};
 use crate::data::{self, Counts, Run, RunDetail, Step};
@@ -118,7 +118,7 @@ pub(crate) fn progress(page: &Page, detail: &RunDetail) -> Markup {
                 p.going { progress aria-label=(page.t("in progress", "进行中")) {} }
             }
         }
-        @for step in &bad { (failed(page, step)) }
+        @for (number, step) in bad.iter().enumerate() { (failed(page, step, number)) }
         @if !streams.is_empty() {
             (section(
                 page.t("Every row is accounted for", "读到的每一行都有去处"),
@@ -146,7 +146,7 @@ fn balanced(page: &Page, is_balanced: bool, is_known: bool) -> Markup {
 }
 
 /// Why a step did not do its work, and how a plan that a guard stopped is let through.
-fn failed(page: &Page, step: &Step) -> Markup {
+fn failed(page: &Page, step: &Step, number: usize) -> Markup {
     let hint = step.hint.as_deref().unwrap_or_default();
     let plan = plan_in(hint).filter(|_| page.may(Permission::Operate));
     html! {
@@ -162,7 +162,7 @@ fn failed(page: &Page, step: &Step) -> Markup {
                     (post_form(page, "/runs", "inline", html! {
                         input type="hidden" name="selector" value=(step.node);
                         input type="hidden" name="accept" value=(plan);
-                        (text_field("reason", page.t("Why", "原因"), "", "required off"))
+                        (reason_field(page.t("Why", "原因"), &format!("reason-{number}")))
                         (button(page.t("Accept and run", "放行并运行")))
                     }))
                 }

@@ -35,6 +35,16 @@ pub(crate) fn text_field(name: &str, label: &str, value: &str, more: &str) -> Ma
     }
 }
 
+/// The line for a reason, with an id of its own for pages that have several.
+pub(crate) fn reason_field(label: &str, id: &str) -> Markup {
+    html! {
+        div.field {
+            label for=(id) { (label) }
+            input id=(id) name="reason" type="text" required autocomplete="off";
+        }
+    }
+}
+
 /// Several lines to write into.
 pub(crate) fn area_field(name: &str, label: &str, value: &str, rows: u32) -> Markup {
     html! {

@@ -15,7 +15,8 @@ use crate::data::Freshness;
 
 pub(crate) use chart::{Series, balance_bar, series_chart, share_bar, sparkline};
 pub(crate) use form::{
-    Choice, area_field, button, choice_field, danger_button, filters, post_form, text_field,
+    Choice, area_field, button, choice_field, danger_button, filters, post_form, reason_field,
+    text_field,
 };
 pub(crate) use table::{address, data_table, dense_table, number, pager, table, text, word};
 pub(crate) use timeline::{Event, timeline};

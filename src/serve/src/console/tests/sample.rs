@@ -375,7 +375,7 @@ impl Of<'_> {
     }
 
     pub(super) fn table(&self) -> Table {
-        let column = |data_type: &str| Column { name: self.s(), data_type: data_type.into() };
+        let column = |data_type: &str| data::Column { name: self.s(), data_type: data_type.into() };
         Table {
             columns: vec![column("Utf8"), column("Int64")],
             rows: vec![vec![json!(self.0), json!(1)], vec![json!(null), json!(null)]],
