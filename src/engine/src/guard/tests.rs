@@ -1,6 +1,5 @@
 //! What a viewer is told, and that hidden data changes nothing of it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -52,7 +52,7 @@ use self::wanted::Wanted;
 use crate::buckets::BUCKETS;
 use crate::failure::engine_error;
 use crate::hash::Identity;
-use crate::origin::Cause;
+use crate::origin::{Cause, FileHashes};
 use crate::session::{Engine, Session};
 
 pub use ledger::{Difference, DifferenceEvent, LedgerCounts, event};

