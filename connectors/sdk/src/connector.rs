@@ -125,7 +125,7 @@ pub struct RawConfig {
     /// Folder against which relative paths are read.
     pub base_dir: PathBuf,
     /// Zone in which the lake keeps wall times; a stream in another zone is converted.
-    pub hub_zone: chrono_tz::Tz,
+    pub hub_zone: Tz,
     /// The connector's own keys, checked against [`Spec::system_schema`].
     pub options: serde_json::Value,
     /// The streams.
