@@ -150,10 +150,10 @@ impl Hub {
             found.extend(missing.map(|detail| ("stream_missing", stream.clone(), detail)));
             let volume = match watched.volume {
                 Volume::Low | Volume::High => Some(self.volume_text(&watched)),
-                Volume::Unknown if watched.rows == 0 => {
-                    was_on("stream_volume", stream).map(|alert| alert.detail.clone())
-                }
-                Volume::Unknown | Volume::Usual => None,
+                Volume::Unknown => was_on("stream_volume", stream)
+                    .filter(|alert| watched.brought_nothing_since(&alert.since))
+                    .map(|alert| alert.detail.clone()),
+                Volume::Usual => None,
             };
             found.extend(volume.map(|detail| ("stream_volume", stream.clone(), detail)));
         }
