@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::push::PushCommand;
 use crate::repair::RepairCommand;
+use crate::user::UserCommand;
 
 /// Huiliu (汇流): the data hub of a city's government-service data office.
 #[derive(Debug, Parser)]
@@ -222,10 +223,18 @@ pub(crate) enum Command {
         /// Address of the Postgres wire instead of the one in config/hub.toml; loopback only.
         #[arg(long, value_name = "ADDRESS")]
         pgwire: Option<String>,
+        /// Address of the console and the API instead of the one in config/hub.toml, or `off`.
+        #[arg(long, value_name = "ADDRESS")]
+        web: Option<String>,
         /// Address of /metrics instead of the one in config/hub.toml, or `off`.
         #[arg(long, value_name = "ADDRESS")]
         metrics: Option<String>,
     },
+    /// The accounts of the service, and the tokens of programs.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Print the description of the API (OpenAPI 3.1).
+    Openapi,
     /// Join small files of the lake, move superseded rows to history, forget old snapshots, remove
     /// files that nobody needs.
     Maintain(MaintainArgs),

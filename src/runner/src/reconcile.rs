@@ -395,9 +395,19 @@ impl Hub {
     /// Everything about one key.
     pub async fn decided(&self, rec: &Reconciliation, key: &str) -> Result<Decided> {
         let session = self.looked_at(rec).await?;
-        let record = golden_row(&session, rec, key).await?;
+        self.decided_in(&session, rec, key).await
+    }
+
+    /// Everything about one key that `session` shows.
+    pub async fn decided_in(
+        &self,
+        session: &Session,
+        rec: &Reconciliation,
+        key: &str,
+    ) -> Result<Decided> {
+        let record = golden_row(session, rec, key).await?;
         let value = |name: &str| record.get(name).cloned().flatten();
-        let rows = read_differences(&self.engine, &session, rec).await?;
+        let rows = read_differences(&self.engine, session, rec).await?;
         let mut differences: Vec<AgedDifference> = rows
             .into_iter()
             .filter(|row| row.entity_key == key)
@@ -448,7 +458,7 @@ impl Hub {
             systems,
             fields,
             differences,
-            events: read_events(&self.engine, &session, rec, key).await?,
+            events: read_events(&self.engine, session, rec, key).await?,
         })
     }
 

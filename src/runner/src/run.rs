@@ -23,6 +23,8 @@ use crate::verdict;
 
 /// Hears how a run goes.
 pub trait Progress: Send + Sync {
+    /// The run has got its number.
+    fn begun(&self, _run: i64) {}
     /// A step begins.
     fn started(&self, node: &str);
     /// A step has read this many rows.
@@ -134,6 +136,7 @@ impl Hub {
         }
         let told = plan.as_deref().or(of_repair.as_deref()).unwrap_or(selector);
         let run_id = self.begin_run(told, job, entry.is_first).await?;
+        progress.begun(run_id);
         let writing = entry.begun();
         let repair = match (&options.repair, ready) {
             (Some(order), Some(ready)) => match self.queue_repair(run_id, order, ready).await {

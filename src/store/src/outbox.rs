@@ -136,6 +136,7 @@ macro_rules! select_sent {
         )
     };
 }
+pub(crate) use select_sent;
 
 impl Tx {
     /// Queues a record unless the same key with the same content is already there; says
@@ -433,7 +434,7 @@ fn outbox_row(row: &Row) -> Result<OutboxRow> {
     })
 }
 
-fn sent_row(row: &Row) -> Result<SentRow> {
+pub(crate) fn sent_row(row: &Row) -> Result<SentRow> {
     Ok(SentRow {
         outbox_id: row.get(0)?,
         record_key: row.get(1)?,

@@ -6,6 +6,7 @@
 //! either, and nothing that the optimizer knows of it leaves it.
 
 mod closed;
+mod shown;
 mod table;
 
 use std::collections::BTreeMap;
