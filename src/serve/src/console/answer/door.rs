@@ -10,7 +10,7 @@ use crate::console::desk::{Answer, Desk, go_on, go_to};
 use crate::console::layout::home;
 use crate::console::pages::door;
 use crate::console::{desk, layout};
-use crate::identity::{FirstAdmin, LoggedIn};
+use crate::identity::{FirstAdmin, LoggedIn, Visitor};
 use crate::web::{Address, Form, Language, clear_session, session_cookie};
 
 /// What browsers forget when somebody leaves.
@@ -125,7 +125,11 @@ pub(in crate::console) async fn password(mut desk: Desk, form: Form) -> Answer {
         }
     };
     match changed {
-        Ok(()) if visitor.must_change => go_on("/", "changed"),
+        Ok(()) if visitor.must_change => {
+            let inside = Visitor { must_change: false, ..visitor };
+            let page = desk::page(&desk.app, Some(&inside), desk.page.language, "/");
+            go_on(home(&page), "changed")
+        }
         Ok(()) => go_on("/account", "changed"),
         Err(error) => desk.show_fault(&error, door::password),
     }

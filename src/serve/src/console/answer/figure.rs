@@ -54,14 +54,21 @@ pub(in crate::console) async fn metric_rows_page(desk: Desk, Path(key): Path<Str
 }
 
 /// Why a figure moved.
-pub(in crate::console) async fn metric_change_page(desk: Desk, Path(key): Path<String>) -> Answer {
-    let hub = desk.app.hub();
-    let found = hub.metric(&key).await?;
-    let (from, to) = (desk.ask("from"), desk.ask("to"));
-    let change = match from {
-        Some(from) => Some(hub.change(&key, from, to).await?),
-        None => None,
-    };
-    let asked = (from.unwrap_or_default(), to.unwrap_or_default());
-    desk.show(&metric::change(&desk.page, &found, asked, change.as_ref()))
+pub(in crate::console) async fn metric_change_page(
+    mut desk: Desk,
+    Path(key): Path<String>,
+) -> Answer {
+    let found = desk.app.hub().metric(&key).await?;
+    let from = desk.asked("from").unwrap_or_default();
+    let to = desk.asked("to").unwrap_or_default();
+    let asked = (from.as_str(), to.as_str());
+    if from.is_empty() {
+        return desk.show(&metric::change(&desk.page, &found, asked, None));
+    }
+    let until = Some(asked.1).filter(|to| !to.is_empty());
+    match desk.app.hub().change(&key, asked.0, until).await {
+        Ok(change) => desk.show(&metric::change(&desk.page, &found, asked, Some(&change))),
+        // What was asked for stays to be mended.
+        Err(error) => desk.show_fault(&error, |page| metric::change(page, &found, asked, None)),
+    }
 }

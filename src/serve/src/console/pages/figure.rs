@@ -26,7 +26,7 @@ pub(crate) fn list(page: &Page, figures: &[Figure]) -> Sheet {
     Sheet::new(page.t("Figures", "指标"), body).lead(html! {
         p { (page.t(
             "Each figure opens to its definition, the rows it counts, and why it moved.",
-            "每个指标都可以点开，查看口径、所数的行和变化的原因。",
+            "每个指标都可以点开，查看口径、明细和变化的原因。",
         )) }
     })
 }
@@ -48,7 +48,7 @@ fn tile(page: &Page, figure: &Figure) -> Markup {
                 }
             }
             p.move { (moved(page, figure)) }
-            @if !heights.is_empty() { (sparkline(&heights, &trend_words(figure))) }
+            @if heights.len() > 1 { (sparkline(&heights, &trend_words(figure))) }
             @if !figure.held_back_by.is_empty() {
                 p { (badge(page.t("held back by an audit", "被审核规则暂缓"), Tone::Warn)) }
             }

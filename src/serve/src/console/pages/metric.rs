@@ -14,6 +14,9 @@ use crate::console::words::{self, Tone};
 use crate::data::{self, Breakdown, Change, Group, MetricDetail, Part};
 use huiliu_core::access::Permission;
 
+/// Groups that are seen at once.
+const GROUPS: usize = 30;
+
 fn path(metric: &MetricDetail) -> String {
     format!("/figures/{}", metric.figure.key)
 }
@@ -22,7 +25,7 @@ fn frame(page: &Page, metric: &MetricDetail, at: &str, body: Markup) -> Sheet {
     let base = path(metric);
     let tabs = [
         ("", page.t("Figure", "指标")),
-        ("/rows", page.t("Rows it counts", "所数的行")),
+        ("/rows", page.t("Rows it counts", "明细")),
         ("/change", page.t("Why it moved", "变化原因")),
     ];
     let body = html! {
@@ -79,8 +82,8 @@ pub(crate) fn metric(page: &Page, metric: &MetricDetail, broken: Option<&Breakdo
             }
         }
         (section(page.t("How it went", "走势"), page.t("at the end of each day", "每日日终"), html! {
-            @if points.is_empty() {
-                (empty(page.t("No days yet", "还没有历史"), page.t("A day is added when figures are computed.", "每天计算指标后增加一天。")))
+            @if points.len() < 2 {
+                (empty(page.t("Not enough days yet", "历史还不够"), page.t("A day is added when figures are computed.", "每天计算指标后增加一天，有两天起画出走势。")))
             } @else { div.panel { (series_chart(&series)) } }
         }))
         @if !metric.dimensions.is_empty() { (dimensions(page, metric, broken)) }
@@ -141,7 +144,20 @@ fn groups(page: &Page, metric: &MetricDetail, broken: &Breakdown) -> Markup {
         cells.push(bar);
         cells
     };
-    table(page.t("Groups", "各组"), &columns, broken.groups.iter().map(row).collect())
+    // The largest first: what is far down matters least.
+    let mut groups: Vec<&Group> = broken.groups.iter().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.denominator.unwrap_or(group.numerator)));
+    let (first, rest) = groups.split_at(groups.len().min(GROUPS));
+    let of = |groups: &[&Group]| {
+        let rows = groups.iter().map(|group| row(group)).collect();
+        table(page.t("Groups", "各组"), &columns, rows)
+    };
+    html! {
+        (of(first))
+        @if !rest.is_empty() {
+            details.more { summary { (page.t("The others", "其余")) " (" (rest.len()) ")" } (of(rest)) }
+        }
+    }
 }
 
 fn plus(number: i64) -> u64 {
@@ -228,7 +244,7 @@ pub(crate) fn change(
         })
         .collect();
     let fields = html! {
-        @if days.is_empty() {
+        @if days.len() < 2 {
             (text_field("from", page.t("From (day or snapshot)", "从（日期或快照号）"), asked.0, "required"))
             (text_field("to", page.t("To (now without)", "到（不填为现在）"), asked.1, ""))
         } @else {

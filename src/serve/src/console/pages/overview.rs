@@ -168,7 +168,7 @@ fn matters(page: &Page, seen: &Overview) -> Vec<Matter> {
             Tone::Warn,
             link(page, Permission::Records, &path, html! { (rows.stream) }),
             said(
-                format!("{} rows in quarantine", count(rows.rows)),
+                format!("rows in quarantine: {}", count(rows.rows)),
                 format!("{} 行在隔离区", count(rows.rows)),
             ),
             page.t(

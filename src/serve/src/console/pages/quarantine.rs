@@ -29,7 +29,7 @@ pub(crate) fn list(
     } else {
         html! {
             (section(page.t("By stream and reason", "按数据流和原因"), "", by_reason(page, counts)))
-            (section(page.t("Rows", "行"), "", html! {
+            (section(page.t("Rows", "明细"), "", html! {
                 (filter(page, counts, stream, &run))
                 @if rows.items.is_empty() {
                     (empty(page.t("No rows match", "没有符合条件的行"), ""))
@@ -82,7 +82,7 @@ fn chosen(page: &Page, stream: &str, rows: &[QuarantinedRow]) -> Markup {
     let may = page.may(Permission::Operate);
     let columns = [
         word(page.t("Row", "行号")),
-        text(page.t("Stream", "数据流")),
+        word(page.t("Stream", "数据流")),
         text(page.t("Why", "原因")),
         text(page.t("From", "来自")),
         word(page.t("Run", "运行")),

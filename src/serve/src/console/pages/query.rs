@@ -38,7 +38,7 @@ const EXAMPLES: [(&str, &str, &str); 3] = [
     (
         "open differences",
         "未解决的差异",
-        "select owner, rule, count(*) from reconciled.cases_differences\nwhere state = 'open' group by owner, rule order by 3 desc limit 50",
+        "select owner, rule, count(*) from reconciled.case_differences\nwhere state = 'open' group by owner, rule order by 3 desc limit 50",
     ),
 ];
 

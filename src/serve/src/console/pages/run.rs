@@ -14,6 +14,8 @@ use crate::data::{self, Counts, Run, RunDetail, Step};
 
 /// Seconds between two looks at a run that goes on, where no script does it.
 const LOOK: u32 = 5;
+/// Steps that are seen at once when all is over.
+const MANY: usize = 20;
 
 /// The runs, newest first.
 pub(crate) fn list(page: &Page, runs: &data::Page<Run>) -> Sheet {
@@ -125,7 +127,13 @@ pub(crate) fn progress(page: &Page, detail: &RunDetail) -> Markup {
                 html! { (sum(page, &total(&streams))) div.panelgap { (balances(page, &streams)) } },
             ))
         }
-        @if !others.is_empty() { (section(page.t("Other steps", "其他步骤"), "", steps(page, &others))) }
+        @if !others.is_empty() {
+            (section(page.t("Other steps", "其他步骤"), "", html! {
+                @if others.len() > MANY && run.finished_at.is_some() {
+                    details.more { summary { (page.t("All ", "全部 ")) (others.len()) } (steps(page, &others)) }
+                } @else { (steps(page, &others)) }
+            }))
+        }
     }
 }
 

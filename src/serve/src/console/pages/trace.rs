@@ -20,7 +20,7 @@ pub(crate) fn search(page: &Page, all: &[Reconciliation], of: &str, key: &str) -
     let body = html! {
         (form(page, all, of, key))
         (empty(
-            page.t("Whose life is it to be?", "要追踪哪一件？"),
+            page.t("Which one?", "要追踪哪一件？"),
             page.t("Write the number of a case as the systems have it.", "输入各系统中的办件编号，也可以从差异台账点入。"),
         ))
     };
@@ -50,7 +50,7 @@ pub(crate) fn trace(
     let body = html! {
         (form(page, all, of, &trace.key))
         @if let Some(decided) = decided { (standing(page, rec, decided)) }
-        (section(page.t("Its life", "一生"), page.t("oldest first", "从早到晚"), html! {
+        (section(page.t("Its life", "办理全过程"), page.t("oldest first", "从早到晚"), html! {
             (timeline(trace.entries.iter().map(|entry| event(page, entry)).collect()))
         }))
     };
@@ -89,7 +89,7 @@ fn standing(page: &Page, rec: Option<&Reconciliation>, decided: &Decided) -> Mar
         decided.systems.iter().filter(|s| s.is_present).map(|s| s.title.as_str()).collect();
     let open: Vec<_> = decided.differences.iter().filter(|d| d.state != "closed").collect();
     section(
-        page.t("What the systems say", "各系统怎么说"),
+        page.t("What the systems say", "各系统的记录"),
         "",
         html! {
             div.panel {
@@ -97,7 +97,7 @@ fn standing(page: &Page, rec: Option<&Reconciliation>, decided: &Decided) -> Mar
                 @if !open.is_empty() {
                     p { (page.t("Differences: ", "差异：")) @for difference in &open {
                         (state(page, &difference.state)) " "
-                        (difference.field.as_deref().unwrap_or(&difference.rule)) " "
+                        (difference.field.clone().unwrap_or_else(|| words::rule(&difference.rule, page.language))) " "
                     } }
                 }
                 @if !open.is_empty() && page.may(Permission::Operate) {
@@ -133,9 +133,9 @@ fn event(page: &Page, entry: &TraceEntry) -> Event {
     };
     let (first, rest) = entry.details.split_at(entry.details.len().min(DETAILS));
     let details = html! {
-        (pairs(page, first))
+        (pairs(page, &entry.kind, first))
         @if !rest.is_empty() {
-            details.more { summary { (page.t("More", "更多")) " (" (rest.len()) ")" } (pairs(page, rest)) }
+            details.more { summary { (page.t("More", "更多")) " (" (rest.len()) ")" } (pairs(page, &entry.kind, rest)) }
         }
     };
     let title = html! {
@@ -146,21 +146,55 @@ fn event(page: &Page, entry: &TraceEntry) -> Event {
     Event { at, kind: words::name(&entry.kind, page.language), tone, title, details }
 }
 
-fn pairs(page: &Page, details: &[TraceDetail]) -> Markup {
+fn pairs(page: &Page, kind: &str, details: &[TraceDetail]) -> Markup {
     html! {
         dl.details {
-            @for detail in details { div { dt { (detail.name) } dd { (said(page, &detail.value)) } } }
+            @for detail in details { div { dt { (name(page, kind, &detail.name)) } dd { (said(page, kind, detail)) } } }
         }
     }
 }
 
+/// The name of a detail: the hub's own in words, a column of a system as it is.
+fn name<'a>(page: &'a Page, kind: &str, name: &'a str) -> &'a str {
+    match (kind, name) {
+        ("version", "_received_at") => page.t("received", "收到时间"),
+        ("version", "_source_pos") => page.t("position", "来源位置"),
+        ("version", "_superseded") => page.t("superseded", "已被取代"),
+        ("version", name) => name,
+        (_, "class") => page.t("class", "类别"),
+        (_, "rule") => page.t("kind", "类别"),
+        (_, "field") => page.t("field", "字段"),
+        (_, "in") => page.t("in", "系统"),
+        (_, "from") => page.t("was", "原状态"),
+        (_, "to") => page.t("is", "现状态"),
+        (_, "state") => page.t("state", "状态"),
+        (_, "found") => page.t("says", "现值"),
+        (_, "expected") => page.t("should say", "应为"),
+        (_, "who") => page.t("who", "何人"),
+        (_, "reason") => page.t("why", "原因"),
+        (_, "attempts") => page.t("attempts", "发送次数"),
+        (_, "code") => page.t("code", "代码"),
+        (_, "message") => page.t("answer", "答复"),
+        (_, "idempotency_key") => page.t("sent under", "幂等键"),
+        (_, name) => name,
+    }
+}
+
 /// A value; of a decided field with whose it is.
-fn said(page: &Page, value: &Value) -> Markup {
-    match value {
-        Value::String(text) => html! { (text) },
+fn said(page: &Page, kind: &str, detail: &TraceDetail) -> Markup {
+    match &detail.value {
+        Value::String(text) if kind == "version" => html! { (text) },
+        Value::String(text) => match detail.name.as_str() {
+            "class" | "rule" => html! { (words::rule(text, page.language)) },
+            "from" | "to" | "state" => html! { (words::state(text, page.language).0) },
+            _ => html! { (text) },
+        },
         Value::Object(parts) => {
             let text = |name: &str| parts.get(name).and_then(Value::as_str).unwrap_or_default();
-            html! { (text("value")) @if !text("from").is_empty() { " " span.soft { (page.t("as ", "据")) (text("from")) } } }
+            html! {
+                (text("value"))
+                @if !text("from").is_empty() { " " span.soft { (page.t("as ", "据 ")) (text("from")) } }
+            }
         }
         other => html! { (other) },
     }

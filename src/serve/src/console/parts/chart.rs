@@ -53,7 +53,11 @@ pub(crate) fn series_chart(series: &Series<'_>) -> Markup {
     let high = known.iter().map(|point| point.3).fold(f64::NEG_INFINITY, f64::max);
     // A flat line lies in the middle, and a small move is not made to look like a large one.
     let room = (high - low).max(high.abs() * 0.001).max(1e-9);
-    let (floor, ceiling) = (low - room * 0.15, high + room * 0.15);
+    let (floor, mut ceiling) = (low - room * 0.15, high + room * 0.15);
+    // No scale goes beyond all there is.
+    if series.unit == "%" && high <= 100.0 {
+        ceiling = ceiling.min(100.0);
+    }
     let steps = series.points.len().saturating_sub(1).max(1) as f64;
     let x = |index: usize| match series.points.len() {
         1 => f64::midpoint(LEFT, WIDTH - RIGHT),
