@@ -15,10 +15,17 @@ use tokio::sync::Mutex;
 
 use super::{Doors, wrong};
 
-/// Figures with their trends, as of one snapshot and day: they are read from many snapshots.
+/// Figures with their trends, kept because they are read from many snapshots.
 #[derive(Default)]
 pub(super) struct Trends {
-    known: Mutex<Option<(i64, String, Arc<Vec<Figure>>)>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// Figures as of one snapshot and day.
+struct Known {
+    snapshot: i64,
+    day: String,
+    figures: Arc<Vec<Figure>>,
 }
 
 impl Doors {
@@ -38,15 +45,15 @@ impl Doors {
     async fn trends(&self) -> Result<Arc<Vec<Figure>>> {
         let mut known = self.trends.known.lock().await;
         let (snapshot, day) = (self.hub.lake().latest_snapshot().await?, self.hub.today());
-        if let Some((at, on, figures)) = known.as_ref()
-            && (*at, on) == (snapshot, &day)
+        if let Some(known) = known.as_ref()
+            && (known.snapshot, &known.day) == (snapshot, &day)
         {
-            return Ok(Arc::clone(figures));
+            return Ok(Arc::clone(&known.figures));
         }
         let pages = self.hub.figures_with_trends().await?;
         let figures: Vec<Figure> = pages.into_iter().map(|page| self.figure(page)).collect();
         let figures = Arc::new(figures);
-        *known = Some((snapshot, day, Arc::clone(&figures)));
+        *known = Some(Known { snapshot, day, figures: Arc::clone(&figures) });
         Ok(figures)
     }
 
