@@ -58,21 +58,22 @@ async fn a_message_that_failed_is_tried_until_given_up(backend: Backend) {
 
 async fn what_streams_brought_is_summed_by_the_hour(backend: Backend) {
     let store = backend.store().await;
-    let mut tx = store.begin().await.unwrap();
-    for (run, node, at) in [
-        (1, "a.b", "2018-12-13T01:05:00.000Z"),
-        (2, "a.b", "2018-12-13T01:55:00.000Z"),
-        (3, "a.b", "2018-12-13T02:05:00.000Z"),
-        (4, "a.c", "2018-12-13T01:15:00.000Z"),
-        (5, "a.c", "2018-12-12T01:15:00.000Z"),
+    for (node, at) in [
+        ("a.b", "2018-12-13T01:05:00.000Z"),
+        ("a.b", "2018-12-13T01:55:00.000Z"),
+        ("a.b", "2018-12-13T02:05:00.000Z"),
+        ("a.c", "2018-12-13T01:15:00.000Z"),
+        ("a.c", "2018-12-12T01:15:00.000Z"),
     ] {
+        let run = store.start_run(None, "+", "process 1", at).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
         let (started_at, finished_at) = (at.to_owned(), Some(at.to_owned()));
         let read = StepRow { started_at, finished_at, ..step(run, node, RunState::Succeeded) };
         tx.put_step(&read).await.unwrap();
         let model = StepRow { kind: "model".into(), ..step(run, "m", RunState::Succeeded) };
         tx.put_step(&model).await.unwrap();
+        tx.commit().await.unwrap();
     }
-    tx.commit().await.unwrap();
     let news = store.news_since("2018-12-13T00:00:00Z").await.unwrap();
     let line = |news: &huiliu_store::News| {
         format!("{} {} {} {}", news.stream, &news.first[11..16], &news.last[11..16], news.rows)
