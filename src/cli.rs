@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::jobs::JobsCommand;
 use crate::push::PushCommand;
 use crate::repair::RepairCommand;
 use crate::user::UserCommand;
@@ -574,41 +575,6 @@ pub(crate) enum AlertsCommand {
     Test {
         /// The channel; all without it.
         channel: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum JobsCommand {
-    /// The next times, of all jobs or of one.
-    Next {
-        /// The job; all without it.
-        job: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 10, value_name = "N")]
-        count: usize,
-    },
-    /// All jobs: next time, how each stands, how it last ended.
-    List,
-    /// What became of each time of a job, newest first.
-    History {
-        /// The job; all without it.
-        job: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: u32,
-    },
-    /// Run what a job runs, now.
-    Run {
-        /// The job.
-        job: String,
-    },
-    /// Let a job run again that was parked because its process ended in the middle of it.
-    Unpark {
-        /// The job.
-        job: String,
-        /// Why, for the audit.
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
     },
 }
 

@@ -18,6 +18,9 @@ use super::{Doors, wrong};
 /// The states of a difference.
 const STATES: [&str; 4] = ["open", "explained", "fixed", "closed"];
 
+/// When a difference was first seen, as finely as it is shown and as a cursor names it.
+const SEEN: &str = "date_trunc('second', first_seen)";
+
 /// A row of text by column.
 type Cells = BTreeMap<String, Option<String>>;
 
@@ -128,13 +131,13 @@ impl Doors {
             let place = Cursor::place(cursor, 2)?;
             let (time, id) = (literal(&place[0]), literal(&place[1]));
             conditions.push(format!(
-                "(first_seen > cast({time} as timestamp) \
-                 or (first_seen = cast({time} as timestamp) and difference_id > {id}))"
+                "({SEEN} > cast({time} as timestamp) \
+                 or ({SEEN} = cast({time} as timestamp) and difference_id > {id}))"
             ));
         }
         let limit = page.limit() as usize;
         let sql = format!(
-            "select * from {table} where {} order by first_seen, difference_id limit {}",
+            "select * from {table} where {} order by {SEEN}, difference_id limit {}",
             conditions.join(" and "),
             limit + 1
         );

@@ -245,7 +245,7 @@ impl Doors {
 
     pub(super) async fn days_of_pushes(&self) -> Result<Vec<PushDay>> {
         let day_of = |at: &str| huiliu_engine::day_in(at, self.hub.project.zone);
-        let mut days = self.hub.lake().store().push_days(day_of).await?;
+        let mut days = self.hub.lake().store().push_days(None, day_of).await?;
         days.sort_by(|a, b| b.day.cmp(&a.day));
         let day = |day: huiliu_store::PushDay| PushDay {
             missing: day.missing(),

@@ -3,7 +3,16 @@
 use crate::hub::Hub;
 use crate::office::Office;
 
-const KINDS: [&str; 6] = ["files", "http", "mysql", "postgres", "singer", "sqlite"];
+const KINDS: &[&str] = &[
+    "files",
+    "http",
+    "mysql",
+    #[cfg(feature = "odbc")]
+    "odbc",
+    "postgres",
+    "singer",
+    "sqlite",
+];
 
 fn text(hub: &Hub, system: &str) -> String {
     let file = hub.project().join(format!("config/systems/{system}.toml"));
@@ -61,4 +70,43 @@ fn any_key_can_be_set_when_a_system_is_discovered_and_no_secret() {
     assert!(refused.err.contains("E-SECRET-INLINE"), "{}", refused.err);
     assert!(!refused.said().contains("secret-0123"), "{}", refused.said());
     assert!(!hub.project().join("config/systems/x.toml").exists());
+}
+
+/// A database behind a driver is found, shown, read and written by the program as any other.
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn a_database_behind_an_odbc_driver_is_read_and_written() {
+    let office = Office::new("sqlite", "path = \"office.db\"\n");
+    let hub = &office.hub;
+    office
+        .edit(
+            "create table cases (case_no text primary key, name text, changed text);
+             create table done (case_no text primary key, name text);
+             insert into cases values ('A1', '甲', '2018-06-01 08:00:00'),
+                                      ('A2', '乙', '2018-06-02 09:30:00')",
+        )
+        .await;
+    let connection =
+        format!("connection=Driver={{SQLite3}};Database={};NoCreat=1", office.source().display());
+    let begun = ["discover", "hall", "--kind", "odbc", "--set", &connection];
+    hub.run(&[&begun[..], &["--table", "cases", "--write"]].concat()).expect(0);
+    let shown = hub.run(&["preview", "hall.cases"]).expect(0);
+    assert!(shown.out.contains('乙'), "{}", shown.out);
+
+    let push = "\n[[pushes]]\nname = \"done\"\nfrom = \"reconciled.done\"\nto = \"done\"\n\
+                key = [\"case_no\"]\n";
+    let file = hub.project().join("config/systems/hall.toml");
+    // Nothing is sent to a system that is only tried out.
+    let found = text(hub, "hall").replace("stage = \"trial\"", "stage = \"live\"");
+    std::fs::write(&file, found + push).unwrap();
+    let models = hub.project().join("pipelines/models/reconciled");
+    std::fs::create_dir_all(&models).unwrap();
+    let model = "/* +++\nkind = \"table\"\nkey = [\"case_no\"]\ndescription = \"done\"\n+++ */\n\
+                 select case_no, name from current.hall_cases\n";
+    std::fs::write(models.join("done.sql"), model).unwrap();
+    let report = hub.run_json(&["run", "+push.hall.done"]).expect(0).json();
+    assert_eq!(crate::hub::step(&report, "streams", "hall.cases")["read"], 2);
+    let mut database = crate::lake::sqlite(&office.source()).await;
+    let told = "select count(*) from done where case_no || name in ('A1甲', 'A2乙')";
+    assert_eq!(crate::lake::number(&mut database, told).await, 2);
 }

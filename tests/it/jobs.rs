@@ -351,7 +351,8 @@ async fn sixty_jobs_a_minute_leave_memory_and_open_files_as_they_are() {
     let (first, last) = (rounds[1], *rounds.last().unwrap());
     assert!(last.0 - first.0 < GROWTH, "memory grew: {rounds:?}");
     assert!(last.1 <= first.1 + 4.0, "files stay open: {rounds:?}");
+    // On a busy machine a job may still run at its next minute, which is then left out.
     let failed = "select count(*) from huiliu_occurrence where state not in
-                  ('done', 'queued', 'running')";
+                  ('done', 'queued', 'running', 'skipped')";
     assert_eq!(office.number(failed).await, 0);
 }

@@ -238,8 +238,12 @@ fn accounts_are_kept_on_the_command_line_too() {
         assert!(!found, "the database holds a secret");
     }
     let audit = hub.run_json(&["audit", "list"]).expect(0).json();
-    let actions: Vec<&str> =
-        audit.as_array().unwrap().iter().filter_map(|row| row["action"].as_str()).collect();
+    let actions: Vec<&str> = audit["audit"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["action"].as_str())
+        .collect();
     assert_eq!(actions, ["user add", "token create", "token revoke", "user role"]);
     assert!(!audit.to_string().contains(password));
 }

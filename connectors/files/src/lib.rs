@@ -64,7 +64,6 @@ impl Connector for FilesConnector {
 
     fn bounds(&self) -> Bounds {
         Bounds {
-            row_bytes: Some(16 << 20),
             bytes: Some(
                 "only Parquet and Arrow keep bytes; the other formats are written with their \
                  hexadecimal digits, which are read as text",

@@ -8,9 +8,6 @@ use serde::Serialize;
 pub struct Bounds {
     /// Most columns of one stream; none where only memory ends them.
     pub columns: Option<usize>,
-    /// Bytes of the largest row that is surely read; none for [`crate::ROW_BYTES`]. A larger one
-    /// is set aside or fails the read, and is never cut.
-    pub row_bytes: Option<usize>,
     /// Whether an incremental read that goes on gives rows whose cursor is the mark itself once
     /// more.
     pub repeats_at_mark: bool,

@@ -15,6 +15,7 @@ mod distinct;
 mod failure;
 mod guard;
 mod hash;
+mod lineage;
 mod memory;
 mod metric;
 mod ops;

@@ -1,6 +1,6 @@
 //! Sessions: DataFusion over the lake at one snapshot, with views, functions and limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -55,13 +55,19 @@ pub struct Engine {
     /// The tagged columns of streams, by `system_stream`.
     tagged: Arc<BTreeMap<String, Tags>>,
     /// What follows from them for all other tables, as of one snapshot.
-    pub(crate) personal: Arc<Mutex<Known>>,
+    pub(crate) personal: Arc<Mutex<Option<Known>>>,
     /// The memory that all sessions share; without it each has its own.
     shared: Option<Arc<RuntimeEnv>>,
 }
 
-/// What is known of personal data in all tables, and the snapshot as of which it is.
-pub(crate) type Known = Option<(i64, Arc<Personal>)>;
+/// What is known of personal data in all tables, as of a snapshot.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) snapshot: i64,
+    /// Tables of which nothing can be known.
+    pub(crate) unknown: BTreeSet<String>,
+    pub(crate) personal: Arc<Personal>,
+}
 
 /// DataFusion over the lake at one snapshot.
 pub struct Session {

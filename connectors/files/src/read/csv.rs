@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use csv_core::ReadRecordResult;
-use huiliu_sdk::{Cell, Error, ErrorKind, Result};
+use huiliu_sdk::{Cell, Error, ErrorKind, ROW_BYTES, Result};
 
 use super::grid::{self, Head};
 use super::{Flow, Raw, Receiver, untyped};
@@ -14,8 +14,8 @@ use crate::content::Content;
 use crate::encoding::{self, Transcoder, read_some, start_of};
 use crate::fault::broken;
 
-/// More than any honest record has.
-const MAX_RECORD_BYTES: usize = 16 << 20;
+/// What a quote that is never closed may gather before it is taken for one.
+const MAX_RECORD_BYTES: usize = ROW_BYTES;
 
 const BUFFER_BYTES: usize = 64 << 10;
 

@@ -69,9 +69,9 @@ fn sentences(spec: &Spec, bounds: &Bounds) -> Vec<String> {
         if let Some(columns) = bounds.columns {
             sentences.push(format!("A stream has {columns} columns at most."));
         }
-        let bytes = bounds.row_bytes.unwrap_or(ROW_BYTES) >> 20;
         sentences.push(format!(
-            "Rows up to {bytes} MiB are read; a larger one is set aside or fails the read, and is never cut."
+            "Rows up to {} MiB are read; a larger one is set aside or fails the read, and is never cut.",
+            ROW_BYTES >> 20
         ));
     }
     if spec.capabilities.incremental {

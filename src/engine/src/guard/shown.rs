@@ -10,8 +10,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use huiliu_sdk::Result;
 
+use super::Viewer;
 use super::table::GuardedTable;
-use super::{FOR_ALL, Viewer};
 use crate::failure::engine_error;
 use crate::session::{Engine, Session};
 
@@ -26,17 +26,16 @@ impl Engine {
     ) -> Result<Vec<RecordBatch>> {
         const ACTION: &str = "show rows";
         let Some(first) = rows.first() else { return Ok(rows) };
-        let personal = self.personal(session).await;
-        let (schema, table) = name.split_once('.').unwrap_or(("standard", name));
+        let personal = self.personal(session).await?;
         let inner =
             MemTable::try_new(first.schema(), vec![rows]).map_err(|e| engine_error(ACTION, e))?;
-        let filters = if FOR_ALL.contains(&schema) { &[][..] } else { &viewer.rows[..] };
+        let filters = if personal.is_for_all(name) { &[][..] } else { &viewer.rows[..] };
         let inner: Arc<dyn TableProvider> = Arc::new(inner);
         let known = |column: &str| inner.schema().field_with_name(column).is_ok();
         if filters.iter().any(|filter| !known(&filter.column)) {
             return Ok(Vec::new());
         }
-        let guarded = GuardedTable::new(schema, table, inner, &personal, viewer, filters);
+        let guarded = GuardedTable::new(name.to_owned(), inner, &personal, viewer, filters);
         let frame = self.context()?.read_table(Arc::new(guarded));
         let frame = frame.map_err(|e| engine_error(ACTION, e))?;
         frame.collect().await.map_err(|e| engine_error(ACTION, e))

@@ -17,6 +17,7 @@ use huiliu_core::config::{JobConfig, JobsFile};
 use huiliu_core::timetable::Timetable;
 use huiliu_sdk::{Clock, ManualClock};
 use huiliu_store::{OccurrenceState, RunState, Store};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -56,10 +57,11 @@ fn toml_of<T: serde::de::DeserializeOwned>(text: &str) -> T {
 }
 
 /// Work that is played: it ends at once, waits for its end, or fails.
-#[derive(Default)]
 struct Played {
     /// Whether work goes on until it is told to stop.
     waits: AtomicBool,
+    /// One permit for each work that has begun to wait for its end.
+    waiting: Semaphore,
     /// The exit codes of the next runs of a job; 0 beyond.
     codes: Mutex<BTreeMap<String, Vec<u8>>>,
 }
@@ -71,6 +73,7 @@ impl Work for Played {
         let mut exit_code =
             self.codes.lock().unwrap().get_mut(&job.name).and_then(Vec::pop).unwrap_or(0);
         if self.waits.load(Ordering::Relaxed) {
+            self.waiting.add_permits(1);
             stop.cancelled().await;
             (state, exit_code) = (RunState::Cancelled, 130);
         }
@@ -103,7 +106,11 @@ impl Hub {
     async fn start(store: Store, now: DateTime<Utc>, jobs: Vec<Planned>) -> Self {
         store.end_job_leases().await.unwrap();
         let clock = Arc::new(ManualClock::new(now));
-        let work = Arc::new(Played::default());
+        let work = Arc::new(Played {
+            waits: AtomicBool::new(false),
+            waiting: Semaphore::new(0),
+            codes: Mutex::default(),
+        });
         let events: Arc<Mutex<Vec<JobEvent>>> = Arc::default();
         let hold = Duration::from_secs(60);
         let settings = Settings {
@@ -131,6 +138,12 @@ impl Hub {
     /// Looks at the schedule once, without waiting for what begins.
     async fn look(&mut self) {
         self.scheduler.tick(&mut self.tasks).await.unwrap();
+    }
+
+    /// Looks at the schedule once, and waits until a job that begins is at work.
+    async fn look_at_work(&mut self) {
+        self.look().await;
+        self.work.waiting.acquire().await.unwrap().forget();
     }
 
     /// Looks at the schedule and waits until all that begins has ended.
