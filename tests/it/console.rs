@@ -90,9 +90,7 @@ impl Desk {
 fn make_accounts(service: &Service) -> Desk {
     let mut admin = Desk::new(service, "zh-CN");
     admin.open("/");
-    assert_eq!(admin.path(), "/login", "nobody is let in");
-    admin.open("/login");
-    assert_eq!(admin.path(), "/setup");
+    assert_eq!(admin.path(), "/setup", "nobody is let in, and there is nobody yet");
     admin.look("/setup", "setup");
     admin.browser.write("token", "wrong");
     admin.browser.write("name", "guan");
@@ -167,7 +165,8 @@ async fn every_page_is_whole_in_both_languages_wide_and_narrow() {
     analyst.look("/sql", "sql");
     let mut auditor = Desk::new(&service, "zh-CN");
     auditor.begin("shen");
-    assert_eq!(auditor.path(), "/audit", "the first page is one that the role has");
+    let first = auditor.path();
+    assert!(first.starts_with("/audit"), "the first page is one that the role has: {first}");
     auditor.look("/audit", "audit");
     auditor.browser.click("form[action='/audit/verify'] button");
     auditor.says("链条完整");
