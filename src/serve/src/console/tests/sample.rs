@@ -8,12 +8,12 @@ use serde_json::json;
 use crate::console::format::Times;
 use crate::console::layout::{Page, Reader};
 use crate::data::{
-    self, Alert, AuditRecord, Breakdown, Change, ChangeStep, Class, Column, Counts, Decided,
-    DecidedField, DecidedSystem, DefinitionVersion, Difference, DifferenceTotal, Figure,
-    FigurePoint, Freshness, Group, Job, JobRun, LeftOut, Login, MetricDetail, Overview, OwnerCount,
-    PublishedValue, Push, PushDay, PushRecord, PushTotal, QuarantineTotal, QuarantinedRow,
-    Reconciliation, RepairChange, RepairPlan, RepairRecord, RepairScope, Run, RunDetail, Step,
-    Stream, System, Table, Token, Trace, TraceDetail, TraceEntry, UnknownCode, User,
+    self, Alert, AuditRecord, Breakdown, Change, ChangeStep, Class, Counts, Decided, DecidedField,
+    DecidedSystem, DefinitionVersion, Difference, DifferenceTotal, Figure, FigurePoint, Freshness,
+    Group, Job, JobRun, LeftOut, Login, MetricDetail, Overview, OwnerCount, PublishedValue, Push,
+    PushDay, PushRecord, PushTotal, QuarantineTotal, QuarantinedRow, Reconciliation, RepairChange,
+    RepairPlan, RepairRecord, RepairScope, Run, RunDetail, Step, Stream, System, Table, Token,
+    Trace, TraceDetail, TraceEntry, UnknownCode, User,
 };
 use crate::web::Language;
 
