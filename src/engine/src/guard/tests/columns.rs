@@ -80,7 +80,9 @@ const VIEWS: [File; 12] = [
 /// How long a small table may take.
 const SOON: std::time::Duration = std::time::Duration::from_secs(60);
 
-#[tokio::test]
+// The catalog's reader waits for its connections on the thread it is asked on, so with many
+// sessions there must be another to give them back.
+#[tokio::test(flavor = "multi_thread")]
 async fn personal_columns_are_followed_through_every_node() {
     let world = World::of(&VIEWS, Vec::new(), &ROWS).await;
     for (file, ..) in VIEWS {
