@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::jobs::JobsCommand;
 use crate::push::PushCommand;
 use crate::repair::RepairCommand;
+use crate::user::UserCommand;
 
 /// Huiliu (汇流): the data hub of a city's government-service data office.
 #[derive(Debug, Parser)]
@@ -222,10 +224,18 @@ pub(crate) enum Command {
         /// Address of the Postgres wire instead of the one in config/hub.toml; loopback only.
         #[arg(long, value_name = "ADDRESS")]
         pgwire: Option<String>,
+        /// Address of the console and the API instead of the one in config/hub.toml, or `off`.
+        #[arg(long, value_name = "ADDRESS")]
+        web: Option<String>,
         /// Address of /metrics instead of the one in config/hub.toml, or `off`.
         #[arg(long, value_name = "ADDRESS")]
         metrics: Option<String>,
     },
+    /// The accounts of the service, and the tokens of programs.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Print the description of the API (OpenAPI 3.1).
+    Openapi,
     /// Join small files of the lake, move superseded rows to history, forget old snapshots, remove
     /// files that nobody needs.
     Maintain(MaintainArgs),
@@ -565,41 +575,6 @@ pub(crate) enum AlertsCommand {
     Test {
         /// The channel; all without it.
         channel: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum JobsCommand {
-    /// The next times, of all jobs or of one.
-    Next {
-        /// The job; all without it.
-        job: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 10, value_name = "N")]
-        count: usize,
-    },
-    /// All jobs: next time, how each stands, how it last ended.
-    List,
-    /// What became of each time of a job, newest first.
-    History {
-        /// The job; all without it.
-        job: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: u32,
-    },
-    /// Run what a job runs, now.
-    Run {
-        /// The job.
-        job: String,
-    },
-    /// Let a job run again that was parked because its process ended in the middle of it.
-    Unpark {
-        /// The job.
-        job: String,
-        /// Why, for the audit.
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
     },
 }
 

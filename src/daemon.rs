@@ -1,46 +1,56 @@
 //! `huiliu serve`: keeps the schedule and opens the doors.
 
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use huiliu_core::policy::exit;
-use huiliu_runner::JobEvent;
+use huiliu_runner::{Hub, JobEvent};
 use huiliu_sdk::{Error, ErrorKind};
 use tokio::sync::Notify;
 
-use huiliu_serve::PgOptions;
+use huiliu_serve::sql::{Gate, GateLimits};
+use huiliu_serve::web::{App, WebOptions, WebSettings};
+use huiliu_serve::{PgServer, start_pg};
 
+use crate::doors::Doors;
 use crate::output::Printer;
 use crate::setup::{Failure, Setup};
+use crate::user::accounts;
 use crate::watch;
 use crate::work::print_report;
 
+/// Where the service listens, in the place of what config/hub.toml says.
+pub(crate) struct Addresses {
+    /// The Postgres wire.
+    pub(crate) pgwire: Option<String>,
+    /// The console and the API, or `off`.
+    pub(crate) web: Option<String>,
+    /// `/metrics`, or `off`.
+    pub(crate) metrics: Option<String>,
+}
+
 /// Serves until a signal comes.
-pub(crate) async fn serve(
-    setup: &Setup,
-    pgwire: Option<String>,
-    metrics: Option<String>,
-) -> Result<u8, Failure> {
+pub(crate) async fn serve(setup: &Setup, addresses: Addresses) -> Result<u8, Failure> {
+    let Addresses { pgwire, web, metrics } = addresses;
     let hub = setup.open().await?;
     let _one = hub.serve_alone()?;
     hub.lake().verify_sizes().await?.check()?;
-    let address = pgwire.unwrap_or_else(|| hub.project.hub.serve.pgwire.clone());
-    let address = address.parse().map_err(|_| {
-        Error::new(ErrorKind::Config, "E-ADDRESS", format!("`{address}` is no address"))
-            .hint("write it such as 127.0.0.1:15432")
-    })?;
-    let token_file = setup.data.join("token");
-    let token = huiliu_serve::token::load_or_create(&token_file)?;
-    let options = PgOptions::new(address, token);
-    let (server, door) =
-        huiliu_serve::start(hub.engine.clone(), options, setup.cancel.clone()).await?;
     let printer = setup.printer;
+    let accounts = accounts(&hub)?;
+    let gate = Gate::new(hub.engine.clone(), accounts.clone(), GateLimits::default())?;
+    let address = address(&pgwire.unwrap_or_else(|| hub.project.hub.serve.pgwire.clone()))?;
+    let (PgServer { address }, door) =
+        start_pg(gate.clone(), address, setup.cancel.clone()).await?;
     printer.note(&format!(
-        "psql -h {} -p {} -U huiliu huiliu   ({} {})",
-        server.address.ip(),
-        server.address.port(),
-        printer.pick("the password is the token in", "密码为令牌，见文件"),
-        token_file.display()
+        "psql -h {} -p {} -U {} huiliu",
+        address.ip(),
+        address.port(),
+        printer.pick("USER", "用户名")
     ));
+    let doors =
+        Arc::new(Doors::new(Arc::clone(&hub), gate.clone(), &setup.project, setup.cancel.clone()));
+    let site = open_site(setup, &hub, web, Arc::clone(&doors), gate).await?;
     for job in &hub.project.jobs.jobs {
         match hub.next_runs(Some(&job.name), 1) {
             Ok(next) => {
@@ -77,12 +87,75 @@ pub(crate) async fn serve(
     })?;
     tokio::join!(
         door,
+        site,
         scheduler.serve(setup.cancel.clone()),
         watch::watch(&hub, &changed, setup.cancel.clone()),
         watch::metrics::show(listener, &hub, setup.cancel.clone()),
     );
+    doors.finish().await;
     hub.close().await;
     Ok(exit::INTERRUPTED)
+}
+
+fn address(text: &str) -> Result<SocketAddr, Error> {
+    text.parse().map_err(|_| {
+        Error::new(ErrorKind::Config, "E-ADDRESS", format!("`{text}` is no address"))
+            .hint("write it such as 127.0.0.1:15432")
+    })
+}
+
+/// What serves the console and the API until the end; nothing where they are off.
+type Site = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Opens the console and the API, and says how the first account is made.
+async fn open_site(
+    setup: &Setup,
+    hub: &Arc<Hub>,
+    asked: Option<String>,
+    doors: Arc<Doors>,
+    gate: Gate,
+) -> Result<Site, Failure> {
+    let config = &hub.project.hub.serve;
+    let text = asked.as_ref().unwrap_or(&config.web);
+    let nothing: Site = Box::pin(std::future::ready(()));
+    if text == "off" {
+        return Ok(nothing);
+    }
+    let is_https = |url: &String| url.starts_with("https://");
+    if config.behind_proxy && !config.public_url.as_ref().is_some_and(is_https) {
+        let message = "`behind_proxy` needs the `https://` address of the gateway as `public_url`";
+        return Err(Error::new(ErrorKind::Config, "E-WEB-ADDRESS", message)
+            .hint("write both under [serve] in config/hub.toml")
+            .into());
+    }
+    let printer = setup.printer;
+    let accounts = gate.accounts().clone();
+    let settings = WebSettings { public_url: config.public_url.clone() };
+    let options = WebOptions { address: address(text)?, behind_proxy: config.behind_proxy };
+    let app = Arc::new(App::new(doors, accounts.clone(), gate, settings));
+    let router = huiliu_serve::web::router(&app);
+    let opened = huiliu_serve::web::serve(router, options, setup.cancel.clone()).await;
+    let (server, served) = match opened {
+        Ok(opened) => opened,
+        // A place that was asked for must be there; the work does not wait for the usual one.
+        Err(error) if asked.is_some() || config.behind_proxy => return Err(error.into()),
+        Err(error) => {
+            printer.error(&error);
+            return Ok(nothing);
+        }
+    };
+    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", server.address));
+    printer.note(&url);
+    if let Some(token) = accounts.offer_first().await? {
+        printer.note(&format!(
+            "{url}/setup  {} {token}",
+            printer.pick(
+                "makes the first administrator; the one-time token is",
+                "用于建立第一个管理员账号，一次性令牌为"
+            ),
+        ));
+    }
+    Ok(Box::pin(served))
 }
 
 /// Says what happened to a job.

@@ -1,15 +1,51 @@
 //! `huiliu jobs`: when each job runs next, how it last ended, running one by hand.
 
+use clap::Subcommand;
 use huiliu_runner::{Deed, Hub, JobView};
 use huiliu_sdk::{Clock, SystemClock};
 use serde_json::json;
 
-use crate::cli::JobsCommand;
 use crate::operate::stated;
 use crate::output::Printer;
 use crate::progress;
 use crate::setup::{Failure, Setup};
 use crate::work::{print_report, report_json};
+
+/// What `huiliu jobs` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// The next times, of all jobs or of one.
+    Next {
+        /// The job; all without it.
+        job: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        count: usize,
+    },
+    /// All jobs: next time, how each stands, how it last ended.
+    List,
+    /// What became of each time of a job, newest first.
+    History {
+        /// The job; all without it.
+        job: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: u32,
+    },
+    /// Run what a job runs, now.
+    Run {
+        /// The job.
+        job: String,
+    },
+    /// Let a job run again that was parked because its process ended in the middle of it.
+    Unpark {
+        /// The job.
+        job: String,
+        /// Why, for the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
 
 /// Looks at the jobs, or runs one.
 pub(crate) async fn jobs(setup: &Setup, command: JobsCommand) -> Result<u8, Failure> {

@@ -7,6 +7,7 @@ mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
 mod discover;
+mod doors;
 mod inspect;
 mod jobs;
 mod language;
@@ -27,6 +28,7 @@ mod report;
 mod setup;
 mod systems;
 mod toml;
+mod user;
 mod watch;
 mod work;
 
@@ -124,7 +126,14 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Audit(command) => operate::audit(&setup, command).await,
         Command::Jobs(command) => jobs::jobs(&setup, command).await,
         Command::Alerts(command) => watch::alerts(&setup, command).await,
-        Command::Serve { pgwire, metrics } => daemon::serve(&setup, pgwire, metrics).await,
+        Command::Serve { pgwire, web, metrics } => {
+            daemon::serve(&setup, daemon::Addresses { pgwire, web, metrics }).await
+        }
+        Command::User(command) => user::user(&setup, command).await,
+        Command::Openapi => {
+            setup.printer.json(&huiliu_serve::openapi());
+            Ok(exit::DONE)
+        }
         Command::Maintain(args) => maintain::maintain(&setup, args).await,
         Command::Doctor => maintain::doctor(&setup).await,
         Command::Schema { write } => inspect::schema(&setup, write.as_deref()),

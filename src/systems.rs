@@ -19,18 +19,18 @@ const COLUMNS: &str = "department, title, stage, deadline, items, system";
 
 /// One line: a system of ours, an entry of the register, or both.
 #[derive(Default)]
-struct Line {
-    id: Option<String>,
-    title: String,
-    owner: String,
+pub(crate) struct Line {
+    pub(crate) id: Option<String>,
+    pub(crate) title: String,
+    pub(crate) owner: String,
     /// As its file says; of one that is not connected, as the register says.
-    stage: String,
+    pub(crate) stage: String,
     /// The stage of the register, where it has an entry.
-    registered: Option<String>,
-    deadline: Option<String>,
-    items: Option<i64>,
+    pub(crate) registered: Option<String>,
+    pub(crate) deadline: Option<String>,
+    pub(crate) items: Option<i64>,
     /// When it last answered a read or took a push, in UTC.
-    last_contact: Option<String>,
+    pub(crate) last_contact: Option<String>,
 }
 
 impl Line {
@@ -50,23 +50,14 @@ impl Line {
 /// Shows all systems; ends with findings where a file and the register name different stages.
 pub(crate) async fn systems(setup: &Setup) -> Result<u8, Failure> {
     let project = setup.load()?;
-    let mut lines = connected(&project);
-    let register = project.hub.register.as_ref().map(|register| register.from.clone());
-    if setup.has_data(&project) {
+    let lines = if setup.has_data(&project) {
         let hub = setup.open_existing().await?;
-        let contacts = last_contacts(&hub).await;
-        let entries = match &register {
-            Some(table) => entries(&hub, table).await,
-            None => Ok(Vec::new()),
-        };
+        let known = lines(&hub).await;
         hub.close().await;
-        for (system, at) in contacts? {
-            if let Some(line) = lines.iter_mut().find(|line| line.id.as_ref() == Some(&system)) {
-                line.last_contact = Some(at);
-            }
-        }
-        merge(&mut lines, entries?);
-    }
+        known?
+    } else {
+        connected(&project)
+    };
     let code = if lines.iter().any(Line::is_in_dispute) { exit::FINDINGS } else { exit::DONE };
     let totals = Totals::of(&lines);
     if setup.printer.is_json() {
@@ -77,6 +68,20 @@ pub(crate) async fn systems(setup: &Setup) -> Result<u8, Failure> {
         totals.print(setup.printer);
     }
     Ok(code)
+}
+
+/// All systems, and entries of the register that are not connected.
+pub(crate) async fn lines(hub: &Hub) -> Result<Vec<Line>> {
+    let mut lines = connected(&hub.project);
+    for (system, at) in last_contacts(hub).await? {
+        if let Some(line) = lines.iter_mut().find(|line| line.id.as_ref() == Some(&system)) {
+            line.last_contact = Some(at);
+        }
+    }
+    if let Some(register) = &hub.project.hub.register {
+        merge(&mut lines, entries(hub, &register.from).await?);
+    }
+    Ok(lines)
 }
 
 fn word(stage: Stage) -> &'static str {
@@ -165,17 +170,17 @@ fn merge(lines: &mut Vec<Line>, entries: Vec<Line>) {
 
 /// What the register sums to.
 #[derive(Default)]
-struct Totals {
-    departments: usize,
-    live: usize,
-    trial: usize,
-    survey: usize,
+pub(crate) struct Totals {
+    pub(crate) departments: usize,
+    pub(crate) live: usize,
+    pub(crate) trial: usize,
+    pub(crate) survey: usize,
     /// Of the systems in service.
-    items: i64,
+    pub(crate) items: i64,
 }
 
 impl Totals {
-    fn of(lines: &[Line]) -> Self {
+    pub(crate) fn of(lines: &[Line]) -> Self {
         let mut totals = Self::default();
         for line in lines.iter().filter(|line| line.registered.is_some()) {
             totals.departments += 1;

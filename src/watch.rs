@@ -47,10 +47,17 @@ async fn look(hub: &Arc<Hub>, cancel: &CancellationToken) -> Result<()> {
 }
 
 async fn look_under(hub: &Arc<Hub>, lease: &Lease, cancel: &CancellationToken) -> Result<()> {
-    for (alert, is_on) in hub.watch().await? {
+    let looked = hub.watch().await;
+    for (alert, is_on) in looked.iter().flatten() {
         let Alert { kind, object, detail, .. } = alert;
         tracing::warn!(kind, object, detail, is_on, "an alert changed");
     }
+    // What is due is sent, whatever could not be looked at now.
+    send_due(hub, lease, cancel).await?;
+    looked.map(drop)
+}
+
+async fn send_due(hub: &Arc<Hub>, lease: &Lease, cancel: &CancellationToken) -> Result<()> {
     let store = hub.lake().store();
     for notice in store.due_notices(&hub.now()).await? {
         // Sending may take long, and nobody is to be told twice.

@@ -1,5 +1,6 @@
 //! What each stable code means in Chinese and what to do about it.
 
+mod door;
 mod file;
 mod mysql;
 mod odbc;
@@ -12,10 +13,11 @@ mod storage;
 pub(super) type Entry = (&'static str, &'static str, &'static str);
 
 /// All entries, by the part of the hub in which they arise.
-pub(super) const TABLES: [&[Entry]; 7] = [
+pub(super) const TABLES: [&[Entry]; 8] = [
     project::ENTRIES,
     storage::ENTRIES,
     service::ENTRIES,
+    door::ENTRIES,
     source::ENTRIES,
     file::ENTRIES,
     mysql::ENTRIES,

@@ -43,6 +43,13 @@ async fn the_past_is_read_again_in_windows(kind: Kind, create: &str) {
     assert_eq!(names, ["A", "B", "C", "d", "e"]);
     let after = state();
     assert_eq!(after["state"]["checkpoint"], before["state"]["checkpoint"], "the mark stays");
+    // Begun anew and broken off at once, it is not done any more.
+    let anew = [WINDOWS.as_slice(), &["--output", "json", "--restart"]].concat();
+    source.execute("update t set name = lower(name) where id <= 3").await;
+    let mut broken = hub.command(&anew);
+    broken.env("FAILPOINTS", "mover::begun=return(error)");
+    Done::of(broken.output().unwrap(), &anew).expect(3);
+    assert_eq!(written(&hub.run_json(&WINDOWS).expect(0).json()), [1, 1, 1]);
     let again = [WINDOWS.as_slice(), &["--restart"]].concat();
     assert_eq!(written(&hub.run_json(&again).expect(0).json()), [0, 0, 0]);
 }
@@ -77,4 +84,46 @@ async fn what_has_no_windows_is_refused() {
     source.describe(SETTINGS);
     let turned = ["backfill", "office.t", "--from", "2018-04-01", "--to", "2018-01-01"];
     assert!(hub.run(&turned).expect(2).err.contains("is not before"));
+}
+
+/// The first instant is of 1 January 2018 in the stream's zone, the second of 1 April.
+async fn days_are_those_of_the_zone(kind: Kind, create: &str, instant: &str) {
+    let source = Source::with_stream(kind, create, SETTINGS).await;
+    let at = |seconds: &str| instant.replace("{}", seconds);
+    let rows = format!(
+        "insert into t values (1, 'a', {}), (2, 'b', {})",
+        at("1514737800"),
+        at("1522513800")
+    );
+    source.execute(&rows).await;
+    source.run(0, &[]);
+    source.execute("update t set name = upper(name)").await;
+    source.office.hub.run_json(&WINDOWS).expect(0);
+    let names = source.query("select name from current.office_t order by id");
+    assert_eq!(names, ["A", "b"]);
+}
+
+#[tokio::test]
+async fn days_of_instants_in_postgres_are_those_of_the_zone() {
+    let create = "create table t (id bigint primary key, name text, changed timestamptz)";
+    days_are_those_of_the_zone(Kind::Postgres, create, "to_timestamp({})").await;
+}
+
+#[tokio::test]
+async fn days_of_instants_in_mysql_are_those_of_the_zone() {
+    let create = "create table t (id bigint primary key, name varchar(20), changed timestamp null)";
+    days_are_those_of_the_zone(Kind::Mysql, create, "from_unixtime({})").await;
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_no_time_has_no_days() {
+    let create = "create table t (id bigint primary key, name varchar(20), changed bigint)";
+    for kind in [Kind::Sqlite, Kind::Postgres, Kind::Mysql] {
+        let source = Source::with_stream(kind, create, SETTINGS).await;
+        source.execute("insert into t values (1, 'a', 7)").await;
+        source.run(0, &[]);
+        let refused = source.office.hub.run(&WINDOWS);
+        assert!(refused.out.contains("E-BACKFILL"), "{kind:?}: {}", refused.said());
+        assert_ne!(refused.code, Some(0), "{kind:?}");
+    }
 }

@@ -10,40 +10,70 @@ use crate::office::{Office, Service as Source, execute};
 use crate::stop::terminate;
 
 /// The running service and how to get in.
-struct Service {
-    process: Child,
+pub(crate) struct Service {
+    pub(crate) process: Child,
     port: String,
-    token: String,
+    /// Where the console and the API are, such as `127.0.0.1:40123`.
+    pub(crate) web: String,
+    /// The one-time token of the first account, where there was none.
+    pub(crate) first: Option<String>,
+}
+
+/// The user whose token `with_analyst` makes.
+pub(crate) const ANALYST: &str = "fenxi";
+
+/// Makes an analyst with a token that may query, as the owner of the data folder does.
+pub(crate) fn with_analyst(hub: &Hub) -> String {
+    let title = ["--title", "分析员", "--role", "analyst"];
+    hub.run(&[&["user", "add", ANALYST][..], &title].concat()).expect(0);
+    let made = ["user", "token", "create", ANALYST, "--title", "test"];
+    hub.run_json(&made).expect(0).json()["secret"].as_str().unwrap().to_owned()
 }
 
 impl Service {
-    async fn start(hub: &Hub) -> Self {
-        let mut command = hub.command(&["serve", "--pgwire", "127.0.0.1:0"]);
+    pub(crate) async fn start(hub: &Hub) -> Self {
+        let any = "127.0.0.1:0";
+        let mut command = hub.command(&["serve", "--pgwire", any, "--web", any, "--metrics", any]);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Command::from(command).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let port = loop {
+        let (mut port, mut web, mut first) = (None, None, None);
+        loop {
             let line = lines.next_line().await.unwrap().expect("serve ended before it was ready");
+            // The figures are the last that is said.
+            if line.ends_with("/metrics") {
+                break;
+            }
             if line.starts_with("psql ") {
                 let mut words = line.split(' ').skip_while(|word| *word != "-p");
-                break words.nth(1).unwrap().to_owned();
+                port = words.nth(1).map(str::to_owned);
+            } else if let Some(address) = line.strip_prefix("http://") {
+                let token = address.contains("/setup").then(|| address.rsplit(' ').next());
+                first = token.flatten().map(str::to_owned);
+                web = address.split('/').next().map(str::to_owned);
             }
-        };
+        }
         // Nobody may block on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let token = std::fs::read_to_string(hub.data().join("token")).unwrap().trim().to_owned();
-        Self { process, port, token }
+        Self { process, port: port.unwrap(), web: web.unwrap(), first }
     }
 
     /// What psql prints, or what it says when it fails.
-    async fn psql(&self, password: &str, statement: &str) -> Result<String, String> {
-        let mut command = Command::new("psql");
-        command.args(["-X", "-At", "-h", "127.0.0.1", "-p", &self.port, "-U", "huiliu"]);
+    pub(crate) async fn psql(&self, password: &str, statement: &str) -> Result<String, String> {
+        let mut command = self.psql_command(password);
         command.args(["-v", "ON_ERROR_STOP=1", "-c", statement, "huiliu"]);
-        command.env("PGPASSWORD", password).env("LC_ALL", "C.UTF-8").kill_on_drop(true);
         let output = command.output().await.expect("psql is missing; ./test installs it");
         let text = |bytes| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    /// psql as the analyst.
+    pub(crate) fn psql_command(&self, password: &str) -> Command {
+        let mut command = Command::new("psql");
+        command.args(["-X", "-At", "-h", "127.0.0.1", "-p", &self.port, "-U", ANALYST]);
+        command.env("PGPASSWORD", password).env("PGDATABASE", "huiliu");
+        command.env("LC_ALL", "C.UTF-8").kill_on_drop(true);
+        command
     }
 }
 
@@ -60,6 +90,7 @@ async fn sigterm_in_the_middle_of_a_job_ends_it_and_gives_everything_back() {
     let missed = "insert into huiliu_occurrence (job, scheduled_at) values \
                   ('often', strftime('%Y-%m-%dT%H:%M:00Z', 'now', '-1 hour'))";
     execute(&office.hub.database(), missed).await;
+    with_analyst(&office.hub);
     let mut service = Service::start(&office.hub).await;
     let asked = source.next();
     let begin = std::time::Instant::now();
@@ -86,20 +117,22 @@ async fn psql_lists_the_tables_shows_a_figure_and_sigterm_ends_it() {
     // Without jobs nothing runs beside the questions, whatever the time is.
     std::fs::remove_file(hub.project().join("config/jobs.toml")).unwrap();
     hub.demo(61);
+    let token = with_analyst(&hub);
     let mut service = Service::start(&hub).await;
+    assert_eq!(service.first, None, "there is an account");
 
-    let tables = service.psql(&service.token, "\\dt *.*").await.unwrap();
+    let tables = service.psql(&token, "\\dt *.*").await.unwrap();
     for table in ["current|city_cases_accepted", "reconciled|cases", "metrics|figures"] {
         assert!(tables.contains(table), "{table} is not in: {tables}");
     }
     let sql = "select value from metrics.figures where key = 'items_total'";
-    let figure = service.psql(&service.token, sql).await.unwrap();
+    let figure = service.psql(&token, sql).await.unwrap();
     assert_eq!(figure.trim(), hub.truth()["figures"]["items_total"].to_string());
 
     let refused = service.psql("not-the-token", "select 1").await.unwrap_err();
     assert!(refused.contains("password authentication failed"), "{refused}");
-    assert!(!refused.contains(&service.token));
-    let write = service.psql(&service.token, "delete from metrics.figures").await.unwrap_err();
+    assert!(!refused.contains(&token));
+    let write = service.psql(&token, "delete from metrics.figures").await.unwrap_err();
     assert!(write.contains("ERROR"), "{write}");
 
     assert_eq!(terminate(&mut service.process).await, Some(143));

@@ -54,8 +54,8 @@ impl OutcomePlan {
         self.read_if(session, content, keys, |_| true)
     }
 
-    /// The same, where an accepted record counts only if `is_same` says that its entry is about
-    /// what was sent.
+    /// The same, where an accepted or refused record counts only if `is_same` says that its entry is
+    /// about what was sent.
     pub(crate) fn read_if(
         &self,
         session: &Session,
@@ -64,7 +64,7 @@ impl OutcomePlan {
         is_same: impl Fn(&Value) -> bool,
     ) -> Vec<Outcome> {
         let one = |entry: &Value, key: &str| match self.one(session, entry, key) {
-            Outcome::Accepted if !is_same(entry) => Outcome::Unknown,
+            Outcome::Accepted | Outcome::Rejected { .. } if !is_same(entry) => Outcome::Unknown,
             outcome => outcome,
         };
         let entries: &[Value] = match self.list.get(content) {

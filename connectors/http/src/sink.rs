@@ -256,8 +256,18 @@ impl Sink for HttpSink {
             match self.session.ask(cx, &draft, &self.plan.answer, read).await {
                 Ok(known) => outcomes.extend(known),
                 Err(failure) if failure.status == Some(404) => outcomes.push(Outcome::Unknown),
-                Err(failure) => return Err(failure.error.context(&self.plan.id)),
+                Err(failure)
+                    if outcomes.is_empty() || failure.error.kind() == ErrorKind::Cancelled =>
+                {
+                    return Err(failure.error.context(&self.plan.id));
+                }
+                // What is known of the others must not get lost with this error; what is not is
+                // asked for again.
+                Err(_) => break,
             }
+        }
+        for key in &batch.idempotency_keys[outcomes.len()..] {
+            outcomes.push(Outcome::Pending { handle: key.clone() });
         }
         Ok(Receipt { outcomes })
     }

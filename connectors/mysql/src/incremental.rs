@@ -2,7 +2,7 @@
 
 use chrono::{NaiveDateTime, TimeZone, Utc};
 use huiliu_sdk::{
-    Error, ErrorKind, Event, Result, future_cursors, missing_cursors, wall_text_believed,
+    Error, ErrorKind, Event, Result, Window, future_cursors, missing_cursors, wall_text_believed,
 };
 use sqlx::mysql::MySqlConnection;
 
@@ -30,7 +30,8 @@ pub(crate) async fn read(outlet: &Outlet, plan: &Plan) -> Result<()> {
     let layout = layout(&mut db, stream, &[cursor]).await?;
     let cursor = Comparable::required(&layout.table, cursor)?;
     let low = mark.as_deref().map(|mark| back_by(mark, *overlap, &cursor)).transpose()?;
-    let reading = Reading { outlet, plan, cursor, layout: &layout, mark, low };
+    let window = plan.window.as_ref().map(|window| ends(window, plan, &cursor)).transpose()?;
+    let reading = Reading { outlet, plan, cursor, layout: &layout, mark, low, window };
     execute(&mut db, SNAPSHOT).await?;
     let newest = match plan.window {
         Some(_) => None,
@@ -64,6 +65,8 @@ struct Reading<'a> {
     mark: Option<String>,
     /// The same, moved back by the overlap: where the read starts.
     low: Option<String>,
+    /// The part to read instead of what is new.
+    window: Option<Window>,
 }
 
 /// The upper end of a read.
@@ -210,7 +213,7 @@ impl Reading<'_> {
             }
         };
         let mut sql = select(self.layout, &[shown, &advances]);
-        if let Some(window) = &self.plan.window {
+        if let Some(window) = &self.window {
             sql += &format!(" where {side} >= {bound} and {side} < {bound}");
             binds.extend([window.from.clone(), window.to.clone()]);
         } else if let Some(low) = &self.low {
@@ -260,6 +263,15 @@ impl Reading<'_> {
                 return Ok(());
             }
         }
+    }
+}
+
+/// The ends of a window as the cursor's values; this connector's sessions are in UTC.
+fn ends(window: &Window, plan: &Plan, cursor: &Comparable) -> Result<Window> {
+    match cursor.wire {
+        Wire::Timestamp { .. } => Ok(window.in_utc(plan.stream.zone)),
+        Wire::Date | Wire::Datetime { .. } | Wire::Text => Ok(window.clone()),
+        _ => Err(Window::unfit(&cursor.name)),
     }
 }
 

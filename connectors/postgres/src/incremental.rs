@@ -17,8 +17,8 @@ use arrow::array::{Array, RecordBatch};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use huiliu_sdk::{
-    Cx, Error, ErrorKind, Event, Overlap, Result, StreamId, future_cursors, missing_cursors,
-    wall_text_back, wall_text_believed,
+    Cx, Error, ErrorKind, Event, Overlap, Result, StreamId, Window, future_cursors,
+    missing_cursors, wall_text_back, wall_text_believed,
 };
 use sqlx::PgConnection;
 
@@ -157,9 +157,16 @@ pub(crate) async fn read_window(outlet: &Outlet, plan: &Plan, cursor: &str) -> R
     let table = catalog::table(&mut session.db, cx, &stream.table).await?;
     let layout = Arc::new(layout::layout(stream, &table, outlet.settings.hub_zone)?);
     let by = table.column(cursor)?;
-    class(by)?;
+    let ends = match class(by)? {
+        Class::Instant => {
+            let Window { from, to } = window.in_utc(stream.zone);
+            Window { from: from + "+00", to: to + "+00" }
+        }
+        Class::WallTime | Class::Date | Class::Text => window.clone(),
+        Class::Int(_) | Class::Numeric => return Err(Window::unfit(cursor)),
+    };
     outlet.send(Event::Schema(stream.id.clone(), Arc::clone(&layout.schema))).await?;
-    let (low, high) = (Some(window.from.clone()), Some(window.to.clone()));
+    let (low, high) = (Some(ends.from), Some(ends.to));
     let range = Range { low, high, with_nulls: false };
     range.bind(&mut session.db, cx).await?;
     let manner = outlet.manner(stream, &session);

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use chrono::{NaiveDate, NaiveTime, TimeDelta, TimeZone};
+use chrono_tz::Tz;
 use serde::Serialize;
 
 use crate::{
-    Bounds, Checkpoint, ColumnSpec, Cx, Error, Event, LoadMode, Loader, Result, Sink, StreamId,
-    StreamSettings,
+    Bounds, Checkpoint, ColumnSpec, Cx, Error, ErrorKind, Event, LoadMode, Loader, Result, Sink,
+    StreamId, StreamSettings,
 };
 
 /// What a kind of connector can do; the hub refuses the rest before anything runs.
@@ -123,7 +125,7 @@ pub struct RawConfig {
     /// Folder against which relative paths are read.
     pub base_dir: PathBuf,
     /// Zone in which the lake keeps wall times; a stream in another zone is converted.
-    pub hub_zone: chrono_tz::Tz,
+    pub hub_zone: Tz,
     /// The connector's own keys, checked against [`Spec::system_schema`].
     pub options: serde_json::Value,
     /// The streams.
@@ -200,13 +202,47 @@ pub struct ReadRequest {
     pub row_limit: Option<u64>,
 }
 
-/// A part of an incremental stream: the rows whose cursor lies in it, in the source's own words.
+/// A part of an incremental stream: the rows whose cursor lies in it. Its ends are days of the
+/// stream's zone, or what the source itself compares with its cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     /// The least cursor that belongs to it.
     pub from: String,
     /// The least cursor behind it.
     pub to: String,
+}
+
+impl Window {
+    /// The same for a cursor that is an instant: days as the UTC wall times at which they begin in
+    /// `zone`.
+    #[must_use]
+    pub fn in_utc(&self, zone: Tz) -> Self {
+        let begin = |text: &str| {
+            let mut begin = text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN);
+            // A clock change may skip midnight.
+            loop {
+                if let Some(instant) = zone.from_local_datetime(&begin).earliest() {
+                    return Some(instant.to_utc().format("%Y-%m-%d %H:%M:%S").to_string());
+                }
+                begin += TimeDelta::minutes(15);
+            }
+        };
+        let end = |text: &String| begin(text).unwrap_or_else(|| text.clone());
+        Self { from: end(&self.from), to: end(&self.to) }
+    }
+
+    /// The error for a cursor of which days say nothing.
+    pub fn unfit(cursor: &str) -> Error {
+        Error::new(
+            ErrorKind::Config,
+            "E-BACKFILL",
+            format!("the cursor `{cursor}` is no time, so days say nothing about its rows"),
+        )
+        .hint(
+            "read the stream from its start: `huiliu state reset SYSTEM.STREAM --from-start \
+             --reason TEXT`, then run it",
+        )
+    }
 }
 
 /// What to write.
@@ -277,5 +313,23 @@ pub trait Source: Send {
     /// what it holds.
     async fn acknowledge(&mut self, _cx: &Cx, _checkpoint: &Checkpoint) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_days_of_a_window_begin_at_midnight_of_the_zone() {
+        let ends = |from: &str, to: &str, zone| {
+            let window = Window { from: from.into(), to: to.into() }.in_utc(zone);
+            (window.from, window.to)
+        };
+        let days = ends("2018-01-01", "2018-04-01", Tz::Asia__Shanghai);
+        assert_eq!(days, ("2017-12-31 16:00:00".to_owned(), "2018-03-31 16:00:00".to_owned()));
+        // That night the clock of São Paulo went from 23:59 to 1:00.
+        let (skipped, own) = ends("2018-11-04", "17", Tz::America__Sao_Paulo);
+        assert_eq!((skipped.as_str(), own.as_str()), ("2018-11-04 03:00:00", "17"));
     }
 }

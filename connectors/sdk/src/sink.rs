@@ -80,7 +80,8 @@ pub trait Sink: Send {
 
     /// Asks the target what it knows of records whose outcome is open, by their idempotency keys or
     /// by a business key in them. A record that the target certainly does not have, and will not
-    /// get any more, is [`Outcome::Unsent`].
+    /// get any more, is [`Outcome::Unsent`]; one for which it is to be asked again later is
+    /// [`Outcome::Pending`].
     async fn lookup(&mut self, _cx: &Cx, _batch: &WriteBatch) -> Result<Receipt> {
         Err(Error::unsupported("looking up what the target has"))
     }

@@ -133,7 +133,15 @@ impl Outlet {
         let layout = schema::layout(db, stream).await?;
         let newest = match &stream.cursor {
             Some(cursor) if plan.window.is_none() => self.newest(db, plan, cursor).await?,
-            _ => None,
+            Some(cursor) => {
+                // Numbers sort before any text, so there would be no rows in any window.
+                let (greatest, _) = greatest(db, &stream.table, cursor, None, None).await?;
+                if matches!(greatest, Some(Mark::Int(_) | Mark::Real(_))) {
+                    return Err(Window::unfit(cursor));
+                }
+                None
+            }
+            None => None,
         };
         let builder = RowBuilder::new(&layout.columns, stream.zone, self.hub_zone);
         self.send(Event::Schema(stream.id.clone(), builder.schema())).await?;

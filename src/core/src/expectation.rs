@@ -85,6 +85,16 @@ pub struct Pauses {
     pub missing_after: Option<i64>,
 }
 
+impl Pauses {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self {
+        freshness: Freshness::Unknown,
+        seconds: None,
+        late_after: None,
+        missing_after: None,
+    };
+}
+
 /// How a stream stands at `now` that brought something new at each of `news`, in order. It is late
 /// after `fresh`, or after half of its longest pause.
 pub fn freshness(
@@ -93,13 +103,7 @@ pub fn freshness(
     fresh: Option<TimeDelta>,
     hours: &WorkingHours<'_>,
 ) -> Result<Pauses> {
-    let none = Pauses {
-        freshness: Freshness::Unknown,
-        seconds: None,
-        late_after: None,
-        missing_after: None,
-    };
-    let Some(last) = news.last() else { return Ok(none) };
+    let Some(last) = news.last() else { return Ok(Pauses::UNKNOWN) };
     let mut longest = TimeDelta::zero();
     // No pause has more working time than it takes, so most need no look at the calendar.
     for pair in news.windows(2) {

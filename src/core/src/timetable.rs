@@ -96,7 +96,14 @@ impl Timetable {
         let mut due: Vec<Due> = Vec::new();
         let mut passed = 0_u32;
         let mut position = last.unwrap_or(on_time);
-        while let Some(next) = self.next_within(position, now)? {
+        loop {
+            let next = match self.next_within(position, now) {
+                Ok(Some(next)) => next,
+                Ok(None) => break,
+                // What is due on days that are known is not held up by those that are not.
+                Err(_) if !due.is_empty() => break,
+                Err(error) => return Err(error),
+            };
             position = next;
             if catch_up == CatchUpWord::None && next <= on_time {
                 passed += 1;

@@ -5,7 +5,7 @@ use huiliu_sdk::{Error, ErrorKind};
 
 /// Turns an engine error into ours; an error of ours that travelled through DataFusion comes
 /// out as it went in. `action` says what was tried.
-pub(crate) fn engine_error(action: &str, error: DataFusionError) -> Error {
+pub fn engine_error(action: &str, error: DataFusionError) -> Error {
     let root = error.find_root();
     if let DataFusionError::External(inner) = root
         && let Some(ours) = inner.downcast_ref::<Error>()

@@ -15,6 +15,7 @@ mod distinct;
 mod failure;
 mod guard;
 mod hash;
+mod lineage;
 mod memory;
 mod metric;
 mod ops;
@@ -32,6 +33,7 @@ mod text;
 pub use audit::AuditOutcome;
 pub use build::BuiltModel;
 pub use case::{CaseReport, CaseRunner};
+pub use failure::engine_error;
 pub use guard::{Pseudonym, RowFilter, Viewer};
 pub use metric::{
     Breakdown, Content, Explanation, Figure, FigureTable, Group, Ratio, Recount, SealPlan,

@@ -49,7 +49,7 @@ pub(crate) async fn ops_tables(store: &Store, zone: Tz) -> Result<Vec<Named>> {
     let streams = store.stream_states().await?;
     let outbox = store.outbox_counts().await?;
     let audits = store.verdicts().await?;
-    let days = store.push_days(|at| day_in(at, zone)).await?;
+    let days = store.push_days(None, |at| day_in(at, zone)).await?;
     Ok(vec![
         table(
             "runs",

@@ -1,6 +1,6 @@
 //! Sessions: DataFusion over the lake at one snapshot, with views, functions and limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use huiliu_core::model::ModelKind;
@@ -55,11 +55,19 @@ pub struct Engine {
     /// The tagged columns of streams, by `system_stream`.
     tagged: Arc<BTreeMap<String, Tags>>,
     /// What follows from them for all other tables, as of one snapshot.
-    pub(crate) personal: Arc<Mutex<Known>>,
+    pub(crate) personal: Arc<Mutex<Option<Known>>>,
+    /// The memory that all sessions share; without it each has its own.
+    shared: Option<Arc<RuntimeEnv>>,
 }
 
-/// What is known of personal data in all tables, and the snapshot as of which it is.
-pub(crate) type Known = Option<(i64, Arc<Personal>)>;
+/// What is known of personal data in all tables, as of a snapshot.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) snapshot: i64,
+    /// Tables of which nothing can be known.
+    pub(crate) unknown: BTreeSet<String>,
+    pub(crate) personal: Arc<Personal>,
+}
 
 /// DataFusion over the lake at one snapshot.
 pub struct Session {
@@ -87,7 +95,14 @@ impl Engine {
             files,
             tagged: Arc::default(),
             personal: Arc::default(),
+            shared: None,
         }
+    }
+
+    /// The same engine, all of whose sessions share the memory of one.
+    pub fn sharing_memory(self) -> Result<Self> {
+        let shared = Some(self.runtime()?);
+        Ok(Self { shared, ..self })
     }
 
     /// The same engine, knowing which columns of streams hold personal data, by `system_stream`.
@@ -187,16 +202,23 @@ impl Engine {
             .with_default_catalog_and_schema("huiliu", "standard")
             .with_information_schema(true)
             .with_target_partitions(self.options.partitions);
-        let spill = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![self.options.spill.clone()]));
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(LendingPool::new(self.options.memory_bytes)))
-            .with_disk_manager_builder(spill)
-            .build_arc()
-            .map_err(|e| engine_error("start the engine", e))?;
+        let runtime = match &self.shared {
+            Some(shared) => Arc::clone(shared),
+            None => self.runtime()?,
+        };
         let context = SessionContext::new_with_config_rt(config, runtime);
         context.add_optimizer_rule(Arc::new(CountDistinctByGroups));
         Ok(context)
+    }
+
+    fn runtime(&self) -> Result<Arc<RuntimeEnv>> {
+        let spill = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![self.options.spill.clone()]));
+        RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(LendingPool::new(self.options.memory_bytes)))
+            .with_disk_manager_builder(spill)
+            .build_arc()
+            .map_err(|e| engine_error("start the engine", e))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Charts as SVG in the page.
+//! Charts as SVG in the page. What draws them says nothing of colours: those are classes.
 
 use maud::{Markup, html};
 
@@ -11,7 +11,7 @@ const EDGE: f64 = 3.0;
 
 /// A small line over time that fills its place. `title` says in words what it shows. Lines keep
 /// their width however it is stretched.
-pub(crate) fn sparkline(heights: &[f64], title: &str) -> Markup {
+pub fn sparkline(heights: &[f64], title: &str) -> Markup {
     let places = line_places(heights);
     let text: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let line = text.join(" ");
@@ -49,7 +49,7 @@ fn line_places(heights: &[f64]) -> Vec<(f64, f64)> {
 }
 
 /// A bar of parts side by side, as long as its share of `full`. `title` says the same in words.
-pub(crate) fn bar(parts: &[u64], full: u64, title: &str) -> Markup {
+pub fn bar(parts: &[u64], full: u64, title: &str) -> Markup {
     let share = |count: u64| count as f64 * 100.0 / full.max(1) as f64;
     let mut from = 0.0;
     let mut pieces = Vec::new();

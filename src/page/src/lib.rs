@@ -4,7 +4,7 @@
 //! in it, it has no script and names no other file. Text is escaped where it is put in, by `maud`.
 
 mod attention;
-mod chart;
+pub mod chart;
 mod daily;
 mod document;
 pub mod report;

@@ -72,9 +72,10 @@ impl Hub {
             to_day: options.to.to_string(),
             done_until: options.from.to_string(),
         };
-        if !options.restart
-            && let Some(done) = store.backfill(&row.stream, &row.from_day, &row.to_day).await?
-        {
+        if options.restart {
+            // Before the first window, which may break off.
+            store.put_backfill(&row, &self.now()).await?;
+        } else if let Some(done) = store.backfill(&row.stream, &row.from_day, &row.to_day).await? {
             row.done_until = done;
         }
         let mut day = row.done_until.parse().unwrap_or(options.from);

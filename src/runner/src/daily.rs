@@ -39,6 +39,12 @@ impl Hub {
         })
     }
 
+    /// All figures as they are stored, in the order of pages, each with how it stood at the end of
+    /// each of the last 30 days that is known.
+    pub async fn figures_with_trends(&self) -> Result<Vec<huiliu_page::Figure>> {
+        self.daily_figures(&Today::of(self)).await
+    }
+
     /// Writes the page where `config/hub.toml` says, for the run that asks.
     pub(crate) async fn write_daily_page(&self, run: i64, state: RunState) -> Result<PathBuf> {
         let config = self.project.hub.daily_page.as_ref();

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use huiliu_core::model::{Definition, Metric, Unit};
 use huiliu_engine::{Explanation, Figure, Origin, Session};
-use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result};
 use huiliu_store::{Lease, ModelRow, StepRow};
 use serde::{Deserialize, Serialize};
 
 use crate::daily::end_of;
 use crate::hub::Hub;
+use crate::stop::until_stopped;
 
 /// The table the figures are kept in, and its name among the builds.
 pub(crate) const FIGURES: &str = "metrics.figures";
@@ -55,6 +56,7 @@ impl Hub {
     /// when nothing they are computed from has changed.
     pub(crate) async fn compute_figures(
         &self,
+        cx: &Cx,
         ready: &BTreeSet<String>,
         step: StepRow,
     ) -> Result<Option<StepRow>> {
@@ -77,30 +79,34 @@ impl Hub {
         }
         let fingerprint = text(&after)?;
         let lease = self.table_lease(FIGURES).await?;
-        let done = self.figures_leased(ready, fingerprint, &lease, step).await;
+        let done = self.figures_leased(cx, ready, fingerprint, &lease, step).await;
         store.release_lease(&lease).await?;
         done
     }
 
     async fn figures_leased(
         &self,
+        cx: &Cx,
         ready: &BTreeSet<String>,
         fingerprint: String,
         lease: &Lease,
         mut step: StepRow,
     ) -> Result<Option<StepRow>> {
-        let session = self.engine.session(None).await?;
-        let today = self.today();
-        let mut stored = session.stored_figures().await?;
-        let mut figures = Vec::new();
-        for metric in self.engine.pipelines().metrics.values() {
-            if ready.contains(&metric.key) {
-                figures.push(session.figure(metric, &today).await?);
-            } else {
-                figures.extend(stored.remove(&metric.key));
+        let computed = async {
+            let session = self.engine.session(None).await?;
+            let today = self.today();
+            let mut stored = session.stored_figures().await?;
+            let mut figures = Vec::new();
+            for metric in self.engine.pipelines().metrics.values() {
+                if ready.contains(&metric.key) {
+                    figures.push(session.figure(metric, &today).await?);
+                } else {
+                    figures.extend(stored.remove(&metric.key));
+                }
             }
-        }
-        let table = self.engine.figure_table(&figures).await?;
+            self.engine.figure_table(&figures).await
+        };
+        let table = until_stopped(cx, Box::pin(computed)).await?;
         let mut tx = self.lake().store().begin().await?;
         tx.check_lease(lease).await?;
         let snapshot_id = table.commit.write(&mut tx).await?;

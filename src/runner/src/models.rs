@@ -1,16 +1,19 @@
 //! Building models, and queueing what is to be pushed from them in the same commit.
 
+use std::collections::HashMap;
+
 use huiliu_core::config::{PushConfig, Stage};
 use huiliu_core::model::{Model, ModelKind};
 use huiliu_engine::{BuiltModel, record_text};
 use huiliu_lake::fault_point;
-use huiliu_sdk::{Error, Result};
-use huiliu_store::{Lease, ModelRow, OutboxRow, SealKey, StepRow, Tx};
+use huiliu_sdk::{Cx, Error, Result};
+use huiliu_store::{Lease, ModelRow, NewestRow, OutboxRow, SealKey, StepRow, Tx};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::hub::Hub;
 use crate::project::System;
+use crate::stop::until_stopped;
 
 /// How long the lease on a table holds while it is computed.
 const LEASE_MS: i64 = 60 * 60 * 1000;
@@ -18,7 +21,12 @@ const LEASE_MS: i64 = 60 * 60 * 1000;
 impl Hub {
     /// Builds a model of kind table; `None` when nothing it is computed from has changed. A
     /// view has nothing to build.
-    pub(crate) async fn build_model(&self, name: &str, step: StepRow) -> Result<Option<StepRow>> {
+    pub(crate) async fn build_model(
+        &self,
+        cx: &Cx,
+        name: &str,
+        step: StepRow,
+    ) -> Result<Option<StepRow>> {
         let pipelines = self.engine.pipelines();
         let model = pipelines
             .model(name)
@@ -36,7 +44,7 @@ impl Hub {
         }
         // Maintenance must not take the files being written for those of a dead process.
         let lease = self.table_lease(name).await?;
-        let built = self.build_leased(model, fingerprint, &lease, step).await;
+        let built = self.build_leased(cx, model, fingerprint, &lease, step).await;
         store.release_lease(&lease).await?;
         built
     }
@@ -48,6 +56,7 @@ impl Hub {
 
     async fn build_leased(
         &self,
+        cx: &Cx,
         model: &Model,
         fingerprint: Option<&str>,
         lease: &Lease,
@@ -55,7 +64,8 @@ impl Hub {
     ) -> Result<Option<StepRow>> {
         let name = model.name.as_str();
         let pushed = self.pushes_from(name).next().is_some();
-        let Some(built) = self.engine.build(model, fingerprint, pushed).await? else {
+        let build = self.engine.build(model, fingerprint, pushed);
+        let Some(built) = until_stopped(cx, build).await? else {
             return Ok(None);
         };
         let mut tx = self.lake().store().begin().await?;
@@ -113,14 +123,28 @@ impl Hub {
     ) -> Result<()> {
         let now = self.now();
         for (system, push, key) in self.pushes_from(model) {
+            let newest = self.lake().store().newest_records(system, push).await?;
             let mut queued = 0;
+            let mut times: HashMap<String, u32> = HashMap::new();
+            let mut returned = Vec::new();
             for batch in &built.rows {
                 for row in 0..batch.num_rows() {
                     let record = record_text(batch, row)?;
-                    let outgoing = Outgoing::of(system, push, key, record)?.row(&self.key)?;
-                    let is_new = tx.enqueue(step.run_id, system, push, &outgoing, &now).await?;
-                    queued += u64::from(is_new);
+                    let outgoing = Outgoing::of(system, push, key, record)?;
+                    let again = outgoing.returned(newest.get(&outgoing.record_key));
+                    let outgoing = outgoing.row(&self.key)?;
+                    *times.entry(outgoing.record_key.clone()).or_default() += 1;
+                    if tx.enqueue(step.run_id, system, push, &outgoing, &now).await? {
+                        queued += 1;
+                    } else if let Some(idempotency_key) = again {
+                        returned.push(OutboxRow { idempotency_key, ..outgoing });
+                    }
                 }
+            }
+            // Rows that share a key have no order in which one could follow the other.
+            returned.retain(|row| times.get(&row.record_key) == Some(&1));
+            for row in &returned {
+                queued += u64::from(tx.enqueue(step.run_id, system, push, row, &now).await?);
             }
             tx.count_dispatch(step.run_id, system, push, queued, &now).await?;
         }
@@ -132,7 +156,7 @@ impl Hub {
 pub(crate) struct Outgoing {
     /// The business key.
     pub(crate) record_key: String,
-    record_hash: String,
+    pub(crate) record_hash: String,
     /// Equal for equal records of one push.
     pub(crate) idempotency_key: String,
     payload: Vec<u8>,
@@ -175,6 +199,13 @@ impl Outgoing {
     pub(crate) fn marked(&self, mark: &str) -> String {
         let identity = format!("{}\0{mark}", self.idempotency_key);
         hex(&Sha256::digest(identity.as_bytes())[..16])
+    }
+
+    /// The idempotency key under which it is sent again after `newest`, the last record of its
+    /// key, has brought something else; none while the target has it.
+    pub(crate) fn returned(&self, newest: Option<&NewestRow>) -> Option<String> {
+        let other = newest.filter(|newest| newest.record_hash != self.record_hash)?;
+        Some(self.marked(&format!("after {}", other.idempotency_key)))
     }
 
     /// As it is queued.

@@ -7,7 +7,7 @@ mod live;
 mod report;
 mod stream;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use huiliu_core::graph::{Node, NodeKind};
 use huiliu_core::identifier::mask_tagged;
@@ -230,16 +230,29 @@ impl Planning<'_> {
     /// The records that would be queued for pushes from the planned table `name`.
     async fn pushes(&mut self, name: &str, columns: &[String]) -> Result<()> {
         for (system, push, key) in self.hub.pushes_from(name) {
-            let mut known = self.hub.lake().store().outbox_keys(system, push).await?;
+            let store = self.hub.lake().store();
+            let mut known = store.outbox_keys(system, push).await?;
+            let newest = store.newest_records(system, push).await?;
             let mut records = 0;
+            let mut times: HashMap<String, u32> = HashMap::new();
+            let mut returned = Vec::new();
             let mut scan = self.rehearsal.scan(name, columns).await?;
             while let Some(batch) = scan.next().await? {
                 for row in 0..batch.num_rows() {
                     let record = record_text(&batch, row)?;
                     let outgoing = Outgoing::of(system, push, key, record)?;
-                    records += u64::from(known.insert(outgoing.idempotency_key));
+                    let again = outgoing.returned(newest.get(&outgoing.record_key));
+                    *times.entry(outgoing.record_key.clone()).or_default() += 1;
+                    if known.insert(outgoing.idempotency_key) {
+                        records += 1;
+                    } else if let Some(again) = again {
+                        returned.push((outgoing.record_key, again));
+                    }
                 }
             }
+            returned.retain(|(key, _)| times.get(key) == Some(&1));
+            records +=
+                returned.into_iter().map(|(_, key)| u64::from(known.insert(key))).sum::<u64>();
             self.plan.pushes.push(PushPlan {
                 push: format!("{system}.{push}"),
                 from: name.to_owned(),

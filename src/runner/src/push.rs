@@ -4,6 +4,7 @@ mod desk;
 mod receipt;
 mod tally;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,9 +116,13 @@ impl Push<'_> {
         let mut sink = in_time(self.cx, self.silence(), endpoint.sink(self.cx, request)).await?;
         // A record that cannot be repeated is in doubt from when it is counted until its answer.
         let at_once = if sink.is_repeatable() { BATCH } else { BATCH.min(sink.at_once().max(1)) };
+        // Keys of records of which only a later run can know more.
+        let mut later: HashSet<String> = HashSet::new();
         for pass in 0..PASSES {
+            // Keys with a record whose end is open: what follows it waits, or the target would be
+            // left with the older one.
+            let mut held = later.clone();
             let mut after = 0;
-            let mut open = 0;
             loop {
                 let rows = self.waiting(after, at_once).await?;
                 let Some(last) = rows.last() else { break };
@@ -126,38 +131,44 @@ impl Push<'_> {
                     step.balance.read += rows.len() as u64;
                     step.balance.unchanged += rows.len() as u64;
                 }
-                open += self.send_rows(sink.as_mut(), rows, step).await?;
-                self.cx.check()?;
+                for mut rows in apart(rows) {
+                    rows.retain(|row| !held.contains(&row.record_key));
+                    if !rows.is_empty() {
+                        let open = self.send_rows(sink.as_mut(), rows, step).await?;
+                        held.extend(open.later.iter().chain(&open.soon).cloned());
+                        later.extend(open.later);
+                    }
+                    self.cx.check()?;
+                }
             }
-            if open == 0 {
+            if held.len() == later.len() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Sends rows, or asks for those that went out before and must not go out twice; says how
-    /// many still wait.
+    /// Sends rows, or asks for those that went out before and must not go out twice; says of which
+    /// keys the end is open.
     async fn send_rows(
         &self,
         sink: &mut dyn Sink,
         rows: Vec<OutboxRow>,
         step: &mut StepRow,
-    ) -> Result<u64> {
+    ) -> Result<Open> {
         if sink.is_repeatable() {
             return self.send_batch(sink, &rows, step).await;
         }
-        // A process that died left them counted and without an answer.
+        // An earlier run left them counted and without an answer.
         let (sent, fresh): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.attempts > 0);
-        let mut open = 0;
+        let mut open = Open::default();
         if !sent.is_empty() {
-            let outcomes = vec![Outcome::Unknown; sent.len()];
-            let outcomes = self.ask(sink, &sent, outcomes).await?;
+            let fates = vec![Fate::Known(Outcome::Unknown); sent.len()];
             // What the target does not have is sent in the next pass.
-            open += self.settle(&sent, &outcomes, false, step).await?;
+            open.add(self.ask_and_settle(sink, &sent, fates, false, step).await?);
         }
         if !fresh.is_empty() {
-            open += self.send_batch(sink, &fresh, step).await?;
+            open.add(self.send_batch(sink, &fresh, step).await?);
         }
         Ok(open)
     }
@@ -167,7 +178,7 @@ impl Push<'_> {
         sink: &mut dyn Sink,
         rows: &[OutboxRow],
         step: &mut StepRow,
-    ) -> Result<u64> {
+    ) -> Result<Open> {
         let store = self.hub.lake().store();
         // Counted before anything leaves, so that a process that dies here still tells.
         let ids: Vec<i64> = rows.iter().map(|row| row.outbox_id).collect();
@@ -185,7 +196,8 @@ impl Push<'_> {
                 // Where nothing was said at all, the records may have arrived; they stay counted.
                 let is_unsent = error.kind() != ErrorKind::Cancelled && error.code() != "E-SILENT";
                 if !is_repeatable && is_unsent {
-                    self.settle(rows, &vec![Outcome::Unsent; rows.len()], false, step).await?;
+                    let unsent = vec![Fate::Known(Outcome::Unsent); rows.len()];
+                    self.settle(rows, &unsent, false, step).await?;
                 }
                 return Err(error);
             }
@@ -193,9 +205,11 @@ impl Push<'_> {
         if outcomes.len() != rows.len() {
             return Err(Error::internal("the sink did not answer for every record"));
         }
-        let outcomes =
-            if is_repeatable { outcomes } else { self.ask(sink, rows, outcomes).await? };
-        self.settle(rows, &outcomes, is_repeatable, step).await
+        let fates: Vec<Fate> = outcomes.into_iter().map(Fate::Known).collect();
+        if is_repeatable {
+            return self.settle(rows, &fates, true, step).await;
+        }
+        self.ask_and_settle(sink, rows, fates, true, step).await
     }
 
     fn batch(&self, rows: &[OutboxRow]) -> Result<WriteBatch> {
@@ -206,49 +220,71 @@ impl Push<'_> {
         })
     }
 
-    /// Asks the target for the records whose outcome is open.
-    async fn ask(
+    /// Asks the target for the records whose outcome is open, and keeps what became of all.
+    /// `just_sent` says that this run has sent them.
+    async fn ask_and_settle(
         &self,
         sink: &mut dyn Sink,
         rows: &[OutboxRow],
-        mut outcomes: Vec<Outcome>,
-    ) -> Result<Vec<Outcome>> {
-        let open: Vec<usize> = (0..rows.len()).filter(|row| is_open(&outcomes[*row])).collect();
+        mut fates: Vec<Fate>,
+        just_sent: bool,
+        step: &mut StepRow,
+    ) -> Result<Open> {
+        let open: Vec<usize> = (0..rows.len()).filter(|row| fates[*row].is_open()).collect();
         if open.is_empty() {
-            return Ok(outcomes);
+            return self.settle(rows, &fates, false, step).await;
         }
         let asked: Vec<OutboxRow> = open.iter().map(|row| rows[*row].clone()).collect();
         let batch = self.batch(&asked)?;
+        let mut fault = None;
         match in_time(self.cx, self.silence(), sink.lookup(self.cx, &batch)).await {
             Ok(receipt) => {
                 for (row, outcome) in open.into_iter().zip(receipt.outcomes) {
-                    outcomes[row] = outcome;
+                    fates[row] = match outcome {
+                        // The request whose answer was lost a moment ago may still be at work.
+                        Outcome::Unsent if just_sent => Fate::Later,
+                        Outcome::Pending { .. } => Fate::Later,
+                        outcome => Fate::Known(outcome),
+                    };
                 }
             }
             Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            // Nothing was learnt; the next run asks again.
+            Err(error) if is_passing(error.kind()) => {
+                for row in open {
+                    fates[row] = Fate::Later;
+                }
+                fault = Some(error);
+            }
             Err(error) => tracing::warn!(%error, push = self.name, "the target could not be asked"),
         }
-        Ok(outcomes)
+        let settled = self.settle(rows, &fates, false, step).await?;
+        fault.map_or(Ok(settled), Err)
     }
 
-    /// Keeps what became of records, and says how many wait on.
+    /// Keeps what became of records, and says of which keys the end is open.
     async fn settle(
         &self,
         rows: &[OutboxRow],
-        outcomes: &[Outcome],
+        fates: &[Fate],
         is_repeatable: bool,
         step: &mut StepRow,
-    ) -> Result<u64> {
+    ) -> Result<Open> {
         let now = self.hub.now();
-        let mut open = 0;
+        let mut open = Open::default();
         let mut balance = step.balance;
         let mut tx = self.hub.lake().store().begin().await?;
-        for (row, outcome) in rows.iter().zip(outcomes) {
-            let id = row.outbox_id;
+        for (row, fate) in rows.iter().zip(fates) {
+            let (id, key) = (row.outbox_id, row.record_key.clone());
+            let Fate::Known(outcome) = fate else {
+                open.later.insert(key);
+                continue;
+            };
             match outcome {
                 // Its receipt says what became of it, and until then it waits without being sent.
                 Outcome::Accepted if self.receipts.is_some() => {
-                    tx.settle(id, OutboxState::Delivered, None, None, &now).await?;
+                    // The receipt of an earlier attempt may have been read already.
+                    tx.deliver(id, row.attempts > 0, &now).await?;
                 }
                 Outcome::Accepted => {
                     tx.settle(id, OutboxState::Accepted, None, None, &now).await?;
@@ -261,13 +297,16 @@ impl Push<'_> {
                     balance.filtered += 1;
                     balance.unchanged -= 1;
                 }
-                Outcome::Pending { .. } | Outcome::Unknown if is_repeatable => open += 1,
+                Outcome::Pending { .. } | Outcome::Unknown if is_repeatable => {
+                    open.soon.insert(key);
+                }
                 Outcome::Pending { .. } | Outcome::Unknown => {
                     tx.settle(id, OutboxState::Unknown, Some("E-PUSH-UNKNOWN"), None, &now).await?;
+                    open.later.insert(key);
                 }
                 Outcome::Unsent => {
                     tx.uncount_attempt(id).await?;
-                    open += 1;
+                    open.soon.insert(key);
                 }
             }
         }
@@ -330,8 +369,57 @@ impl Push<'_> {
     }
 }
 
-fn is_open(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Unknown | Outcome::Pending { .. })
+/// What is done with a record after it was sent or asked for.
+#[derive(Clone)]
+enum Fate {
+    Known(Outcome),
+    /// It stays counted and unanswered, so that the next run asks for it.
+    Later,
+}
+
+impl Fate {
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Known(Outcome::Unknown | Outcome::Pending { .. }))
+    }
+}
+
+/// Keys of records whose end is open.
+#[derive(Default)]
+struct Open {
+    /// They are sent or asked for again in this run.
+    soon: HashSet<String>,
+    /// They are not.
+    later: HashSet<String>,
+}
+
+impl Open {
+    fn add(&mut self, other: Self) {
+        self.soon.extend(other.soon);
+        self.later.extend(other.later);
+    }
+}
+
+/// Cuts rows into parts, in order, in none of which a key is there twice: records of one key leave
+/// one after the other.
+fn apart(rows: Vec<OutboxRow>) -> Vec<Vec<OutboxRow>> {
+    let mut parts: Vec<Vec<OutboxRow>> = Vec::new();
+    let mut keys: HashSet<String> = HashSet::new();
+    for row in rows {
+        if !keys.insert(row.record_key.clone()) || parts.is_empty() {
+            keys = HashSet::from([row.record_key.clone()]);
+            parts.push(Vec::new());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(row);
+        }
+    }
+    parts
+}
+
+/// Whether a target that could not be asked now may well be later.
+fn is_passing(kind: ErrorKind) -> bool {
+    use ErrorKind::{Cancelled, Throttled, Timeout, Unreachable};
+    matches!(kind, Cancelled | Throttled | Timeout | Unreachable)
 }
 
 /// What can be done with records of unknown outcome: send them again, or take them as arrived.

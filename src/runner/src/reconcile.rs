@@ -9,13 +9,14 @@ use huiliu_engine::reconcile::{
 };
 use huiliu_engine::{Session, record_text};
 use huiliu_lake::{Commit, RowStamp, TableChange};
-use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result};
 use huiliu_store::{Lease, ModelRow, StepRow};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::audit::{Change, Deed};
 use crate::hub::Hub;
+use crate::stop::until_stopped;
 
 /// How a reconciliation ended.
 pub(crate) struct Done {
@@ -134,14 +135,14 @@ pub struct Decided {
 
 impl Hub {
     /// Reconciles the node of a golden table.
-    pub(crate) async fn reconcile(&self, table: &str, step: StepRow) -> Result<Done> {
+    pub(crate) async fn reconcile(&self, cx: &Cx, table: &str, step: StepRow) -> Result<Done> {
         let rec = self
             .engine
             .pipelines()
             .reconciliation_of(table)
             .ok_or_else(|| Error::internal(format!("no reconciliation makes {table}")))?;
         let leases = self.ledger_leases(rec).await?;
-        let done = self.reconcile_leased(rec, step, &leases).await;
+        let done = self.reconcile_leased(cx, rec, step, &leases).await;
         self.give_back(leases).await?;
         done
     }
@@ -175,6 +176,7 @@ impl Hub {
 
     async fn reconcile_leased(
         &self,
+        cx: &Cx,
         rec: &Reconciliation,
         mut step: StepRow,
         leases: &[Lease],
@@ -190,7 +192,8 @@ impl Hub {
             last: last.as_ref().map(|row| row.fingerprint.as_str()),
             everything: false,
         };
-        let Some(done) = self.engine.reconcile(request).await? else {
+        let reconciled = Box::pin(self.engine.reconcile(request));
+        let Some(done) = until_stopped(cx, reconciled).await? else {
             let is_finding = !self.levels_passed(rec).await?.is_empty();
             return Ok(Done { step, changed: false, is_finding });
         };
@@ -392,9 +395,19 @@ impl Hub {
     /// Everything about one key.
     pub async fn decided(&self, rec: &Reconciliation, key: &str) -> Result<Decided> {
         let session = self.looked_at(rec).await?;
-        let record = golden_row(&session, rec, key).await?;
+        self.decided_in(&session, rec, key).await
+    }
+
+    /// Everything about one key that `session` shows.
+    pub async fn decided_in(
+        &self,
+        session: &Session,
+        rec: &Reconciliation,
+        key: &str,
+    ) -> Result<Decided> {
+        let record = golden_row(session, rec, key).await?;
         let value = |name: &str| record.get(name).cloned().flatten();
-        let rows = read_differences(&self.engine, &session, rec).await?;
+        let rows = read_differences(&self.engine, session, rec).await?;
         let mut differences: Vec<AgedDifference> = rows
             .into_iter()
             .filter(|row| row.entity_key == key)
@@ -445,7 +458,7 @@ impl Hub {
             systems,
             fields,
             differences,
-            events: read_events(&self.engine, &session, rec, key).await?,
+            events: read_events(&self.engine, session, rec, key).await?,
         })
     }
 

@@ -17,12 +17,14 @@ use crate::footprint::Footprint;
 use crate::hub::Hub;
 use crate::mover::{GuardPlan, Guards};
 use crate::repair::{ReadyRepair, RepairDone, RepairOrder};
-use crate::stop::{broken_off, unbroken};
+use crate::stop::{broken_off, unbroken, until_stopped};
 use crate::together::repeated;
 use crate::verdict;
 
 /// Hears how a run goes.
 pub trait Progress: Send + Sync {
+    /// The run has got its number.
+    fn begun(&self, _run: i64) {}
     /// A step begins.
     fn started(&self, node: &str);
     /// A step has read this many rows.
@@ -134,6 +136,7 @@ impl Hub {
         }
         let told = plan.as_deref().or(of_repair.as_deref()).unwrap_or(selector);
         let run_id = self.begin_run(told, job, entry.is_first).await?;
+        progress.begun(run_id);
         let writing = entry.begun();
         let repair = match (&options.repair, ready) {
             (Some(order), Some(ready)) => match self.queue_repair(run_id, order, ready).await {
@@ -427,7 +430,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "model");
         self.progress.started(&node.name);
-        let built = Box::pin(self.hub.build_model(&node.name, step.clone()));
+        let built = Box::pin(self.hub.build_model(&self.cx, &node.name, step.clone()));
         match unbroken(built).await {
             Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
             Ok(None) => self.finish(step, RunState::Unchanged).await,
@@ -441,7 +444,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, &node.name, "reconcile");
         self.progress.started(&node.name);
-        let reconciled = Box::pin(self.hub.reconcile(&node.name, step.clone()));
+        let reconciled = Box::pin(self.hub.reconcile(&self.cx, &node.name, step.clone()));
         match unbroken(reconciled).await {
             Ok(done) => {
                 self.findings |= done.is_finding;
@@ -461,7 +464,7 @@ impl Run {
         }
         let mut step = self.hub.new_step(self.run_id, &node.name, "audit");
         self.progress.started(&node.name);
-        match unbroken(Box::pin(self.hub.run_audit(&node.name, &step))).await {
+        match unbroken(Box::pin(self.hub.run_audit(&self.cx, &node.name, &step))).await {
             Ok((verdict, is_new)) => {
                 let blocks = verdict.row_count > 0 && severity == Severity::Block;
                 let ended = if verdict.row_count == 0 {
@@ -496,7 +499,7 @@ impl Run {
         }
         let step = self.hub.new_step(self.run_id, "metrics.figures", "metric");
         self.progress.started(&step.node);
-        match unbroken(self.hub.compute_figures(&ready, step.clone())).await {
+        match unbroken(self.hub.compute_figures(&self.cx, &ready, step.clone())).await {
             Ok(Some(step)) => self.finish(step, RunState::Succeeded).await,
             Ok(None) => self.finish(step, RunState::Unchanged).await,
             Err(error) => self.fail(step, &error).await,
@@ -551,7 +554,8 @@ impl Run {
                 _ => self.hub.write_daily_page(self.run_id, state).await,
             }
         };
-        match unbroken(Box::pin(written)).await {
+        // Each of its files takes its place at once, when all has been computed.
+        match unbroken(Box::pin(until_stopped(&self.cx, written))).await {
             Ok(file) => {
                 step.message = Some(format!("written to {}", file.display()));
                 self.finish(step, RunState::Succeeded).await

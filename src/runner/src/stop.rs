@@ -40,6 +40,16 @@ async fn within<T>(
     }
 }
 
+/// Waits for `work` until it is asked to stop, and then leaves it at once: for work that commits
+/// nothing by itself, such as a query whose rows go into files of no snapshot.
+pub(crate) async fn until_stopped<T>(cx: &Cx, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = cx.cancel.cancelled() => Err(Error::cancelled()),
+    }
+}
+
 /// The error for a system that does not say anything any more, not even that it is at an end.
 fn silent(silence: Duration) -> Error {
     let message = format!("the system has said nothing for {} s", silence.as_secs());
@@ -100,6 +110,8 @@ mod tests {
         cx.cancel.cancel();
         let stalled = within(&cx, grace, long, std::future::pending::<Result<()>>()).await;
         assert_eq!(stalled.unwrap_err().kind(), ErrorKind::Cancelled);
+        let left = until_stopped(&cx, std::future::pending::<Result<()>>()).await;
+        assert_eq!(left.unwrap_err().kind(), ErrorKind::Cancelled);
         // What ends in time keeps its result.
         let late = within(&cx, grace, long, async { Ok(8) }).await;
         assert_eq!(late.unwrap(), 8);

@@ -13,6 +13,7 @@ mod quiet;
 mod receipt;
 mod refresh;
 mod script;
+mod stop;
 mod together;
 mod watch;
 mod world;

@@ -54,19 +54,29 @@ impl Hub {
     /// Everything that was received, decided and sent about the record of a key, oldest first.
     pub async fn trace(&self, rec: &Reconciliation, key: &str) -> Result<Vec<TraceEntry>> {
         let session = self.engine.session(None).await?;
-        let golden = golden_row(&session, rec, key).await?;
+        self.trace_in(&session, rec, key).await
+    }
+
+    /// The same, of what `session` shows.
+    pub async fn trace_in(
+        &self,
+        session: &Session,
+        rec: &Reconciliation,
+        key: &str,
+    ) -> Result<Vec<TraceEntry>> {
+        let golden = golden_row(session, rec, key).await?;
         let mut entries = Vec::new();
         let systems = self.project.systems.values();
         for system in systems.filter(|system| system.config.stage != Stage::Survey) {
             for (settings, _) in &system.config.streams {
                 let stream = format!("{}.{}", system.config.id, settings.name);
                 let table = format!("{}_{}", system.config.id, settings.name);
-                let reading = Reading { hub: self, session: &session, rec, key, golden: &golden };
+                let reading = Reading { hub: self, session, rec, key, golden: &golden };
                 entries.extend(reading.versions(&stream, &table, settings).await?);
             }
         }
         entries.extend(decision(rec, &golden, self)?);
-        for event in read_events(&self.engine, &session, rec, key).await? {
+        for event in read_events(&self.engine, session, rec, key).await? {
             let mut details = vec![detail("rule", event.rule)];
             details.extend(event.field.map(|field| detail("field", field)));
             details.push(detail("in", event.system));

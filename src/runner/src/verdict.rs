@@ -1,16 +1,22 @@
 //! Running the pipelines' audits and keeping what they found.
 
 use huiliu_core::audit::Audit;
-use huiliu_sdk::{Error, Result};
+use huiliu_sdk::{Cx, Error, Result};
 use huiliu_store::{StepRow, VerdictRow};
 use serde_json::{Map, Value};
 
 use crate::hub::Hub;
+use crate::stop::until_stopped;
 
 impl Hub {
     /// Runs an audit, or takes what it found last when nothing it reads has changed since; says
     /// whether it looked anew.
-    pub(crate) async fn run_audit(&self, name: &str, step: &StepRow) -> Result<(VerdictRow, bool)> {
+    pub(crate) async fn run_audit(
+        &self,
+        cx: &Cx,
+        name: &str,
+        step: &StepRow,
+    ) -> Result<(VerdictRow, bool)> {
         let audit = self
             .engine
             .pipelines()
@@ -21,7 +27,8 @@ impl Hub {
         let severity = audit.header.severity.as_str().to_owned();
         let last = store.last_verdict(name).await?;
         let fingerprint = last.as_ref().map(|last| last.fingerprint.as_str());
-        let Some(outcome) = self.engine.audit(audit, fingerprint).await? else {
+        let looked = self.engine.audit(audit, fingerprint);
+        let Some(outcome) = until_stopped(cx, looked).await? else {
             let last = last.ok_or_else(|| Error::internal(format!("{name} did not look")))?;
             return Ok((VerdictRow { severity, ..last }, false));
         };

@@ -8,7 +8,7 @@ mod text;
 use huiliu_core::config::{AlertLanguage, AlertsFile, ChannelKind, Resolver};
 use huiliu_core::expectation::{Freshness, Volume};
 use huiliu_sdk::{Error, ErrorKind, Result};
-use huiliu_store::{Alert, Lease};
+use huiliu_store::{Alert, Lease, OccurrenceRow};
 
 pub use self::stream::StreamWatch;
 pub use self::text::notice_text;
@@ -104,6 +104,10 @@ impl Hub {
     /// Everything a person should know now.
     pub async fn conditions(&self) -> Result<Vec<Alert>> {
         let store = self.lake().store();
+        let before = store.alerts().await?;
+        let was_on = |kind: &str, object: &str| {
+            before.iter().find(|alert| alert.kind == kind && alert.object == object)
+        };
         let mut found: Vec<(&str, String, String)> = Vec::new();
         for job in self.job_views().await? {
             if job.parked_at.is_some() {
@@ -113,15 +117,16 @@ impl Hub {
                 );
                 found.push(("job_parked", job.job.clone(), detail));
             }
-            let failed = job.last.as_ref().filter(|last| last.state == "failed");
-            // One that is tried again has not failed yet.
-            if let Some(last) = failed.filter(|_| job.open.is_none()) {
-                let code = last.code.as_deref().unwrap_or("E-INTERNAL");
-                let message = last.message.as_deref().unwrap_or_default();
-                let meaning = (self.meaning)(code).map(|(meaning, _)| meaning).unwrap_or_default();
-                let detail =
-                    self.say(format!("{code} {meaning}：{message}"), format!("{code}: {message}"));
-                found.push(("job_failed", job.job.clone(), detail));
+            if let Some(last) = &job.last {
+                let detail = match last.state.as_str() {
+                    "failed" => Some(self.failed_text(last)),
+                    // One that was stopped says nothing about whether the job is well again.
+                    "killed" | "cancelled" => {
+                        was_on("job_failed", &job.job).map(|alert| alert.detail.clone())
+                    }
+                    _ => None,
+                };
+                found.extend(detail.map(|detail| ("job_failed", job.job.clone(), detail)));
             }
             if let Some(warning) = job.warning {
                 let detail = self.say(
@@ -132,14 +137,25 @@ impl Hub {
             }
         }
         for watched in self.stream_watches().await? {
-            if watched.pauses.freshness == Freshness::Missing {
-                let detail = self.missing_text(&watched);
-                found.push(("stream_missing", watched.stream.clone(), detail));
-            }
-            if matches!(watched.volume, Volume::Low | Volume::High) {
-                let detail = self.volume_text(&watched);
-                found.push(("stream_volume", watched.stream.clone(), detail));
-            }
+            let stream = &watched.stream;
+            let was_missing = was_on("stream_missing", stream);
+            let missing = match watched.pauses.freshness {
+                Freshness::Missing => Some(self.missing_text(&watched)),
+                // That its past was forgotten, or that nobody knows the working days, is no news.
+                Freshness::Unknown => was_missing
+                    .filter(|alert| watched.brought_nothing_since(&alert.since))
+                    .map(|alert| alert.detail.clone()),
+                Freshness::Fresh | Freshness::LateButUsual => None,
+            };
+            found.extend(missing.map(|detail| ("stream_missing", stream.clone(), detail)));
+            let volume = match watched.volume {
+                Volume::Low | Volume::High => Some(self.volume_text(&watched)),
+                Volume::Unknown => was_on("stream_volume", stream)
+                    .filter(|alert| watched.brought_nothing_since(&alert.since))
+                    .map(|alert| alert.detail.clone()),
+                Volume::Usual => None,
+            };
+            found.extend(volume.map(|detail| ("stream_volume", stream.clone(), detail)));
         }
         for count in store.outbox_counts().await?.iter().filter(|count| count.state == "unknown") {
             let detail = self.say(
@@ -148,14 +164,28 @@ impl Hub {
             );
             found.push(("push_unknown", format!("{}.{}", count.system, count.push), detail));
         }
-        let since = self.now();
-        let alert = |(kind, object, detail): (&str, String, String)| Alert {
-            kind: kind.to_owned(),
-            object,
-            detail,
-            since: since.clone(),
+        let now = self.now();
+        let alert = |(kind, object, detail): (&str, String, String)| {
+            let since = was_on(kind, &object).map_or(&now, |alert| &alert.since).clone();
+            Alert { kind: kind.to_owned(), object, detail, since }
         };
         Ok(found.into_iter().map(alert).collect())
+    }
+
+    /// What is told of a job that failed: what an error says may quote what a system holds, and is
+    /// left to those who may look at the run.
+    fn failed_text(&self, last: &OccurrenceRow) -> String {
+        let code = last.code.as_deref().unwrap_or("E-INTERNAL");
+        let meaning = (self.meaning)(code).map(|(meaning, _)| format!(" {meaning}"));
+        let meaning = meaning.unwrap_or_default();
+        let look = match last.run_id {
+            Some(run) => format!("`huiliu runs show {run}`"),
+            None => format!("`huiliu jobs history {}`", last.occurrence.job),
+        };
+        self.say(
+            format!("{code}{meaning}，详见 {look}"),
+            format!("it failed with {code}; {look} says more"),
+        )
     }
 
     /// The text of the language that messages are in.

@@ -1,10 +1,16 @@
-//! The doors: read-only SQL over the Postgres wire, opened with a token.
+//! The doors: console, JSON API, and read-only SQL over the Postgres wire; who may come in.
 //!
-//! A door translates between a wire and the engine's sessions. It must never import a connector
-//! or the runner, and it never writes.
+//! A door asks the hub through the trait [`data::Hub`], which the program implements. It must never
+//! import a connector or the runner.
 
-pub mod token;
+pub mod data;
+pub mod identity;
+pub mod sql;
+pub mod web;
 
+mod api;
+mod console;
 mod pg;
 
-pub use pg::{PgOptions, PgServer, start};
+pub use api::{Operation, openapi, operations};
+pub use pg::{PgServer, start as start_pg};

@@ -1,9 +1,14 @@
-//! The Postgres door, driven by real clients over real sockets.
+//! The doors, driven by real clients over real sockets.
 
 // Clippy's allowance for tests reaches only functions that are tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod extended;
+mod hostile;
 mod login;
+mod matrix;
 mod psql;
+mod site;
+mod stub;
+mod web;
 mod world;

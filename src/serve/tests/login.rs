@@ -1,14 +1,16 @@
 //! Who comes in.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
+use huiliu_core::access::Role;
 use huiliu_sdk::ErrorKind;
-use huiliu_serve::{PgOptions, start};
+use huiliu_serve::start_pg;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::World;
+use crate::world::{ANALYST, World, add_user, by, token_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_and_no_token_are_refused() {
@@ -21,15 +23,60 @@ async fn a_wrong_token_and_no_token_are_refused() {
         assert!(!output.status.success());
         assert!(output.stdout.is_empty());
         if !token.is_empty() {
-            assert!(errors.contains("the token is wrong or missing"), "{errors}");
+            assert!(errors.contains("the user or the token is wrong"), "{errors}");
             assert!(!errors.contains(token), "{errors}");
         }
     }
-    for user in ["postgres", "someone else"] {
+    for user in ["postgres", "someone else", "", "analyst/000000000000", "analyst/"] {
         let mut psql = world.psql_command();
         psql.env("PGUSER", user).args(["-At", "-c", "select 1"]);
-        assert_eq!(psql.output().await.unwrap().stdout, b"1\n");
+        let output = psql.output().await.unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{user}");
     }
+    let id = &world.token[3..15];
+    let mut psql = world.psql_command();
+    psql.env("PGUSER", format!("{ANALYST}/{id}")).args(["-At", "-c", "select 1"]);
+    assert_eq!(psql.output().await.unwrap().stdout, b"1\n", "a token can be named");
+    let refused = logins(&world, "login refused").await;
+    assert!(refused >= 8, "{refused} refused logins are in the audit");
+    assert_eq!(logins(&world, "login").await, 2, "one with the password, one with the token");
+}
+
+async fn logins(world: &World, action: &str) -> usize {
+    let rows = world.accounts.store().audit().await.unwrap();
+    rows.iter().filter(|row| row.action == action).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_may_query_comes_in_and_nobody_stays_who_may_not() {
+    let world = World::open().await;
+    add_user(&world.accounts, "operator", Role::Operator).await;
+    let token = token_of(&world.accounts, "operator").await;
+    let mut psql = world.psql_command();
+    psql.env("PGUSER", "operator").env("PGPASSWORD", token).args(["-c", "select 1"]);
+    assert!(!psql.output().await.unwrap().status.success(), "an operator asks no SQL");
+
+    let mut psql = world.psql_command();
+    psql.args(["-At", "-q"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut psql = psql.spawn().unwrap();
+    let mut input = psql.stdin.take().unwrap();
+    let mut lines = BufReader::new(psql.stdout.take().unwrap()).lines();
+    input.write_all(b"select 1;\n").await.unwrap();
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "1");
+    world.accounts.disable(ANALYST, &by()).await.unwrap();
+    let began = Instant::now();
+    input.write_all(b"select count(*) from current.cases;\n").await.unwrap();
+    assert_eq!(lines.next_line().await.unwrap(), None, "the account is disabled");
+    assert!(began.elapsed() < Duration::from_secs(1));
+    drop(input);
+    psql.wait().await.unwrap();
+    assert!(!world.psql(&["-c", "select 1"]).await.status.success());
+
+    world.accounts.enable(ANALYST, &by()).await.unwrap();
+    assert_eq!(world.rows("select 1").await, "1");
+    let id = &world.token[3..15];
+    world.accounts.revoke_token(id, None, &by()).await.unwrap();
+    assert!(!world.psql(&["-c", "select 1"]).await.status.success(), "the token is revoked");
 }
 
 /// The bytes of a startup message of user `x`.
@@ -108,20 +155,15 @@ async fn more_than_sixteen_connections_are_refused_until_one_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_loopback_addresses_and_a_real_token_are_served() {
+async fn only_loopback_addresses_are_served() {
     let world = World::open().await;
     for address in ["0.0.0.0:0", "[::]:0", "192.168.1.10:5432"] {
-        let options = PgOptions::new(address.parse().unwrap(), world.token.clone());
-        assert!(!format!("{options:?}").contains(&world.token));
-        let refused = start(world.engine.clone(), options, CancellationToken::new()).await;
+        let address = address.parse().unwrap();
+        let refused = start_pg(world.gate.clone(), address, CancellationToken::new()).await;
         let error = refused.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.hint_text().is_some());
     }
-    let options = PgOptions::new("127.0.0.1:0".parse().unwrap(), String::new());
-    let refused = start(world.engine.clone(), options, CancellationToken::new()).await;
-    assert_eq!(refused.err().unwrap().kind(), ErrorKind::Config);
-    let options = PgOptions::new(world.server.address, world.token.clone());
-    let refused = start(world.engine.clone(), options, CancellationToken::new()).await;
-    assert_eq!(refused.err().unwrap().code(), "E-PG-ADDRESS", "the port is taken");
+    let taken = start_pg(world.gate.clone(), world.server.address, CancellationToken::new()).await;
+    assert_eq!(taken.err().unwrap().code(), "E-PG-ADDRESS", "the port is taken");
 }

@@ -1,4 +1,4 @@
-//! A small lake, a door over it, and the clients that come in.
+//! A small lake, the doors over it, and the clients that come in.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -6,16 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
+use huiliu_core::access::Role;
+use huiliu_core::access::password::PasswordProfile;
 use huiliu_core::calendar::Calendar;
 use huiliu_core::code_table::CodeTables;
 use huiliu_core::model::Unit;
 use huiliu_engine::function::DomainFunctions;
 use huiliu_engine::{Engine, EngineOptions, Figure, Pipelines};
 use huiliu_lake::{Commit, Lake, Merge, MergePlan, Positions, RowStamp};
-use huiliu_sdk::{Ops, WriteMode};
-use huiliu_serve::{PgOptions, PgServer, start, token};
+use huiliu_sdk::{ManualClock, Ops, WriteMode};
+use huiliu_serve::data::{NewToken, NewUser};
+use huiliu_serve::identity::{Accounts, By};
+use huiliu_serve::sql::{Gate, GateLimits};
+use huiliu_serve::{PgServer, start_pg};
+use huiliu_store::SealKey;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -24,8 +30,16 @@ use tokio_util::sync::CancellationToken;
 /// Longer than any client here needs; a test that hangs fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The analyst whose token the clients bring.
+pub(crate) const ANALYST: &str = "analyst";
+/// The password of everybody in these tests.
+pub(crate) const PASSWORD: &str = "tide-Lantern-orbit-42";
+
 pub(crate) struct World {
     pub(crate) engine: Engine,
+    pub(crate) accounts: Accounts,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) gate: Gate,
     pub(crate) server: PgServer,
     pub(crate) token: String,
     pub(crate) cancel: CancellationToken,
@@ -35,22 +49,40 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A door over a lake with 100 cases and one figure.
+    /// A door over a lake with 100 cases, three people and one figure.
     pub(crate) async fn open() -> Self {
         Self::with_timeout(Duration::from_secs(30)).await
     }
 
-    pub(crate) async fn with_timeout(statement_timeout: Duration) -> Self {
+    pub(crate) async fn with_timeout(time: Duration) -> Self {
+        let limits = GateLimits { time, ..GateLimits::default() };
+        Self::with(limits).await
+    }
+
+    pub(crate) async fn with(limits: GateLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let engine = engine(folder.path()).await;
         add_cases(&engine, 1, 0, 100).await;
+        add_people(&engine).await;
         add_figure(&engine).await;
-        let token = token::make();
-        let mut options = PgOptions::new("127.0.0.1:0".parse().unwrap(), token.clone());
-        options.statement_timeout = statement_timeout;
+        let now = "2018-12-13T08:00:00Z".parse().unwrap();
+        let clock = Arc::new(ManualClock::new(now));
+        let accounts = Accounts::new(
+            engine.lake().store().clone(),
+            SealKey::new(&[7; 32]).unwrap(),
+            clock.clone(),
+            PasswordProfile::DjbhL3,
+            "政务服务中心".into(),
+        )
+        .unwrap();
+        add_user(&accounts, ANALYST, Role::Analyst).await;
+        let token = token_of(&accounts, ANALYST).await;
+        let gate = Gate::new(engine.clone(), accounts.clone(), limits).unwrap();
         let cancel = CancellationToken::new();
-        let (server, door) = start(engine.clone(), options, cancel.clone()).await.unwrap();
-        Self { engine, server, token, cancel, door: tokio::spawn(door), _folder: folder }
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let (server, door) = start_pg(gate.clone(), anywhere, cancel.clone()).await.unwrap();
+        let door = tokio::spawn(door);
+        Self { engine, accounts, clock, gate, server, token, cancel, door, _folder: folder }
     }
 
     fn client(&self, program: impl AsRef<Path>) -> Command {
@@ -59,7 +91,7 @@ impl World {
             .env("PGPASSWORD", &self.token)
             .env("PGHOST", "127.0.0.1")
             .env("PGPORT", self.server.address.port().to_string())
-            .env("PGUSER", "anyone")
+            .env("PGUSER", ANALYST)
             .env("PGDATABASE", "huiliu")
             .env("PGCONNECT_TIMEOUT", "10")
             .env("LC_ALL", "C.UTF-8")
@@ -150,23 +182,66 @@ async fn engine(data: &Path) -> Engine {
         zone: chrono_tz::Asia::Shanghai,
     };
     let lake = Lake::open(data).await.unwrap();
+    let tags = |pairs: &[(&str, &str)]| -> huiliu_engine::Tags {
+        pairs.iter().map(|(column, kind)| ((*column).to_owned(), (*kind).to_owned())).collect()
+    };
+    let people = tags(&[("name", "name"), ("number", "id_number")]);
     Engine::new(lake, Pipelines::default(), functions, options, huiliu_engine::FileHashes::new())
+        .with_personal([("cases".into(), tags(&[])), ("people".into(), people)].into())
+}
+
+/// Who does things in these tests.
+pub(crate) fn by() -> By {
+    By { who: "test".into(), address: "local".into(), reason: "test".into() }
+}
+
+/// A user who need not change the password first.
+pub(crate) async fn add_user(accounts: &Accounts, name: &str, role: Role) {
+    let title = "某某".to_owned();
+    let password = "first-Garden-anchor-77".to_owned();
+    let new = NewUser { name: name.into(), title, role, password: password.clone() };
+    accounts.add_user(&new, &by()).await.unwrap();
+    let visitor = accounts.login(name, &password, "local").await.unwrap().visitor;
+    accounts.change_password(&visitor, &password, PASSWORD).await.unwrap();
+}
+
+/// A token of a user that may do all its user may.
+pub(crate) async fn token_of(accounts: &Accounts, name: &str) -> String {
+    let new = NewToken { title: "test".into(), scopes: Vec::new(), days: None };
+    accounts.make_token(name, &new, &by()).await.unwrap().secret
 }
 
 /// Receives cases `from..to` into `current.cases`: one new snapshot.
 pub(crate) async fn add_cases(engine: &Engine, seq: i64, from: i64, to: i64) -> i64 {
-    let lake = engine.lake();
-    let schema = Schema::new(vec![
-        Field::new("id", DataType::Utf8, true),
-        Field::new("subject", DataType::Utf8, true),
-        Field::new("days", DataType::Int64, true),
-    ]);
     let ids: ArrayRef =
         Arc::new(StringArray::from_iter_values((from..to).map(|id| format!("K{id:05}"))));
     let subjects: ArrayRef =
         Arc::new(StringArray::from_iter_values((from..to).map(|id| format!("事项{id}"))));
     let days: ArrayRef = Arc::new(Int64Array::from_iter_values(from..to));
-    let batch = RecordBatch::try_new(Arc::new(schema.clone()), vec![ids, subjects, days]).unwrap();
+    receive(engine, seq, "cases", vec![("id", ids), ("subject", subjects), ("days", days)]).await
+}
+
+/// The names and numbers of `current.people`, which nobody may see.
+pub(crate) const PEOPLE: [(&str, &str); 3] = [
+    ("张小明", "340503198001010018"),
+    ("李四", "340503199002020026"),
+    ("王小五", "340503197003030034"),
+];
+
+async fn add_people(engine: &Engine) {
+    let text = |values: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(values)) };
+    let ids = text((0..PEOPLE.len()).map(|id| format!("P{id}")).collect());
+    let names = text(PEOPLE.iter().map(|(name, _)| (*name).to_owned()).collect());
+    let numbers = text(PEOPLE.iter().map(|(_, number)| (*number).to_owned()).collect());
+    receive(engine, 1, "people", vec![("id", ids), ("name", names), ("number", numbers)]).await;
+}
+
+async fn receive(engine: &Engine, seq: i64, name: &str, columns: Vec<(&str, ArrayRef)>) -> i64 {
+    let lake = engine.lake();
+    let fields = columns.iter().map(|(name, c)| Field::new(*name, c.data_type().clone(), true));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    let batch = RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap();
     let mut positions = Positions::new();
     positions.push("test".into(), (0..batch.num_rows() as u64).collect());
 
@@ -174,14 +249,14 @@ pub(crate) async fn add_cases(engine: &Engine, seq: i64, from: i64, to: i64) -> 
         MergePlan { key: vec!["id".to_owned()], mode: WriteMode::Upsert, ..MergePlan::default() };
     let (current, history) = Merge::table_schemas(&schema, plan.mode);
     let mut tx = lake.store().begin().await.unwrap();
-    let current = lake.ensure_table(&mut tx, "current", "cases", &current).await.unwrap();
-    let history = lake.ensure_table(&mut tx, "history", "cases", &history).await.unwrap();
+    let current = lake.ensure_table(&mut tx, "current", name, &current).await.unwrap();
+    let history = lake.ensure_table(&mut tx, "history", name, &history).await.unwrap();
     tx.commit().await.unwrap();
     let stamp = RowStamp { run: seq, seq, received_at: 1_544_688_000_000_000 + seq };
     let mut merge = Merge::start(lake, current, history, &schema, plan, stamp).await.unwrap();
     merge.merge(&batch, &Ops::Upsert, &positions).unwrap();
     let changes = merge.finish().unwrap().changes;
-    commit(engine, Commit { changes, author: "test".into(), message: "cases".into() }).await
+    commit(engine, Commit { changes, author: "test".into(), message: name.into() }).await
 }
 
 async fn add_figure(engine: &Engine) {

@@ -199,6 +199,14 @@ impl Store {
         row.as_ref().map(login_row).transpose()
     }
 
+    /// All sessions, or those of one user, newest first.
+    pub async fn logins(&self, user: Option<&str>) -> Result<Vec<LoginRow>> {
+        let sql = select!(session "where ?1 is null or user_name = ?1
+                                   order by created_at desc, token_hash");
+        let rows = self.all("list sessions", sql, args![user.map(str::to_owned)]).await?;
+        rows.iter().map(login_row).collect()
+    }
+
     /// The token of this id.
     pub async fn token(&self, id: &str) -> Result<Option<TokenRow>> {
         let row = self.one("read a token", select!(token "where token_id = ?"), args![id]).await?;

@@ -21,6 +21,19 @@ pub struct Alert {
     pub since: String,
 }
 
+/// What reads of one stream brought in one hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The stream, as `system.stream`.
+    pub stream: String,
+    /// When the first of the reads ended that brought something, UTC.
+    pub first: String,
+    /// When the last one did.
+    pub last: String,
+    /// New rows.
+    pub rows: i64,
+}
+
 /// A message to one channel.
 #[derive(Debug, Clone, Serialize)]
 pub struct Notice {
@@ -204,14 +217,20 @@ impl Store {
         row.map_or(Ok((0, 0)), |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    /// The reads of streams since `time` that brought new rows: stream, when it ended, how many;
-    /// oldest first.
-    pub async fn news_since(&self, time: &str) -> Result<Vec<(String, String, i64)>> {
-        let sql = "select node, coalesce(finished_at, started_at), written from huiliu_step
-                   where written > 0 and started_at >= ? and kind = 'stream'
-                   order by started_at";
+    /// What reads of streams brought since `time`, by stream and hour, oldest first.
+    pub async fn news_since(&self, time: &str) -> Result<Vec<News>> {
+        // A stored time begins with its day and hour.
+        let sql = "select node, min(at), max(at), cast(sum(written) as bigint)
+                   from (select node, coalesce(finished_at, started_at) as at, written
+                         from huiliu_step
+                         where written > 0 and started_at >= ? and kind = 'stream') n
+                   group by node, substr(at, 1, 13) order by min(at), node";
         let rows = self.all("list new rows", sql, args![time]).await?;
-        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+        let news = |row: &Row| {
+            let (first, last, rows) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok(News { stream: row.get(0)?, first, last, rows })
+        };
+        rows.iter().map(news).collect()
     }
 
     /// How many runs ended in each state.

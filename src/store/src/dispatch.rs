@@ -84,26 +84,38 @@ impl Tx {
     }
 }
 
+/// What was handed over and what became of it, in one statement, so that both are of one moment.
+macro_rules! counts {
+    ($of:literal) => {
+        concat!(
+            "select system, push, at, 'sent' as state, cast(sum(records) as bigint)
+             from huiliu_dispatch",
+            $of,
+            " group by system, push, at
+             union all
+             select system, push, created_at, state, count(*) from huiliu_outbox",
+            $of,
+            " group by system, push, created_at, state"
+        )
+    };
+}
+
 impl Store {
-    /// What became of all that was handed over, by target and day; `day_of` says on which day an
-    /// instant lies.
-    pub async fn push_days(&self, day_of: impl Fn(&str) -> String) -> Result<Vec<PushDay>> {
-        let sent = self
-            .all(
-                "count what was sent",
-                "select system, push, at, cast(sum(records) as bigint) from huiliu_dispatch
-                 group by system, push, at",
-                args![],
-            )
-            .await?;
-        let states = self
-            .all(
-                "count what was sent",
-                "select system, push, created_at, state, count(*) from huiliu_outbox
-                 group by system, push, created_at, state",
-                args![],
-            )
-            .await?;
+    /// What became of all that was handed over, or of all for one push (its system and name), by
+    /// target and day; `day_of` says on which day an instant lies.
+    pub async fn push_days(
+        &self,
+        of: Option<(&str, &str)>,
+        day_of: impl Fn(&str) -> String,
+    ) -> Result<Vec<PushDay>> {
+        let action = "count what was sent";
+        let rows = match of {
+            None => self.all(action, counts!(""), args![]).await?,
+            Some((system, push)) => {
+                let sql = counts!(" where system = ?1 and push = ?2");
+                self.all(action, sql, args![system, push]).await?
+            }
+        };
         let mut days: BTreeMap<(String, String, String), PushDay> = BTreeMap::new();
         let mut on = |system: String, push: String, at: &str, count: &dyn Fn(&mut PushDay)| {
             let day = day_of(at);
@@ -113,14 +125,11 @@ impl Store {
                 days.entry(key).or_insert(PushDay { system, push, day, ..PushDay::default() });
             count(entry);
         };
-        for row in &sent {
-            let (at, records): (String, i64) = (row.get(2)?, row.get(3)?);
-            on(row.get(0)?, row.get(1)?, &at, &|day: &mut PushDay| day.sent += records);
-        }
-        for row in &states {
+        for row in &rows {
             let (at, state, records): (String, String, i64) =
                 (row.get(2)?, row.get(3)?, row.get(4)?);
             on(row.get(0)?, row.get(1)?, &at, &|day: &mut PushDay| match state.as_str() {
+                "sent" => day.sent += records,
                 "accepted" => day.accepted += records,
                 "rejected" => day.rejected += records,
                 "unknown" => day.unknown += records,

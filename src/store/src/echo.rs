@@ -14,6 +14,10 @@ const TABLE: &str = "create table if not exists huiliu_echo (
    seen_at text not null
  )";
 
+/// What came before and after a record is asked for by its key.
+const BY_KEY: &str = "create index if not exists huiliu_outbox_key
+                      on huiliu_outbox (system, push, record_key)";
+
 /// A record whose echo may come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
@@ -38,11 +42,13 @@ pub(crate) async fn prepare(tx: &mut Tx, dialect: Dialect) -> Result<()> {
         let sql = "alter table huiliu_step add column echoed bigint not null default 0";
         tx.run("make its tables", sql, args![]).await?;
     }
+    tx.run("make its tables", BY_KEY, args![]).await?;
     Ok(())
 }
 
 impl Store {
-    /// Records of a push that were sent, may have arrived, and did not come back yet.
+    /// Records of a push that were sent, may have arrived, and did not come back yet. One after
+    /// which a newer one of its key was sent is not waited for: the target has that.
     pub async fn unseen(&self, system: &str, push: &str) -> Result<Vec<Sent>> {
         let rows = self
             .all(
@@ -50,6 +56,11 @@ impl Store {
                 "select outbox_id, record_key from huiliu_outbox o
                  where system = ? and push = ? and state <> 'rejected' and attempts > 0
                    and not exists (select 1 from huiliu_echo e where e.outbox_id = o.outbox_id)
+                   and not exists (
+                     select 1 from huiliu_outbox n
+                     where n.system = o.system and n.push = o.push
+                       and n.record_key = o.record_key and n.outbox_id > o.outbox_id
+                       and n.attempts > 0 and n.state <> 'rejected')
                  order by outbox_id",
                 args![system, push],
             )
@@ -75,16 +86,17 @@ impl Store {
 }
 
 impl Tx {
-    /// Records that records came back; those of which nobody knew whether they arrived, did.
+    /// Records that records came back; those of which nobody knew whether they arrived, did. Each
+    /// comes with whether a receipt is to say what becomes of it: that it is there says less.
     pub async fn note_echoes(
         &mut self,
         system: &str,
         stream: &str,
         run: i64,
-        ids: &[i64],
+        ids: &[(i64, bool)],
         now: &str,
     ) -> Result<()> {
-        for id in ids {
+        for (id, has_receipt) in ids {
             self.run(
                 "record that a record came back",
                 "insert into huiliu_echo (outbox_id, system, stream, run_id, seen_at)
@@ -92,6 +104,17 @@ impl Tx {
                 args![id, system, stream, run, now],
             )
             .await?;
+            if *has_receipt {
+                self.run(
+                    "settle a record",
+                    "update huiliu_outbox
+                     set state = 'delivered', code = null, message = ?, settled_at = created_at
+                     where outbox_id = ? and state in ('unknown', 'waiting')",
+                    args![format!("read back from {system}.{stream} in run {run}"), id],
+                )
+                .await?;
+                continue;
+            }
             self.run(
                 "settle a record",
                 "update huiliu_outbox

@@ -159,10 +159,11 @@ impl Store {
         rows.iter().map(job).collect()
     }
 
-    /// The latest occurrence of a job, UTC.
-    pub async fn last_occurrence(&self, job: &str) -> Result<Option<String>> {
-        let sql = "select max(scheduled_at) from huiliu_occurrence where job = ?";
-        let row = self.one("read occurrences", sql, args![job]).await?;
+    /// The latest occurrence of a job that was due before `time`, UTC.
+    pub async fn last_occurrence(&self, job: &str, time: &str) -> Result<Option<String>> {
+        let sql = "select max(scheduled_at) from huiliu_occurrence
+                   where job = ? and scheduled_at < ?";
+        let row = self.one("read occurrences", sql, args![job, time]).await?;
         row.map_or(Ok(None), |row| row.get(0))
     }
 

@@ -46,7 +46,7 @@ mod verdict;
 
 pub use account::{LoginRow, TokenRow, UserRow};
 pub use address::{DEFAULT_SCHEMA, PostgresAddress, StoreAddress};
-pub use alert::{Alert, Notice};
+pub use alert::{Alert, News, Notice};
 pub use answer::KeptAnswer;
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
 pub use backfill::BackfillRow;
@@ -62,7 +62,7 @@ pub use lease::Lease;
 pub use limit::Slot;
 pub use load::LoadRow;
 pub use model::ModelRow;
-pub use outbox::{OutboxCount, OutboxRow, OutboxState, Receipted, SentRow};
+pub use outbox::{NewestRow, OutboxCount, OutboxRow, OutboxState, Receipted, SentRow};
 pub use quarantine::{QuarantineRow, QuarantinedRow};
 pub use repair::{RepairItem, RepairRow, Sending};
 pub use run::{Balance, RunRow, RunState, StepRow};

@@ -2,7 +2,7 @@
 
 use huiliu_sdk::Result;
 
-use crate::{QuarantineFilter, QuarantineRow, RunRow, Store, args};
+use crate::{QuarantineFilter, QuarantineRow, RunRow, SentRow, Store, args};
 
 impl Store {
     /// Runs older than `before`, newest first.
@@ -51,5 +51,28 @@ impl Store {
             )
             .await?;
         rows.iter().map(crate::set_aside::quarantine_row).collect()
+    }
+
+    /// Records of the outbox older than `before`, newest first: of one push, or of all.
+    pub async fn sent_before(
+        &self,
+        push: Option<(&str, &str)>,
+        state: Option<&str>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<SentRow>> {
+        let (system, name) = push.unzip();
+        let rows = self
+            .all(
+                "list what was sent",
+                crate::outbox::select_sent!(
+                    "where (?1 is null or system = ?1) and (?2 is null or push = ?2)
+                       and (?3 is null or state = ?3) and (?4 is null or outbox_id < ?4)
+                     order by outbox_id desc limit ?5"
+                ),
+                args![system, name, state, before, limit],
+            )
+            .await?;
+        rows.iter().map(crate::outbox::sent_row).collect()
     }
 }

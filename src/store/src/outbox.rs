@@ -1,6 +1,6 @@
 //! Records to push, written in the commit that caused them and sent afterwards.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use huiliu_sdk::Result;
 use serde::Serialize;
@@ -99,6 +99,19 @@ pub struct SentRow {
     pub settled_at: Option<String>,
 }
 
+/// The newest record of a key that the target did not refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestRow {
+    /// Its number.
+    pub outbox_id: i64,
+    /// Hash of its content.
+    pub record_hash: String,
+    /// Under which key it is sent.
+    pub idempotency_key: String,
+    /// `waiting`, `delivered`, `accepted` or `unknown`.
+    pub state: String,
+}
+
 /// A record that the target took over, for which a receipt is to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipted {
@@ -108,7 +121,7 @@ pub struct Receipted {
     pub record_key: String,
     /// Under which key it was sent.
     pub idempotency_key: String,
-    /// When the target took it over, UTC.
+    /// When the target took it over, UTC; when it was queued, if it was sent more than once.
     pub delivered_at: String,
 }
 
@@ -123,6 +136,7 @@ macro_rules! select_sent {
         )
     };
 }
+pub(crate) use select_sent;
 
 impl Tx {
     /// Queues a record unless the same key with the same content is already there; says
@@ -190,6 +204,22 @@ impl Tx {
              set state = 'waiting', attempts = 0, code = null, message = null, settled_at = null
              where outbox_id = ?",
             args![id],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Records that the target took a record over. What says what became of it comes later than
+    /// that; than when it was queued, if it `was_sent` before and may have arrived then.
+    pub async fn deliver(&mut self, id: i64, was_sent: bool, now: &str) -> Result<()> {
+        let since = if was_sent { None } else { Some(now) };
+        self.run(
+            "settle a record",
+            "update huiliu_outbox
+             set state = 'delivered', code = null, message = null,
+                 settled_at = coalesce(?, created_at)
+             where outbox_id = ?",
+            args![since, id],
         )
         .await?;
         Ok(())
@@ -278,6 +308,35 @@ impl Store {
             )
             .await?;
         rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The newest record of each key of a push, without those that the target refused.
+    pub async fn newest_records(
+        &self,
+        system: &str,
+        push: &str,
+    ) -> Result<HashMap<String, NewestRow>> {
+        let rows = self
+            .all(
+                "read the newest records of a push",
+                "select o.record_key, o.outbox_id, o.record_hash, o.idempotency_key, o.state
+                 from huiliu_outbox o join (
+                   select max(outbox_id) as newest from huiliu_outbox
+                   where system = ? and push = ? and state <> 'rejected'
+                   group by record_key) n on n.newest = o.outbox_id",
+                args![system, push],
+            )
+            .await?;
+        let newest = |row: &Row| -> Result<(String, NewestRow)> {
+            let newest = NewestRow {
+                outbox_id: row.get(1)?,
+                record_hash: row.get(2)?,
+                idempotency_key: row.get(3)?,
+                state: row.get(4)?,
+            };
+            Ok((row.get(0)?, newest))
+        };
+        rows.iter().map(newest).collect()
     }
 
     /// What became of the records with a key, of all pushes, oldest first.
@@ -375,7 +434,7 @@ fn outbox_row(row: &Row) -> Result<OutboxRow> {
     })
 }
 
-fn sent_row(row: &Row) -> Result<SentRow> {
+pub(crate) fn sent_row(row: &Row) -> Result<SentRow> {
     Ok(SentRow {
         outbox_id: row.get(0)?,
         record_key: row.get(1)?,

@@ -225,12 +225,14 @@ fn item(row: &Row) -> Result<RepairItem> {
 }
 
 impl Tx {
-    /// Records that a repair was planned, unless it was before.
+    /// Records that a repair was planned. One that was planned before and not applied is from now on
+    /// looked at again by this scope, which gives the same records.
     pub async fn put_repair_plan(&mut self, hash: &str, scope: &str, now: &str) -> Result<()> {
         self.run(
             "record a planned repair",
             "insert into huiliu_repair (hash, scope, planned_at) values (?, ?, ?)
-             on conflict (hash) do nothing",
+             on conflict (hash) do update set scope = excluded.scope
+             where huiliu_repair.applied_at is null",
             args![hash, scope, now],
         )
         .await?;

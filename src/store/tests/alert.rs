@@ -1,10 +1,15 @@
 //! Alerts: told when they come and when they go, and not in between.
 
-use huiliu_store::{Alert, Store};
+use huiliu_store::{Alert, RunState, StepRow, Store};
 
 use crate::backend::{Backend, on_both};
+use crate::record::step;
 
-on_both!(only_what_changes_is_told_to_every_channel, a_message_that_failed_is_tried_until_given_up);
+on_both!(
+    only_what_changes_is_told_to_every_channel,
+    a_message_that_failed_is_tried_until_given_up,
+    what_streams_brought_is_summed_by_the_hour,
+);
 
 fn alert(object: &str) -> Alert {
     let (kind, detail) = ("job_failed".into(), "E-CONNECT: cut off".into());
@@ -49,4 +54,30 @@ async fn a_message_that_failed_is_tried_until_given_up(backend: Backend) {
     store.notice_failed(due[0].notice_id, "E-CONNECT", None).await.unwrap();
     assert!(told(&store, "2018-12-14T01:01:00Z").await.is_empty());
     assert_eq!(store.notice_counts().await.unwrap(), (0, 1));
+}
+
+async fn what_streams_brought_is_summed_by_the_hour(backend: Backend) {
+    let store = backend.store().await;
+    for (node, at) in [
+        ("a.b", "2018-12-13T01:05:00.000Z"),
+        ("a.b", "2018-12-13T01:55:00.000Z"),
+        ("a.b", "2018-12-13T02:05:00.000Z"),
+        ("a.c", "2018-12-13T01:15:00.000Z"),
+        ("a.c", "2018-12-12T01:15:00.000Z"),
+    ] {
+        let run = store.start_run(None, "+", "process 1", at).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let (started_at, finished_at) = (at.to_owned(), Some(at.to_owned()));
+        let read = StepRow { started_at, finished_at, ..step(run, node, RunState::Succeeded) };
+        tx.put_step(&read).await.unwrap();
+        let model = StepRow { kind: "model".into(), ..step(run, "m", RunState::Succeeded) };
+        tx.put_step(&model).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let news = store.news_since("2018-12-13T00:00:00Z").await.unwrap();
+    let line = |news: &huiliu_store::News| {
+        format!("{} {} {} {}", news.stream, &news.first[11..16], &news.last[11..16], news.rows)
+    };
+    let lines: Vec<String> = news.iter().map(line).collect();
+    assert_eq!(lines, ["a.b 01:05 01:55 4", "a.c 01:15 01:15 2", "a.b 02:05 02:05 2"]);
 }

@@ -15,6 +15,7 @@ on_both!(
     a_hub_that_was_overtaken_ends_nothing,
     a_job_that_ends_its_process_is_parked,
     an_attempt_that_did_not_begin_does_not_count,
+    what_a_dead_process_left_is_ended_unless_somebody_runs_it,
     a_database_of_before_has_its_jobs,
 );
 
@@ -152,6 +153,27 @@ async fn an_attempt_that_did_not_begin_does_not_count(backend: Backend) {
     }
 }
 
+async fn what_a_dead_process_left_is_ended_unless_somebody_runs_it(backend: Backend) {
+    let store = backend.store().await;
+    let end = async |time: &str| {
+        let state = OccurrenceState::Cancelled;
+        let ended = store.end_dead_occurrence(&at(time), "process 2", HOUR_MS, state, NOW).await;
+        ended.unwrap()
+    };
+    add(&store, "01:00", Admission::Skip).await;
+    assert!(!end("01:00").await, "it waits");
+    begun(&store, "01:00", "process 1", HOUR_MS).await;
+    assert!(!end("01:00").await, "it runs");
+    // The lease of a process that is gone has run out.
+    store.end_job_leases().await.unwrap();
+    assert!(end("01:00").await);
+    assert_eq!(state(&store, "01:00").await, "cancelled");
+    assert!(!end("01:00").await);
+    add(&store, "02:00", Admission::Skip).await;
+    begun(&store, "02:00", "process 3", HOUR_MS).await;
+    assert_eq!(store.jobs().await.unwrap()[0].deaths, 2, "the first one died");
+}
+
 async fn a_database_of_before_has_its_jobs(backend: Backend) {
     let store = backend.store().await;
     for column in [
@@ -179,7 +201,9 @@ async fn a_database_of_before_has_its_jobs(backend: Backend) {
     store.run("fill", old, vec![]).await.unwrap();
     store.close().await;
     let store = backend.store().await;
-    let last = store.last_occurrence("nightly").await.unwrap();
+    let last = store.last_occurrence("nightly", "2018-12-14T00:00:00Z").await.unwrap();
     assert_eq!(last.as_deref(), Some("2018-12-13T01:00:00Z"));
+    let before = store.last_occurrence("nightly", "2018-12-13T01:00:00Z").await.unwrap();
+    assert_eq!(before.as_deref(), Some("2018-12-12T01:00:00Z"));
     assert_eq!(state(&store, "01:00").await, "done");
 }

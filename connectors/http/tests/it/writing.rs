@@ -168,13 +168,15 @@ async fn an_answer_that_stays_away_leaves_the_outcome_unknown_until_it_is_looked
 }
 
 /// What a target knows of case numbers: `00` as it was sent, `01` with another day, `02` not at all,
-/// and of `03` it says nothing.
+/// of `03` it says nothing, `04` was refused as it was sent, and `05` on another day.
 async fn know_by_case(Query(query): Query<BTreeMap<String, String>>) -> Json<Value> {
     let case = query["case"].as_str();
     let entries = match case {
         "00" => json!([{"no": "00", "state": "here", "day": "2018-06-12"}]),
         "01" => json!([{"no": "01", "state": "here", "day": "2018-06-11"}]),
         "02" => json!([{"no": "02", "state": "none"}]),
+        "04" => json!([{"no": "04", "state": "bad", "day": "2018-06-12"}]),
+        "05" => json!([{"no": "05", "state": "bad", "day": "2018-06-11"}]),
         _ => json!([]),
     };
     Json(json!({ "list": entries }))
@@ -188,16 +190,40 @@ async fn a_target_that_knows_no_keys_of_ours_is_asked_by_the_business_key() {
         "lookup": {
             "path": "/known", "param": "case", "column": "case_no", "same": {"day": "/day"},
             "outcomes": {"list": "/list", "id": "/no", "result": "/state",
-                "accepted": ["here"], "absent": ["none"]},
+                "accepted": ["here"], "rejected": ["bad"], "absent": ["none"]},
         },
     });
     let cx = Cx::new();
     let request = WriteRequest { push: StreamId::new("repairs") };
     let mut sink = writer(&url, push).sink(&cx, request).await.unwrap();
     assert!(!sink.is_repeatable());
-    let known = sink.lookup(&cx, &batch(4)).await.unwrap();
+    let known = sink.lookup(&cx, &batch(6)).await.unwrap();
     use Outcome::{Accepted, Unknown, Unsent};
-    assert_eq!(known.outcomes, [Accepted, Unknown, Unsent, Unknown]);
+    let refused = Outcome::Rejected { code: String::new(), message: String::new() };
+    assert_eq!(known.outcomes, [Accepted, Unknown, Unsent, Unknown, refused, Unknown]);
+}
+
+#[tokio::test]
+async fn what_a_look_up_has_learnt_is_not_lost_with_its_line() {
+    let know = |Query(query): Query<BTreeMap<String, String>>| async move {
+        match query["case"].as_str() {
+            "02" => Err(StatusCode::FORBIDDEN),
+            case => Ok(Json(json!([{"no": case, "state": "here"}]))),
+        }
+    };
+    let url = serve(Router::new().route("/known", get(know))).await;
+    let push = json!({"path": "/push", "lookup": {"path": "/known", "param": "case",
+        "column": "case_no", "outcomes": {"id": "/no", "result": "/state", "accepted": ["here"]}}});
+    let cx = Cx::new();
+    let request = WriteRequest { push: StreamId::new("repairs") };
+    let mut sink = writer(&url, push).sink(&cx, request).await.unwrap();
+    let known = sink.lookup(&cx, &batch(4)).await.unwrap();
+    let later = |key: &str| Outcome::Pending { handle: key.into() };
+    use Outcome::Accepted;
+    assert_eq!(known.outcomes, [Accepted, Accepted, later("k2"), later("k3")]);
+    cx.cancel.cancel();
+    let error = sink.lookup(&cx, &batch(4)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
 #[tokio::test]

@@ -152,14 +152,19 @@ pub struct ServeConfig {
     /// without TLS.
     #[serde(default = "default_pgwire")]
     pub pgwire: String,
-    /// Address of the console and the API. Only loopback addresses are accepted, since they speak
-    /// without TLS. Default: `127.0.0.1:18080`.
+    /// Address of the console and the API, or `off`. Only loopback addresses are accepted without
+    /// `behind_proxy`, since they speak without TLS. Default: `127.0.0.1:18080`.
     #[serde(default = "default_web")]
     pub web: String,
     /// The address of a gateway with TLS before the console, such as
     /// `https://hub.example.gov.cn`; then the console answers to that name alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
+    /// Whether that gateway alone can reach `web`: then `web` may be any address, and the gateway's
+    /// word about where a request came from (`X-Forwarded-For`) counts. Needs `public_url`.
+    /// Default: false.
+    #[serde(default)]
+    pub behind_proxy: bool,
     /// Which rules passwords follow: `djbh-l3` (three kinds of characters, changed every 90 days)
     /// or `asvs` (length, no known words, no forced change). Default: `djbh-l3`.
     #[serde(default)]
@@ -177,6 +182,7 @@ impl Default for ServeConfig {
             pgwire: default_pgwire(),
             web: default_web(),
             public_url: None,
+            behind_proxy: false,
             passwords: PasswordProfile::default(),
             metrics: default_metrics(),
         }

@@ -47,6 +47,12 @@ fn a_year_that_is_not_in_the_calendar_is_an_error_that_names_it_and_no_sooner() 
         let error = job.due(last, utc("2019-01-01T01:00:00Z"), policy).unwrap_err();
         assert_eq!(error.code(), "E-CALENDAR-UNKNOWN");
     }
+    // What was due before is run for all that.
+    let last = Some(utc("2018-12-28T01:00:00Z"));
+    for policy in [CatchUpWord::Latest, CatchUpWord::All] {
+        let due = job.due(last, utc("2019-01-01T01:00:00Z"), policy).unwrap();
+        assert_eq!(due, [Due { at: utc("2018-12-29T01:00:00Z"), missed: 0 }]);
+    }
 }
 
 #[test]

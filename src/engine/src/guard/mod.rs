@@ -6,11 +6,12 @@
 //! either, and nothing that the optimizer knows of it leaves it.
 
 mod closed;
+mod shown;
 mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
@@ -27,9 +28,6 @@ use crate::session::{Engine, Session};
 /// What stands for a personal number, so that rows can still be joined by it.
 pub type Pseudonym = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
-/// Schemas whose tables are nobody's in particular: code tables, and figures that are published.
-const FOR_ALL: [&str; 2] = ["codes", "metrics"];
-
 /// Who looks.
 #[derive(Clone, Default)]
 pub struct Viewer {
@@ -39,6 +37,13 @@ pub struct Viewer {
     pub rows: Vec<RowFilter>,
     /// Gives each column of identity numbers one beside it, `<column>_pseudonym`.
     pub pseudonym: Option<Pseudonym>,
+}
+
+impl Viewer {
+    /// Whether nothing is hidden.
+    fn sees_all(&self) -> bool {
+        self.unmasked && self.rows.is_empty()
+    }
 }
 
 impl fmt::Debug for Viewer {
@@ -63,7 +68,7 @@ impl Engine {
     /// A session at `snapshot`, or at the latest one, that shows what `viewer` may see.
     pub async fn session_for(&self, snapshot: Option<i64>, viewer: &Viewer) -> Result<Session> {
         let open = self.session(snapshot).await?;
-        let personal = self.personal(&open).await;
+        let personal = self.personal(&open).await?;
         let context = self.context()?;
         function::register(&context, self.functions())
             .map_err(|e| engine_error("register functions", e))?;
@@ -82,44 +87,6 @@ impl Engine {
         let Session { snapshot, unavailable, .. } = open;
         // Nothing can be put into a guarded session's catalog.
         Ok(Session { context, catalog: Arc::new(HubCatalog::default()), snapshot, unavailable })
-    }
-
-    /// Which columns of which tables hold personal data, as of the session's snapshot.
-    pub(crate) async fn personal(&self, session: &Session) -> Arc<Personal> {
-        {
-            let known = self.personal.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, personal)) = known.as_ref().filter(|(at, _)| *at == session.snapshot) {
-                return Arc::clone(personal);
-            }
-        }
-        let mut selects = Vec::new();
-        let models = self.pipelines().models.iter().map(|model| (&model.name, &model.sql));
-        let audits = self.pipelines().audits.values().map(|audit| (&audit.name, &audit.sql));
-        for (name, sql) in models.chain(audits) {
-            // What cannot be planned stays unknown, and of unknown tables all is hidden.
-            if let Ok(plan) = session.context.state().create_logical_plan(sql).await {
-                selects.push((name, plan));
-            }
-        }
-        let mut personal = Personal::new(self.tagged());
-        // Models read reconciliations and the other way round, so this goes on until nothing new
-        // is learned; no chain is longer than there are tables.
-        for _ in 0..=selects.len() + self.pipelines().reconciliations.len() {
-            let before = personal.clone();
-            for (name, select) in &selects {
-                personal.learn(name, select);
-            }
-            for rec in self.pipelines().reconciliations.values() {
-                personal.learn_reconciliation(rec);
-            }
-            if personal == before {
-                break;
-            }
-        }
-        let personal = Arc::new(personal);
-        let mut known = self.personal.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some((session.snapshot, Arc::clone(&personal)));
-        personal
     }
 }
 
@@ -157,15 +124,15 @@ impl SchemaProvider for GuardedSchema {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(table) = self.inner.table(name).await? else { return Ok(None) };
-        let is_for_all = FOR_ALL.contains(&self.name.as_str());
+        let full_name = format!("{}.{name}", self.name);
+        let is_for_all = self.personal.is_for_all(&full_name);
         let rows = if is_for_all { &[][..] } else { &self.viewer.rows[..] };
         let schema = table.schema();
         // Whose the rows of such a table are cannot be told, so it is as if it was not there.
         if rows.iter().any(|filter| schema.field_with_name(&filter.column).is_err()) {
             return Ok(None);
         }
-        let guarded =
-            GuardedTable::new(&self.name, name, table, &self.personal, &self.viewer, rows);
+        let guarded = GuardedTable::new(full_name, table, &self.personal, &self.viewer, rows);
         Ok(Some(Arc::new(guarded)))
     }
 

@@ -19,9 +19,10 @@ use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::prelude::{ident, lit};
 use huiliu_core::identifier::mask_tagged;
 
-use super::closed::ClosedExec;
+use super::closed::{ClosedExec, Errors};
 use super::{Pseudonym, RowFilter, Viewer};
-use crate::personal::{DERIVED, LEDGER_VALUES, Personal, is_comparison};
+use crate::lineage::is_comparison;
+use crate::personal::Personal;
 
 /// The kind of personal data that has pseudonyms.
 const NUMBERS: &str = "id_number";
@@ -39,51 +40,49 @@ struct Seen {
 /// A table whose personal columns are masked and whose rows are filtered.
 #[derive(Debug)]
 pub(super) struct GuardedTable {
-    name: String,
     inner: Arc<dyn TableProvider>,
     columns: Vec<Seen>,
     schema: SchemaRef,
     rows: Option<Expr>,
+    errors: Errors,
 }
 
 impl GuardedTable {
     pub(super) fn new(
-        schema_name: &str,
-        table_name: &str,
+        name: String,
         inner: Arc<dyn TableProvider>,
         personal: &Personal,
         viewer: &Viewer,
         rows: &[RowFilter],
     ) -> Self {
-        let name = format!("{schema_name}.{table_name}");
         let source = inner.schema();
         let mut columns: Vec<Seen> = Vec::with_capacity(source.fields().len());
-        let hidden = Hidden { personal, name: &name, schema_name, viewer };
         for field in source.fields() {
             let plain = ident(field.name());
-            let seen = match hidden.kind(field) {
-                None => Seen { field: field.as_ref().clone(), shows: plain, is_plain: true },
-                Some(kind) => {
-                    let mut shows = masked(&kind, field.data_type(), plain.clone());
-                    if let Some(fields) = hidden.fields(field.name()) {
-                        // A row that is about no field in particular tells of all.
-                        let mut about = ident("field").is_null();
-                        if !fields.is_empty() {
-                            about = about.or(ident("field").in_list(fields, false));
-                        }
-                        shows = when(about, shows.clone()).otherwise(plain).unwrap_or(shows);
-                    }
-                    let field = field.as_ref().clone().with_nullable(true);
-                    Seen { field, shows, is_plain: false }
-                }
+            let kind = personal.tag(&name, field.name()).filter(|_| !viewer.unmasked);
+            let Some(kind) = kind else {
+                let field = field.as_ref().clone();
+                columns.push(Seen { field, shows: plain, is_plain: true });
+                continue;
             };
-            columns.push(seen);
+            let mut shows = masked(kind, field.data_type(), plain.clone());
+            if let Some(rows) = personal.plain_rows(&name, field.name())
+                && !rows.values.is_empty()
+                && source.field_with_name(rows.by).is_ok()
+            {
+                let values = rows.values.iter().map(|value| lit(value.as_str())).collect();
+                let is_plain = ident(rows.by).in_list(values, false);
+                shows = when(is_plain, plain).otherwise(shows.clone()).unwrap_or(shows);
+            }
+            let field = field.as_ref().clone().with_nullable(true);
+            columns.push(Seen { field, shows, is_plain: false });
         }
         if let Some(pseudonym) = viewer.pseudonym.as_ref().filter(|_| !viewer.unmasked) {
             for field in source.fields() {
                 let is_number = personal.tag(&name, field.name()) == Some(NUMBERS);
-                if is_number && is_text(field.data_type()) {
-                    let beside = format!("{}_pseudonym", field.name());
+                let beside = format!("{}_pseudonym", field.name());
+                let is_taken = source.field_with_name(&beside).is_ok();
+                if is_number && is_text(field.data_type()) && !is_taken {
                     columns.push(Seen {
                         field: Field::new(&beside, DataType::Utf8, true),
                         shows: pseudonymised(pseudonym, ident(field.name())),
@@ -94,7 +93,8 @@ impl GuardedTable {
         }
         let schema = Schema::new(columns.iter().map(|seen| seen.field.clone()).collect::<Vec<_>>());
         let rows = rows.iter().map(RowFilter::predicate).reduce(Expr::and);
-        Self { name, inner, columns, schema: Arc::new(schema), rows }
+        let errors = Errors { table: name, are_told: viewer.sees_all() };
+        Self { inner, columns, schema: Arc::new(schema), rows, errors }
     }
 
     /// Whether a filter of the query may be tried on the table itself: it names only columns that are
@@ -105,36 +105,57 @@ impl GuardedTable {
         };
         self.rows.is_none() && is_simple(filter) && filter.column_refs().into_iter().all(is_plain)
     }
-}
 
-/// What is hidden of a table.
-struct Hidden<'a> {
-    personal: &'a Personal,
-    name: &'a str,
-    schema_name: &'a str,
-    viewer: &'a Viewer,
-}
-
-impl Hidden<'_> {
-    /// The kind of personal data that a column holds and that is not to be seen.
-    fn kind(&self, field: &Field) -> Option<String> {
-        if self.viewer.unmasked {
-            return None;
+    /// Reads the columns at the places of `projection`.
+    async fn read(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        let chosen: Vec<&Seen> = projection
+            .unwrap_or(&all)
+            .iter()
+            .filter_map(|index| self.columns.get(*index))
+            .collect();
+        let source = self.inner.schema();
+        let mut needed: Vec<usize> = Vec::new();
+        for expr in chosen.iter().map(|seen| &seen.shows).chain(&self.rows) {
+            for column in expr.column_refs() {
+                needed.push(source.index_of(&column.name)?);
+            }
         }
-        match self.personal.tags(self.name) {
-            Some(tags) => tags.get(field.name()).cloned(),
-            // The hub's own tables hold no personal data; of others nothing is known.
-            None if matches!(self.schema_name, "ops" | "codes" | "metrics" | "quarantine") => None,
-            None => (!is_harmless(field.data_type())).then(|| DERIVED.to_owned()),
+        needed.sort_unstable();
+        needed.dedup();
+        let passed: Vec<Expr> = filters
+            .iter()
+            .filter(|filter| self.may_pass(filter))
+            .map(unqualified)
+            .collect::<Result<_>>()?;
+        let allowed = self.inner.supports_filters_pushdown(&passed.iter().collect::<Vec<_>>())?;
+        let passed: Vec<Expr> = passed
+            .into_iter()
+            .zip(allowed)
+            .filter(|(_, allowed)| *allowed != TableProviderFilterPushDown::Unsupported)
+            .map(|(filter, _)| filter)
+            .collect();
+        // Rows are filtered after the scan, by the rows' filter and by the query.
+        let limit = limit.filter(|_| self.rows.is_none() && filters.is_empty());
+        let mut plan = self.inner.scan(state, Some(&needed), &passed, limit).await?;
+        let schema: DFSchema = plan.schema().to_dfschema()?;
+        if let Some(rows) = &self.rows {
+            let predicate = state.create_physical_expr(rows.clone(), &schema)?;
+            plan = Arc::new(FilterExec::try_new(predicate, plan)?);
         }
-    }
-
-    /// The personal fields, for a column of a ledger that holds values of whatever field.
-    fn fields(&self, column: &str) -> Option<Vec<Expr>> {
-        let fields = self.personal.fields(self.name)?;
-        LEDGER_VALUES
-            .contains(&column)
-            .then(|| fields.iter().map(|name| lit(name.as_str())).collect())
+        let mut shown = Vec::with_capacity(chosen.len());
+        for seen in chosen {
+            let expr = state.create_physical_expr(seen.shows.clone(), &schema)?;
+            shown.push(ProjectionExpr { expr, alias: seen.field.name().clone() });
+        }
+        let plan = ProjectionExec::try_new(shown, plan)?;
+        Ok(Arc::new(plan))
     }
 }
 
@@ -150,11 +171,6 @@ impl RowFilter {
 
 fn is_text(kind: &DataType) -> bool {
     matches!(kind, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
-}
-
-/// Types that name nobody.
-fn is_harmless(kind: &DataType) -> bool {
-    matches!(kind, DataType::Boolean)
 }
 
 /// Comparisons that cannot fail, whatever the values are.
@@ -238,48 +254,9 @@ impl TableProvider for GuardedTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all: Vec<usize> = (0..self.columns.len()).collect();
-        let chosen: Vec<&Seen> = projection
-            .unwrap_or(&all)
-            .iter()
-            .filter_map(|index| self.columns.get(*index))
-            .collect();
-        let source = self.inner.schema();
-        let mut needed: Vec<usize> = Vec::new();
-        for expr in chosen.iter().map(|seen| &seen.shows).chain(&self.rows) {
-            for column in expr.column_refs() {
-                needed.push(source.index_of(&column.name)?);
-            }
-        }
-        needed.sort_unstable();
-        needed.dedup();
-        let passed: Vec<Expr> = filters
-            .iter()
-            .filter(|filter| self.may_pass(filter))
-            .map(unqualified)
-            .collect::<Result<_>>()?;
-        let allowed = self.inner.supports_filters_pushdown(&passed.iter().collect::<Vec<_>>())?;
-        let passed: Vec<Expr> = passed
-            .into_iter()
-            .zip(allowed)
-            .filter(|(_, allowed)| *allowed != TableProviderFilterPushDown::Unsupported)
-            .map(|(filter, _)| filter)
-            .collect();
-        // Rows are filtered after the scan, by the rows' filter and by the query.
-        let limit = limit.filter(|_| self.rows.is_none() && filters.is_empty());
-        let mut plan = self.inner.scan(state, Some(&needed), &passed, limit).await?;
-        let schema: DFSchema = plan.schema().to_dfschema()?;
-        if let Some(rows) = &self.rows {
-            let predicate = state.create_physical_expr(rows.clone(), &schema)?;
-            plan = Arc::new(FilterExec::try_new(predicate, plan)?);
-        }
-        let mut shown = Vec::with_capacity(chosen.len());
-        for seen in chosen {
-            let expr = state.create_physical_expr(seen.shows.clone(), &schema)?;
-            shown.push(ProjectionExpr { expr, alias: seen.field.name().clone() });
-        }
-        let plan = Arc::new(ProjectionExec::try_new(shown, plan)?);
-        Ok(Arc::new(ClosedExec::new(plan, self.name.clone())))
+        let read = self.read(state, projection, filters, limit).await;
+        let plan = read.map_err(|error| self.errors.told(error))?;
+        Ok(Arc::new(ClosedExec::new(plan, self.errors.clone())))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod breakdown;
 mod explain;
+mod page;
 mod ratio;
 mod seal;
 mod stored;

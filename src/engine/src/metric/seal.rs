@@ -140,7 +140,7 @@ impl Engine {
                 .map_err(|e| engine_error(&action, e))?;
             used.extend(parsed.column_refs().into_iter().map(|column| column.name.clone()));
         }
-        let personal = self.personal(session).await;
+        let personal = self.personal(session).await?;
         let is_hidden =
             |column: &String| is_personal(column) || personal.tag(&metric.from, column).is_some();
         let is_kept = !used.iter().any(is_hidden);

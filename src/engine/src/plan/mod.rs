@@ -128,12 +128,13 @@ impl Rehearsal<'_> {
         }
     }
 
-    /// Takes note of a reconciliation: which columns of its golden table are personal.
+    /// Takes note of a reconciliation: which columns of its tables are personal.
     pub fn pass_reconciliation(&mut self, rec: &Reconciliation) {
-        self.personal.learn_golden(rec);
+        self.personal.learn_reconciliation(rec);
     }
 
-    /// The kind of personal data in a column of a table, as far as a rehearsal has come to it.
+    /// The kind of personal data in a column of a table. A table that a rehearsal has not come to may
+    /// hold some in all columns.
     pub fn personal(&self, table: &str, column: &str) -> Option<&str> {
         self.personal.tag(table, column)
     }

@@ -52,7 +52,7 @@ use self::wanted::Wanted;
 use crate::buckets::BUCKETS;
 use crate::failure::engine_error;
 use crate::hash::Identity;
-use crate::origin::Cause;
+use crate::origin::{Cause, FileHashes};
 use crate::session::{Engine, Session};
 
 pub use ledger::{Difference, DifferenceEvent, LedgerCounts, event};
@@ -146,6 +146,15 @@ impl Engine {
     ) -> Option<Vec<Cause>> {
         let now = Fingerprint::of_inputs(self.pipelines(), rec, versions, self.files());
         Fingerprint::parse(last).map(|last| last.causes(&now, rec, wall_time))
+    }
+
+    /// Whether the tables of `rec` were made by what its file and the views before it say now.
+    /// `last` is the fingerprint of the last time.
+    pub(crate) fn is_reconciled_as(&self, rec: &Reconciliation, last: &str) -> bool {
+        let now =
+            Fingerprint::of_inputs(self.pipelines(), rec, &BTreeMap::new(), &FileHashes::new());
+        Fingerprint::parse(last)
+            .is_some_and(|last| last.origin.definitions == now.origin.definitions)
     }
 }
 

@@ -13,6 +13,9 @@ pub(crate) fn ledger_views(
     [(rec.ledger(), ledger_sql(rec, calendar, zone)), (rec.repairs(), repairs_sql(rec))]
 }
 
+/// The present instant. `now()` alone has no zone, and would be taken for a wall time of any.
+const NOW: &str = r#"arrow_cast(now(), 'Timestamp(Nanosecond, Some("+00:00"))')"#;
+
 /// The ledger with the age of each difference: working days from when it was first seen until it
 /// closed, or until today. None in years without a calendar.
 fn ledger_sql(rec: &Reconciliation, calendar: &Calendar, zone: Tz) -> String {
@@ -21,7 +24,7 @@ fn ledger_sql(rec: &Reconciliation, calendar: &Calendar, zone: Tz) -> String {
     format!(
         "select * exclude (until), case when {} and {} \
          then workdays_between(cast(first_seen as date), cast(until as date)) end as age_workdays \
-         from (select *, coalesce(closed_at, to_local_time(now() at time zone '{zone}')) as until \
+         from (select *, coalesce(closed_at, to_local_time({NOW} at time zone '{zone}')) as until \
          from {})",
         known("first_seen"),
         known("until"),

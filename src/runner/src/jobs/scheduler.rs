@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use huiliu_core::config::JobConfig;
+use huiliu_core::config::{CatchUpWord, JobConfig};
 use huiliu_sdk::{Clock, Error, Result};
 use huiliu_store::{Begin, Lease, Occurrence, OccurrenceRow, OccurrenceState, Store};
 use tokio::sync::Notify;
@@ -29,6 +29,12 @@ const PAUSE: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 8;
 /// How long occurrences are kept that have ended.
 const KEEP: TimeDelta = TimeDelta::days(90);
+/// A last time that lies so far in the future is not believed: a clock was wrong once.
+const AHEAD: TimeDelta = TimeDelta::days(1);
+/// How often is tried to store how a job ended, and how long is waited the first time; twice as long
+/// each time.
+const TRIES: u32 = 6;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// How often old ones are forgotten.
 const FORGET: TimeDelta = TimeDelta::hours(1);
 
@@ -128,6 +134,8 @@ pub struct Scheduler {
     settings: Settings,
     started: DateTime<Utc>,
     active: Mutex<BTreeMap<String, Active>>,
+    /// Jobs whose last time is not believed, so that each is said once.
+    ahead: Mutex<BTreeSet<String>>,
     /// Jobs whose times are not known, so that each is said once.
     unknown: Mutex<BTreeSet<String>>,
     forgotten_at: Mutex<Option<DateTime<Utc>>>,
@@ -149,6 +157,7 @@ impl Scheduler {
             settings,
             started,
             active: Mutex::default(),
+            ahead: Mutex::default(),
             unknown: Mutex::default(),
             forgotten_at: Mutex::default(),
             ended: Notify::new(),
@@ -208,13 +217,23 @@ impl Scheduler {
         for job in self.settings.jobs.iter() {
             let name = &job.config.name;
             let row = rows.iter().find(|row| row.job == *name);
-            let last = match row.and_then(|row| row.last_at.clone()) {
-                Some(last) => Some(last),
-                // One that an earlier program ran has no row of its own yet.
-                None => store.last_occurrence(name).await?,
+            let last = row.and_then(|row| row.last_at.as_deref()).and_then(parse_time);
+            let last = match last {
+                Some(last) if last <= now + AHEAD => Some(last),
+                other => {
+                    if let Some(last) = other
+                        && open(&self.ahead).insert(name.clone())
+                    {
+                        let last = second(last);
+                        tracing::warn!(job = name, last, "it ran while a clock was far ahead");
+                    }
+                    // Nor has one a row of its own yet that an earlier program ran.
+                    let last = store.last_occurrence(name, &second(now + AHEAD)).await?;
+                    last.as_deref().and_then(parse_time)
+                }
             };
             // One that never ran counts from the start of the service.
-            let last = last.as_deref().and_then(parse_time).unwrap_or(self.started);
+            let last = last.unwrap_or(self.started);
             match job.due(last, now) {
                 Ok(due) => {
                     open(&self.unknown).remove(name);
@@ -281,7 +300,24 @@ impl Scheduler {
                 before.push(job);
                 continue;
             }
+            if let Some(state) = end_of_dead(row, &job.config) {
+                self.end_dead(row, state).await?;
+                continue;
+            }
             self.begin(row, job, tasks).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what a process that died left running, unless another hub runs it.
+    async fn end_dead(&self, row: &OccurrenceRow, state: OccurrenceState) -> Result<()> {
+        let Settings { store, holder, heartbeat, .. } = &self.settings;
+        let (occurrence, now) = (row.occurrence.clone(), second(self.now()));
+        let hold_ms = heartbeat.hold_ms();
+        if store.end_dead_occurrence(&occurrence, holder, hold_ms, state, &now).await? {
+            self.tell(JobEvent::Ended { occurrence, state, report: None, error: None });
+            // What waited for it may begin.
+            self.ended.notify_one();
         }
         Ok(())
     }
@@ -361,9 +397,13 @@ impl Scheduler {
             return Ok(true);
         }
         let (state, end, ended) = judge(job, attempt, why, ended, self.now());
-        drop(watch);
         let now = second(self.now());
-        self.settings.store.end_occurrence(occurrence, lease, state, &end, &now).await?;
+        let store = &self.settings.store;
+        // The lease is kept meanwhile: what has ended must not be begun anew.
+        let stored =
+            again(FIRST_WAIT, || store.end_occurrence(occurrence, lease, state, &end, &now));
+        stored.await?;
+        drop(watch);
         let was_at_work = !end.did_not_begin;
         if was_at_work {
             let WorkEnd { report, error } = ended;
@@ -373,7 +413,65 @@ impl Scheduler {
     }
 }
 
+/// As what an occurrence ends that runs nowhere here, if its process has died; none when it is begun
+/// anew, as what was missed is.
+fn end_of_dead(row: &OccurrenceRow, job: &JobConfig) -> Option<OccurrenceState> {
+    if row.state != "running" {
+        return None;
+    }
+    if row.stop {
+        return Some(OccurrenceState::Killed);
+    }
+    (job.catch_up == CatchUpWord::None).then_some(OccurrenceState::Cancelled)
+}
+
+/// Stores something, and tries again for a while when that fails.
+async fn again<F: Future<Output = Result<()>>>(
+    first_wait: Duration,
+    store: impl Fn() -> F,
+) -> Result<()> {
+    let mut wait = first_wait;
+    for _ in 1..TRIES {
+        match store().await {
+            Err(error) if error.code() != "E-LEASE-LOST" => {
+                tracing::warn!(%error, code = error.code(), "what ended could not be stored yet");
+            }
+            stored => return stored,
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    store().await
+}
+
 fn halt(active: &Active, why: Stop) {
     open(&active.why).get_or_insert(why);
     active.stop.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use huiliu_sdk::ErrorKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_stored_is_tried_again_for_a_while() {
+        let tries = AtomicU32::new(0);
+        let store = |good: u32, code: &'static str| {
+            let tried = tries.fetch_add(1, Ordering::Relaxed) + 1;
+            async move {
+                let failed = Error::new(ErrorKind::Internal, code, "not now");
+                if tried == good { Ok(()) } else { Err(failed) }
+            }
+        };
+        again(Duration::ZERO, || store(3, "E-STORE")).await.unwrap();
+        assert_eq!(tries.swap(0, Ordering::Relaxed), 3);
+        again(Duration::ZERO, || store(99, "E-STORE")).await.unwrap_err();
+        assert_eq!(tries.swap(0, Ordering::Relaxed), TRIES);
+        again(Duration::ZERO, || store(99, "E-LEASE-LOST")).await.unwrap_err();
+        assert_eq!(tries.load(Ordering::Relaxed), 1, "somebody else stores it");
+    }
 }

@@ -1,7 +1,7 @@
 //! Rows that are what a push of ours brought to the system, told apart from what the system itself
 //! has changed: by key and content of what was sent, or by the mark that they bear.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use arrow::record_batch::RecordBatch;
@@ -19,8 +19,9 @@ use crate::repair::Image;
 pub(super) struct Echoes {
     pushes: Vec<Unseen>,
     mark: BTreeMap<String, String>,
-    /// Numbers of the records that came back, since the last commit.
-    pub(super) seen: Vec<i64>,
+    /// Numbers of the records that came back since the last commit, each with whether a receipt is
+    /// to say what becomes of it.
+    pub(super) seen: Vec<(i64, bool)>,
     /// Rows that were written and are echoes, since the last commit.
     written: u64,
     /// Rows that were left out because they bear the mark, since the last commit.
@@ -30,6 +31,7 @@ pub(super) struct Echoes {
 /// Records of one push that may come back, by key.
 struct Unseen {
     key: Vec<String>,
+    has_receipts: bool,
     by_key: HashMap<String, Vec<i64>>,
 }
 
@@ -47,9 +49,13 @@ pub(super) enum Whose {
 impl Echoes {
     /// What was committed is counted, and a read that begins anew counts from the start.
     pub(super) fn clear(&mut self) {
-        for unseen in &mut self.pushes {
-            for ids in unseen.by_key.values_mut() {
-                ids.retain(|id| !self.seen.contains(id));
+        let seen: HashSet<i64> = self.seen.iter().map(|(id, _)| *id).collect();
+        if !seen.is_empty() {
+            for unseen in &mut self.pushes {
+                unseen.by_key.retain(|_, ids| {
+                    ids.retain(|id| !seen.contains(id));
+                    !ids.is_empty()
+                });
             }
         }
         self.forget();
@@ -95,7 +101,8 @@ impl Mover<'_> {
             for sent in store.unseen(&self.system.config.id, name).await? {
                 by_key.entry(sent.record_key).or_default().push(sent.outbox_id);
             }
-            echoes.pushes.push(Unseen { key: push.key.clone(), by_key });
+            let has_receipts = push.receipts.is_some();
+            echoes.pushes.push(Unseen { key: push.key.clone(), has_receipts, by_key });
         }
         self.echoes = Some(echoes);
         Ok(())
@@ -108,7 +115,7 @@ impl Mover<'_> {
     ) -> Result<Vec<(Whose, Range<usize>)>> {
         let mut whose = vec![Whose::Own; batch.num_rows()];
         let Some(echoes) = &self.echoes else { return Ok(stretches(&whose)) };
-        let mut seen: Vec<i64> = Vec::new();
+        let mut seen: Vec<(i64, bool)> = Vec::new();
         for unseen in &echoes.pushes {
             let candidates = candidates(batch, unseen)?;
             let ids: Vec<i64> = candidates.iter().flat_map(|(_, ids)| ids.clone()).collect();
@@ -122,7 +129,7 @@ impl Mover<'_> {
                     sent.get(*id).is_some_and(|sent| is_same(&came, sent, &unseen.key))
                 });
                 let before = seen.len();
-                seen.extend(same);
+                seen.extend(same.map(|id| (*id, unseen.has_receipts)));
                 if seen.len() > before {
                     whose[row] = Whose::Echo;
                 }
@@ -158,7 +165,7 @@ fn candidates(batch: &RecordBatch, unseen: &Unseen) -> Result<Vec<(usize, Vec<i6
             let part = column.value(row).try_to_string()?;
             parts.push(part.replace('\\', "\\\\").replace('|', "\\|"));
         }
-        if let Some(ids) = unseen.by_key.get(&parts.join("|")).filter(|ids| !ids.is_empty()) {
+        if let Some(ids) = unseen.by_key.get(&parts.join("|")) {
             found.push((row, ids.clone()));
         }
     }

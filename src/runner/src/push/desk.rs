@@ -64,8 +64,8 @@ impl Hub {
         self.lake().store().sent_records(system, name, state, limit).await
     }
 
-    /// Decides about records of a push of which nobody knows whether they arrived, or for which no
-    /// receipt comes; all of `ids`, or none when one of them needs no decision.
+    /// Decides about records of a push of which nobody knows whether they arrived, for which no
+    /// receipt comes, or which were sent and wait for an answer; all of `ids`, or none when one of them needs no decision.
     pub async fn decide_records(
         &self,
         push: &str,
@@ -78,6 +78,9 @@ impl Hub {
         let store = self.lake().store();
         let mut open = store.sent_records(system, name, Some("unknown"), u32::MAX).await?;
         open.extend(store.sent_records(system, name, Some("delivered"), u32::MAX).await?);
+        // They were sent, and the target can neither answer nor be asked.
+        let waiting = store.sent_records(system, name, Some("waiting"), u32::MAX).await?;
+        open.extend(waiting.into_iter().filter(|record| record.attempts > 0));
         let mut chosen = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(record) = open.iter().find(|record| record.outbox_id == *id) else {

@@ -11,7 +11,7 @@ const NAMED: usize = 3;
 impl Hub {
     /// What became of all records that were handed over, by target and day in the hub's zone.
     pub async fn push_days(&self) -> Result<Vec<PushDay>> {
-        self.lake().store().push_days(|at| self.day_at(at)).await
+        self.lake().store().push_days(None, |at| self.day_at(at)).await
     }
 
     /// The day of a stored instant in the hub's zone.
@@ -21,8 +21,8 @@ impl Hub {
 
     /// Fails unless every record that was handed over for a push is accounted for, once.
     pub(crate) async fn check_sent(&self, system: &str, push: &str) -> Result<()> {
-        let days = self.push_days().await?;
-        check(days.iter().filter(|day| day.system == system && day.push == push))
+        let store = self.lake().store();
+        check(store.push_days(Some((system, push)), |at| self.day_at(at)).await?.iter())
     }
 
     /// The same of all pushes.

@@ -1,10 +1,10 @@
 //! Applying a repair, and taking one back: what is sent is queued in one transaction with what the
 //! targets had.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use huiliu_sdk::{Error, ErrorKind, Result};
-use huiliu_store::{OutboxRow, RepairItem, Sending};
+use huiliu_store::{NewestRow, OutboxRow, RepairItem, Sending};
 use serde_json::json;
 
 use super::image::{Image, images};
@@ -103,11 +103,18 @@ impl Hub {
             let table = config.before.as_deref().unwrap_or(&config.from);
             now.insert(push, images(&session, table, &config.key, &keys).await?);
         }
+        let mut newest: BTreeMap<String, HashMap<String, NewestRow>> = BTreeMap::new();
+        for push in now.keys() {
+            let (system, name) = push.split_once('.').unwrap_or((push, ""));
+            newest.insert(push.clone(), store.newest_records(system, name).await?);
+        }
         let (mut ready, mut refused) = (Vec::new(), Vec::new());
         for item in items {
             let push = format!("{}.{}", item.system, item.push);
             let present = now.get(&push).and_then(|images| images.get(&item.record_key));
-            match why_not(&item, states.get(&item.item), present) {
+            let last = newest.get(&push).and_then(|newest| newest.get(&item.record_key));
+            let is_overtaken = self.is_overtaken(&item, last, present)?;
+            match why_not(&item, states.get(&item.item), present, is_overtaken) {
                 None => ready.push(item),
                 Some(why) => {
                     refused.push(RefusedUndo { push, key: item.record_key.clone(), why });
@@ -122,6 +129,23 @@ impl Hub {
                 .hint("read the system first (`huiliu run SYSTEM.STREAM`); what changed since is not overwritten"));
         }
         Ok(ReadyRepair::Undo(ready, refused))
+    }
+
+    /// Whether a later record of the key may have brought the target something else than `present`,
+    /// even where that was not read yet.
+    fn is_overtaken(
+        &self,
+        item: &RepairItem,
+        last: Option<&NewestRow>,
+        present: Option<&Image>,
+    ) -> Result<bool> {
+        let Some(last) = last.filter(|last| last.idempotency_key != item.sent_key) else {
+            return Ok(false);
+        };
+        let Some(present) = present.filter(|_| last.state == "accepted") else { return Ok(true) };
+        // A later repair that was taken back left what this one had sent.
+        let push = format!("{}.{}", item.system, item.push);
+        Ok(self.outgoing(&push, present)?.record_hash != last.record_hash)
     }
 
     /// Queues a repair for the run `run`, in one transaction with its note in the audit.
@@ -144,7 +168,8 @@ impl Hub {
                 for (number, record) in (1_i64..).zip(records) {
                     let item = self.item(order, number, &record)?;
                     let row = self.row(&item, &record.after, &item.sent_key)?;
-                    tx.enqueue(run, &item.system, &item.push, &row, &now).await?;
+                    let is_new = tx.enqueue(run, &item.system, &item.push, &row, &now).await?;
+                    must_be_new(is_new, &item)?;
                     tx.put_repair_item(&item).await?;
                     *queued.entry((item.system, item.push)).or_default() += 1;
                 }
@@ -155,10 +180,13 @@ impl Hub {
                     let kept = item.before_image.as_deref().unwrap_or_default();
                     let before = Image::of_json(&self.key.open(kept)?)?;
                     let push = format!("{}.{}", item.system, item.push);
-                    let mark = format!("undo {} {}", order.hash, item.item);
+                    // After an undo that was refused, the next one is another record.
+                    let last = item.undo_key.as_deref().unwrap_or_default();
+                    let mark = format!("undo {} {} {last}", order.hash, item.item);
                     let undo_key = self.sent_key(&push, &item.record_key, &before, &mark)?;
                     let row = self.row(&item, &before, &undo_key)?;
-                    tx.enqueue(run, &item.system, &item.push, &row, &now).await?;
+                    let is_new = tx.enqueue(run, &item.system, &item.push, &row, &now).await?;
+                    must_be_new(is_new, &item)?;
                     tx.undo_repair_item(&order.hash, item.item, &undo_key).await?;
                     *queued.entry((item.system, item.push)).or_default() += 1;
                 }
@@ -235,11 +263,21 @@ impl Hub {
     }
 }
 
+/// What is counted as handed over must be in the outbox.
+fn must_be_new(is_new: bool, item: &RepairItem) -> Result<()> {
+    if is_new {
+        return Ok(());
+    }
+    let RepairItem { system, push, record_key, .. } = item;
+    Err(Error::internal(format!("{system}.{push}: the record of `{record_key}` is queued already")))
+}
+
 /// Why a record cannot be taken back; none when it can.
 fn why_not(
     item: &RepairItem,
     states: Option<&(Sending, Option<Sending>)>,
     present: Option<&Image>,
+    is_overtaken: bool,
 ) -> Option<WhyNotUndone> {
     let (sent, undone) = states?;
     if undone.as_ref().is_some_and(|undone| undone.state != "rejected") {
@@ -251,6 +289,10 @@ fn why_not(
         _ => return Some(WhyNotUndone::Open),
     }
     let Some(before) = &item.before_hash else { return Some(WhyNotUndone::HadNothing) };
+    // A later record brought something else, whether it was read since or not.
+    if is_overtaken {
+        return Some(WhyNotUndone::Changed);
+    }
     let present = present.map(Image::hash);
     if present.as_ref() == Some(&item.after_hash) {
         return None;
@@ -311,7 +353,7 @@ mod tests {
     fn only_what_the_target_still_has_as_it_was_sent_is_taken_back() {
         let why = |before, state: &str, undone: Option<&str>, now: Option<&str>| {
             let states = (sent(state), undone.map(sent));
-            why_not(&item(before), Some(&states), now.map(image).as_ref())
+            why_not(&item(before), Some(&states), now.map(image).as_ref(), false)
         };
         assert_eq!(why(Some("51"), "accepted", None, Some("50")), None);
         assert_eq!(why(Some("51"), "accepted", Some("rejected"), Some("50")), None);
@@ -324,6 +366,9 @@ mod tests {
         assert_eq!(why(Some("51"), "delivered", None, Some("50")), Some(Open));
         assert_eq!(why(Some("51"), "unknown", None, Some("50")), Some(Open));
         assert_eq!(why(Some("51"), "accepted", Some("accepted"), Some("51")), Some(Undone));
+        let states = (sent("accepted"), None);
+        let overtaken = why_not(&item(Some("51")), Some(&states), Some(&image("50")), true);
+        assert_eq!(overtaken, Some(Changed), "a later record may be there, though not read yet");
         assert_eq!(differences_of(&item(None)), [("a".to_owned(), 7)]);
     }
 }

@@ -1,6 +1,8 @@
 //! What became of records after they were sent: receipts that come later, what people decide, and
 //! whether all of it adds up.
 
+use std::sync::atomic::Ordering;
+
 use arrow::record_batch::RecordBatch;
 use huiliu_sdk::Outcome;
 use huiliu_store::StepRow;
@@ -77,6 +79,22 @@ async fn a_record_that_was_taken_over_waits_for_its_receipt_and_is_not_sent_agai
     let refused = hub.sent_records("s.p", Some("rejected"), 9).await.unwrap();
     assert_eq!(refused[0].message.as_deref(), Some("no such item"));
     hub.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_came_before_a_record_was_sent_once_more_counts() {
+    let receipts = "receipts = { from = \"current.s_r\", result = \"flag\", accepted = [\"1\"] }";
+    let world = world(receipts, "[[streams]]\nname = \"r\"\nkey = [\"id\"]");
+    world.stage.is_repeatable.store(true, Ordering::Relaxed);
+    world.stage.script("r", vec![read_of(flags(["0", "0", "0"]))]);
+    for _ in 0..3 {
+        world.stage.answers.lock().unwrap().push_back(Answer::Outcomes(vec![Outcome::Unknown; 3]));
+    }
+    assert_eq!(counts(&world.run(&[]).await), [("waiting", 3)]);
+    // They had arrived, and their receipts are read before they are sent again.
+    world.stage.script("r", vec![read_of(flags(["1", "1", "1"]))]);
+    assert_eq!(counts(&world.run(&[]).await), [("delivered", 3)]);
+    assert_eq!(counts(&world.run(&[]).await), [("accepted", 3)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

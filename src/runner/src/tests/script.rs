@@ -49,6 +49,8 @@ pub(super) struct Stage {
     pub(super) answers: Mutex<VecDeque<Answer>>,
     /// What each look-up finds; without any, the target cannot be asked.
     pub(super) known: Mutex<VecDeque<Vec<Outcome>>>,
+    /// Whether nobody answers those who ask.
+    pub(super) is_deaf: AtomicBool,
     /// Whether the target tells repeated records.
     pub(super) is_repeatable: AtomicBool,
     /// The idempotency keys of each write.
@@ -180,6 +182,9 @@ impl Sink for Writing {
     }
 
     async fn lookup(&mut self, _cx: &Cx, _batch: &WriteBatch) -> Result<Receipt> {
+        if self.stage.is_deaf.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Unreachable, "E-CONNECT", "nobody is there"));
+        }
         let known = self.stage.known.lock().unwrap().pop_front();
         let outcomes = known.ok_or_else(|| Error::unsupported("looking up"))?;
         Ok(Receipt { outcomes })

@@ -122,23 +122,32 @@ async fn a_job_that_failed_is_told_and_so_is_that_it_is_well_again() {
         (0, OccurrenceState::Done, None),
         (1, OccurrenceState::Failed, Some("+job_failed often")),
         (2, OccurrenceState::Failed, None),
-        (3, OccurrenceState::Done, Some("-job_failed often")),
+        (3, OccurrenceState::Killed, None),
+        (4, OccurrenceState::Cancelled, None),
+        (5, OccurrenceState::Done, Some("-job_failed often")),
+        (6, OccurrenceState::Killed, None),
     ] {
         let scheduled_at = format!("2018-12-13T02:0{minute}:00Z");
         let occurrence = Occurrence { job: "often".into(), scheduled_at };
         let admission = Admission::Skip;
         let new = NewOccurrence { occurrence: occurrence.clone(), missed: 0, admission };
         store.add_occurrences(&[new], &hub.now()).await.unwrap();
+        assert!(changes(&hub).await.is_empty(), "{minute}: it waits");
         let begun = store.begin_occurrence(&occurrence, "test", 60_000, 3, &hub.now()).await;
         let Begin::Begun { lease, .. } = begun.unwrap() else { panic!("it did not begin") };
+        assert!(changes(&hub).await.is_empty(), "{minute}: it runs");
         let code = (state == OccurrenceState::Failed).then(|| "E-CONNECT".to_owned());
-        let end = End { code, ..End::default() };
+        let message = Some("the value 340521197912285526 cannot be read".to_owned());
+        let end = End { code, message, run_id: Some(7), ..End::default() };
         store.end_occurrence(&occurrence, &lease, state, &end, &hub.now()).await.unwrap();
         assert_eq!(changes(&hub).await, change.into_iter().collect::<Vec<_>>(), "{minute}");
+        for alert in store.alerts().await.unwrap() {
+            assert_eq!(alert.detail, "it failed with E-CONNECT; `huiliu runs show 7` says more");
+        }
     }
     let page = hub.metrics().await.unwrap();
     for line in [
-        "huiliu_job_last_ok{job=\"often\"} 1",
+        "huiliu_job_last_ok{job=\"often\"} 0",
         "huiliu_job_occurrences{job=\"often\",state=\"done\"} 2",
         "huiliu_alerts 0",
         "huiliu_notices_waiting 2",
@@ -146,5 +155,82 @@ async fn a_job_that_failed_is_told_and_so_is_that_it_is_well_again() {
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is not in:\n{page}");
     }
+    hub.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_brings_nothing_does_not_recover_because_its_past_is_forgotten() {
+    let world = world(ALERTS);
+    let hub = world.hub().await;
+    for day in (3..=7).chain(10..=14) {
+        set(&world, utc(&format!("2018-12-{day:02}T01:30:00Z")));
+        bring(&hub, 100).await;
+    }
+    set(&world, utc("2018-12-18T02:00:00Z"));
+    assert_eq!(changes(&hub).await, ["+stream_missing s.t"]);
+    // After 60 days nothing of what is usual is known any more.
+    for day in ["2019-02-08T02:00:00Z", "2019-02-12T02:00:00Z", "2019-02-25T02:00:00Z"] {
+        set(&world, utc(day));
+        assert!(changes(&hub).await.is_empty(), "{day}");
+    }
+    assert_eq!(hub.conditions().await.unwrap()[0].since, "2018-12-18T02:00:00.000Z");
+    set(&world, utc("2019-02-25T03:00:00Z"));
+    bring(&hub, 100).await;
+    assert_eq!(changes(&hub).await, ["-stream_missing s.t"]);
+    hub.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_stopped_is_compared_with_what_it_brought_before_it_did() {
+    let world = world(&format!("{ALERTS}[[streams]]\nstream = \"s.*\"\nfresh = \"999h\"\n"));
+    let hub = world.hub().await;
+    let mut day = utc("2018-11-19T02:00:00Z");
+    while day < utc("2018-12-13T00:00:00Z") {
+        set(&world, day);
+        bring(&hub, 100).await;
+        day += TimeDelta::days(1);
+    }
+    set(&world, utc("2018-12-14T02:00:00Z"));
+    assert_eq!(changes(&hub).await, ["+stream_volume s.t"]);
+    for day in ["2018-12-17T02:00:00Z", "2018-12-18T02:00:00Z", "2019-02-25T02:00:00Z"] {
+        set(&world, utc(day));
+        assert!(changes(&hub).await.is_empty(), "{day}");
+    }
+    bring(&hub, 100).await;
+    set(&world, utc("2019-02-26T02:00:00Z"));
+    assert_eq!(changes(&hub).await, ["-stream_volume s.t"]);
+    hub.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_without_a_calendar_changes_nothing_about_streams_and_hides_nothing_else() {
+    let world = world(ALERTS);
+    let days = "date,name,is_off_day\n2018-01-01,元旦,true\n2018-10-01,国庆节,true\n";
+    world.put("config/calendar/holidays.csv", days);
+    let hub = world.hub().await;
+    for day in (3..=7).chain(10..=14) {
+        set(&world, utc(&format!("2018-12-{day:02}T01:30:00Z")));
+        bring(&hub, 100).await;
+    }
+    set(&world, utc("2018-12-18T02:00:00Z"));
+    assert_eq!(changes(&hub).await, ["+stream_missing s.t"]);
+    set(&world, utc("2019-01-03T02:00:00Z"));
+    assert!(changes(&hub).await.is_empty());
+    let watched = hub.stream_watches().await.unwrap();
+    assert_eq!(watched[0].unjudged.as_deref(), Some("E-CALENDAR-UNKNOWN"));
+    let store = hub.lake().store();
+    let scheduled_at = "2019-01-03T02:00:00Z".to_owned();
+    let occurrence = Occurrence { job: "often".into(), scheduled_at };
+    let new =
+        NewOccurrence { occurrence: occurrence.clone(), missed: 0, admission: Admission::Skip };
+    store.add_occurrences(&[new], &hub.now()).await.unwrap();
+    let begun = store.begin_occurrence(&occurrence, "test", 60_000, 3, &hub.now()).await;
+    let Begin::Begun { lease, .. } = begun.unwrap() else { panic!("it did not begin") };
+    let (failed, end) = (OccurrenceState::Failed, End::default());
+    store.end_occurrence(&occurrence, &lease, failed, &end, &hub.now()).await.unwrap();
+    assert_eq!(changes(&hub).await, ["+job_failed often"]);
+    // News is news, whatever day it is.
+    bring(&hub, 100).await;
+    assert_eq!(changes(&hub).await, ["-stream_missing s.t"]);
     hub.close().await;
 }

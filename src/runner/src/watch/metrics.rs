@@ -124,7 +124,7 @@ impl Hub {
     async fn stream_figures(&self, page: &mut Page) -> Result<()> {
         let watches = match self.stream_watches().await {
             Ok(watches) => watches,
-            // A year without a calendar takes these figures only.
+            // It takes these figures only.
             Err(error) => {
                 tracing::warn!(%error, "streams are not judged");
                 Vec::new()

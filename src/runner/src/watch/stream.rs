@@ -34,10 +34,20 @@ pub struct StreamWatch {
     pub volume: Volume,
     /// The fewest and the most on the working days before.
     pub usual: Option<(u64, u64)>,
+    /// Why it cannot be judged, such as days that the calendar does not know: code.
+    pub unjudged: Option<String>,
 }
 
-/// What one stream brought, oldest first.
-type News = Vec<(DateTime<Utc>, u64)>;
+impl StreamWatch {
+    /// Whether nothing came after `time`, UTC.
+    pub(super) fn brought_nothing_since(&self, time: &str) -> bool {
+        let last = self.last_news.as_deref().and_then(parse_time);
+        last.is_none_or(|last| parse_time(time).is_none_or(|time| last <= time))
+    }
+}
+
+/// What one stream brought, oldest first: by hours, each from its first news to its last.
+type News = Vec<(DateTime<Utc>, DateTime<Utc>, u64)>;
 
 impl Hub {
     /// The streams that jobs read or that are expected by name, as they stand.
@@ -49,9 +59,11 @@ impl Hub {
         let now = self.clock.now();
         let mut news: BTreeMap<String, News> = BTreeMap::new();
         let since = second(now - LOOK_BACK);
-        for (stream, at, rows) in self.lake().store().news_since(&since).await? {
-            let Some(at) = parse_time(&at) else { continue };
-            news.entry(stream).or_default().push((at, u64::try_from(rows).unwrap_or(0)));
+        for brought in self.lake().store().news_since(&since).await? {
+            let times = parse_time(&brought.first).zip(parse_time(&brought.last));
+            let Some((first, last)) = times else { continue };
+            let rows = u64::try_from(brought.rows).unwrap_or(0);
+            news.entry(brought.stream).or_default().push((first, last, rows));
         }
         let read = self.streams_of_jobs()?;
         let none = News::new();
@@ -69,19 +81,21 @@ impl Hub {
                 let news = news.get(&stream).unwrap_or(&none);
                 let fresh = expected.and_then(|expected| expected.fresh());
                 let fresh = fresh.and_then(|fresh| TimeDelta::from_std(fresh).ok());
-                let times: Vec<DateTime<Utc>> = news.iter().map(|(at, _)| *at).collect();
-                let pauses = freshness(&times, now, fresh, &hours)?;
-                let last_news = times.last().map(|at| second(*at));
-                let watch = StreamWatch {
+                let mut watch = StreamWatch {
                     stream,
-                    pauses,
-                    last_news,
+                    pauses: Pauses::UNKNOWN,
+                    last_news: news.last().map(|(_, at, _)| second(*at)),
                     rows: 0,
                     day: None,
                     volume: Volume::Unknown,
                     usual: None,
+                    unjudged: None,
                 };
-                watches.push(with_volume(watch, news, now, &hours)?);
+                // What is not known of one stream says nothing about the others.
+                if let Err(error) = judge(&mut watch, news, now, fresh, &hours) {
+                    watch.unjudged = Some(error.code().to_owned());
+                }
+                watches.push(watch);
             }
         }
         Ok(watches)
@@ -118,21 +132,36 @@ impl Hub {
     }
 }
 
-/// Adds how many rows the last whole working day brought.
-fn with_volume(
-    mut watch: StreamWatch,
+/// Says how a stream stands by what it brought.
+fn judge(
+    watch: &mut StreamWatch,
+    news: &News,
+    now: DateTime<Utc>,
+    fresh: Option<TimeDelta>,
+    hours: &WorkingHours<'_>,
+) -> Result<()> {
+    let mut times: Vec<DateTime<Utc>> =
+        news.iter().flat_map(|(first, last, _)| [*first, *last]).collect();
+    times.dedup();
+    watch.pauses = freshness(&times, now, fresh, hours)?;
+    judge_volume(watch, news, now, hours)
+}
+
+/// Says how many rows the last whole working day brought, and whether that is usual.
+fn judge_volume(
+    watch: &mut StreamWatch,
     news: &News,
     now: DateTime<Utc>,
     hours: &WorkingHours<'_>,
-) -> Result<StreamWatch> {
+) -> Result<()> {
     let day_of = |at: DateTime<Utc>| at.with_timezone(&hours.zone).date_naive();
     // What a stream brings first is its past, and no day's work.
-    let Some(first) = news.first().map(|(at, _)| day_of(*at)) else { return Ok(watch) };
+    let Some(first) = news.first().map(|(at, ..)| day_of(*at)) else { return Ok(()) };
     let mut rows: BTreeMap<NaiveDate, u64> = BTreeMap::new();
-    for (at, count) in news {
+    for (_, at, count) in news {
         *rows.entry(day_of(*at)).or_default() += count;
     }
-    let mut days = Vec::new();
+    let mut days: Vec<(NaiveDate, u64)> = Vec::new();
     let mut day = day_of(now);
     while days.len() <= COMPARED_DAYS {
         let Some(before) = day.checked_sub_days(Days::new(1)).filter(|day| *day > first) else {
@@ -140,14 +169,18 @@ fn with_volume(
         };
         day = before;
         if hours.calendar.is_workday(day)? {
-            days.push((day, rows.get(&day).copied().unwrap_or(0)));
+            let count = rows.get(&day).copied().unwrap_or(0);
+            // A stream that has stopped is compared with what it brought before it did.
+            if count > 0 || days.len() != 1 || days[0].1 > 0 {
+                days.push((day, count));
+            }
         }
     }
-    let Some(((last, count), before)) = days.split_first() else { return Ok(watch) };
+    let Some(((last, count), before)) = days.split_first() else { return Ok(()) };
     let before: Vec<u64> = before.iter().map(|(_, count)| *count).collect();
     watch.rows = *count;
     watch.day = Some(last.to_string());
     watch.volume = volume(*count, &before);
     watch.usual = before.iter().min().copied().zip(before.iter().max().copied());
-    Ok(watch)
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! One connection: reads messages, hands them on, and outlives whatever a statement does.
 
 use std::io;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,38 +15,45 @@ use datafusion_postgres::pgwire::tokio::server::{
 };
 use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::net::TcpStream;
+use tokio::time::MissedTickBehavior;
 use tokio_util::codec::Framed;
 
 use super::failure::{fatal, state};
 use super::limit::Running;
+use super::login::Login;
 use super::query::{Prepared, Statements};
 use super::server::Door;
 
 /// How long a login may take.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it is looked whether whoever logged in still may be here.
+const RECHECK: Duration = Duration::from_millis(500);
 /// How much longer than its statement a message may take, for clients that do not read.
 const GRACE: Duration = Duration::from_secs(5);
 
 type Socket = Framed<MaybeTls, PgWireMessageServerCodec<Prepared>>;
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(socket: TcpStream, door: Arc<Door>) {
-    if let Err(error) = talk(socket, &door).await {
+pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, door: Arc<Door>) {
+    if let Err(error) = talk(socket, peer, &door).await {
         tracing::debug!(%error, "a connection of the Postgres door ended");
     }
 }
 
-async fn talk(socket: TcpStream, door: &Arc<Door>) -> io::Result<()> {
+async fn talk(socket: TcpStream, peer: SocketAddr, door: &Arc<Door>) -> io::Result<()> {
     let login_end = tokio::time::Instant::now() + LOGIN_TIMEOUT;
     let negotiated = tokio::time::timeout_at(login_end, negotiate_tls(socket, None)).await??;
     let Some(mut socket) = negotiated else { return Ok(()) };
     let running = Arc::new(Running::default());
-    let login = Arc::new(door.gatekeeper.login(Arc::clone(&running)));
+    let login = Arc::new(door.gatekeeper.login(peer.ip().to_string(), Arc::clone(&running)));
     let canceller = Arc::new(door.gatekeeper.canceller());
-    let statements = Arc::new(Statements::new(Arc::clone(door), running));
+    let statements = Arc::new(Statements::new(Arc::clone(door), running, login.visitor()));
     loop {
         let message = if login.is_done() {
-            socket.next().await
+            tokio::select! {
+                message = socket.next() => message,
+                () = put_out(door, &login) => return end(&mut socket, gone().into()).await,
+            }
         } else {
             tokio::time::timeout_at(login_end, socket.next()).await?
         };
@@ -67,8 +75,13 @@ async fn talk(socket: TcpStream, door: &Arc<Door>) -> io::Result<()> {
         ))
         .catch_unwind();
         // A boxed future: the statement's whole plan and stream live in it.
-        let handled = Box::pin(tokio::time::timeout(door.statement_timeout + GRACE, handled));
-        let error: ErrorInfo = match handled.await {
+        let longest = door.gate.limits().time + GRACE;
+        let handled = Box::pin(tokio::time::timeout(longest, handled));
+        let handled = tokio::select! {
+            handled = handled => handled,
+            () = put_out(door, &login) => return end(&mut socket, gone().into()).await,
+        };
+        let error: ErrorInfo = match handled {
             Ok(Ok(Ok(()))) if is_cancel => return Ok(()),
             Ok(Ok(Ok(()))) => continue,
             Ok(Ok(Err(error))) => error.into(),
@@ -87,10 +100,33 @@ async fn talk(socket: TcpStream, door: &Arc<Door>) -> io::Result<()> {
     }
 }
 
+/// Ends when whoever logged in may not be here any more; never before a login.
+async fn put_out(door: &Door, login: &Login) {
+    let mut ticks = tokio::time::interval(RECHECK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let visitor = login.visitor();
+    loop {
+        ticks.tick().await;
+        let Some(visitor) = visitor.get() else { continue };
+        match door.gate.accounts().is_still_in(visitor).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::error!(%error, code = error.code(), "an account could not be looked up");
+                return;
+            }
+        }
+    }
+}
+
 async fn end(socket: &mut Socket, mut error: ErrorInfo) -> io::Result<()> {
     error.severity = "FATAL".to_owned();
     socket.send(PgWireBackendMessage::ErrorResponse(error.into())).await?;
     socket.close().await
+}
+
+fn gone() -> PgWireError {
+    fatal(state::SHUTDOWN, "terminating connection: the account was changed", "log in again")
 }
 
 fn broken() -> PgWireError {

@@ -20,6 +20,8 @@ pub(crate) mod state {
     pub(crate) const TOO_MANY: &str = "53300";
     pub(crate) const MEMORY: &str = "53200";
     pub(crate) const TOO_COMPLEX: &str = "54001";
+    pub(crate) const TOO_LONG: &str = "54000";
+    pub(crate) const SHUTDOWN: &str = "57P01";
     pub(crate) const CANCELLED: &str = "57014";
     pub(crate) const INTERNAL: &str = "XX000";
 }
@@ -44,6 +46,12 @@ fn info(severity: &str, code: &str, message: String, hint: &str) -> PgWireError 
 pub(crate) fn hub_error(error: &Error) -> PgWireError {
     let code = match (error.kind(), error.code()) {
         (_, "E-MEMORY") => state::MEMORY,
+        (_, "E-SQL-SIZE") => state::TOO_COMPLEX,
+        (_, "E-SQL-SYNTAX") => state::SYNTAX,
+        (_, "E-SQL-READ-ONLY") => state::READ_ONLY,
+        (_, "E-SQL-BUSY") => state::TOO_MANY,
+        (_, "E-SQL-ROWS") => state::TOO_LONG,
+        (ErrorKind::Permission, _) => state::NO_RIGHT,
         (ErrorKind::Config, _) => state::RULE,
         (ErrorKind::Unsupported, _) => state::UNSUPPORTED,
         (ErrorKind::Cancelled | ErrorKind::Timeout, _) => state::CANCELLED,

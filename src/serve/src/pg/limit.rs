@@ -18,6 +18,11 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
+    /// When it ends.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// Waits for `work`, but not longer than allowed.
     pub(crate) async fn wait<T>(&self, work: impl Future<Output = T>) -> PgWireResult<T> {
         tokio::select! {

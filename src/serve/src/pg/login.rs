@@ -1,4 +1,4 @@
-//! Login: the token is the password of any user, proven with SCRAM-SHA-256.
+//! Login: the password of a user is one of the user's tokens, proven with SCRAM-SHA-256.
 //!
 //! The token never crosses the wire. The client's proof is bound to a nonce that is used once, so
 //! how long its comparison takes tells nothing about the token, and the work is the same for every
@@ -9,13 +9,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use aes_gcm::aead::OsRng;
-use aes_gcm::aead::rand_core::RngCore;
 use async_trait::async_trait;
 use datafusion_postgres::pgwire::api::auth::sasl::SASLAuthStartupHandler;
-use datafusion_postgres::pgwire::api::auth::sasl::scram::{
-    SCRAM_ITERATIONS, ScramAuth, gen_salted_password,
-};
+use datafusion_postgres::pgwire::api::auth::sasl::scram::ScramAuth;
 use datafusion_postgres::pgwire::api::auth::{
     AuthSource, DefaultServerParameterProvider, LoginInfo, Password, StartupHandler,
 };
@@ -28,32 +24,40 @@ use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
 use datafusion_postgres::pgwire::messages::startup::SecretKey;
 use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use futures::Sink;
+use huiliu_core::access::Permission;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::failure::{fatal, state};
+use super::failure::{fatal, hub_error, state};
 use super::limit::Running;
 use super::server::MAX_CONNECTIONS;
+use crate::identity::{Accounts, Visitor};
 
 /// By process id: what a request to cancel must know, and what it stops.
 type Cancellable = Arc<Mutex<HashMap<i32, (SecretKey, Arc<Running>)>>>;
 
 /// Who may come in, how many are in, and whose statements can be cancelled.
 pub(crate) struct Gatekeeper {
-    token: Arc<SaltedToken>,
+    accounts: Accounts,
     places: Arc<Semaphore>,
     process_ids: Arc<RandomPidSecretKeyGenerator>,
     running: Cancellable,
 }
 
-/// The token as SCRAM needs it.
-struct SaltedToken {
-    salt: Vec<u8>,
-    salted: Vec<u8>,
+/// Looks up what the proof of one connection is compared with.
+struct TokenSource {
+    accounts: Accounts,
+    address: String,
+    /// Whoever comes in when the proof holds.
+    found: Arc<Mutex<Option<Visitor>>>,
 }
 
 /// The login of one connection.
 pub(crate) struct Login {
     scram: SASLAuthStartupHandler<DefaultServerParameterProvider>,
+    accounts: Accounts,
+    address: String,
+    found: Arc<Mutex<Option<Visitor>>>,
+    visitor: Arc<OnceLock<Visitor>>,
     places: Arc<Semaphore>,
     entry: Entry,
     done: AtomicBool,
@@ -73,21 +77,23 @@ pub(crate) struct Canceller {
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(token: &str) -> Self {
-        let mut salt = vec![0_u8; 16];
-        OsRng.fill_bytes(&mut salt);
-        let salted = gen_salted_password(token, &salt, SCRAM_ITERATIONS);
+    pub(crate) fn new(accounts: Accounts) -> Self {
         Self {
-            token: Arc::new(SaltedToken { salt, salted }),
+            accounts,
             places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             process_ids: Arc::default(),
             running: Arc::default(),
         }
     }
 
-    /// A login for one connection, whose statements are tracked in `running`.
-    pub(crate) fn login(&self, running: Arc<Running>) -> Login {
-        let token: Arc<SaltedToken> = Arc::clone(&self.token);
+    /// A login for one connection from `address`, whose statements are tracked in `running`.
+    pub(crate) fn login(&self, address: String, running: Arc<Running>) -> Login {
+        let found: Arc<Mutex<Option<Visitor>>> = Arc::default();
+        let source = TokenSource {
+            accounts: self.accounts.clone(),
+            address: address.clone(),
+            found: Arc::clone(&found),
+        };
         let process_ids: Arc<RandomPidSecretKeyGenerator> = Arc::clone(&self.process_ids);
         let mut parameters = DefaultServerParameterProvider::default();
         parameters.server_version = concat!("16.6 (huiliu ", env!("CARGO_PKG_VERSION"), ")").into();
@@ -96,8 +102,12 @@ impl Gatekeeper {
         parameters.default_transaction_read_only = true;
         Login {
             scram: SASLAuthStartupHandler::new(Arc::new(parameters))
-                .with_scram(ScramAuth::new(token))
+                .with_scram(ScramAuth::new(Arc::new(source)))
                 .with_pid_secret_key_generator(process_ids),
+            accounts: self.accounts.clone(),
+            address,
+            found,
+            visitor: Arc::default(),
             places: Arc::clone(&self.places),
             entry: Entry { place: OnceLock::new(), running, all: Arc::clone(&self.running) },
             done: AtomicBool::new(false),
@@ -110,23 +120,54 @@ impl Gatekeeper {
     }
 }
 
-impl fmt::Debug for SaltedToken {
+impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SaltedToken").finish_non_exhaustive()
+        f.debug_struct("TokenSource").finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl AuthSource for SaltedToken {
-    async fn get_password(&self, _login: &LoginInfo) -> PgWireResult<Password> {
-        Ok(Password::new(Some(self.salt.clone()), self.salted.clone()))
+impl AuthSource for TokenSource {
+    async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
+        let name = login.user().unwrap_or_default();
+        let verifier = self.accounts.verifier(name, &self.address).await;
+        let verifier = verifier.map_err(|error| hub_error(&error))?;
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = verifier.visitor;
+        Ok(Password::new(Some(verifier.salt), verifier.salted))
     }
 }
 
 impl Login {
-    /// Whether the client has proven that it knows the token.
+    /// Whether the client has proven that it knows a token.
     pub(crate) fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
+    }
+
+    /// Whoever came in, once somebody has.
+    pub(crate) fn visitor(&self) -> Arc<OnceLock<Visitor>> {
+        Arc::clone(&self.visitor)
+    }
+
+    async fn note(&self, name: &str, is_in: bool) -> PgWireResult<()> {
+        self.accounts.note_wire_login(name, &self.address, is_in).await.map_err(|error| {
+            tracing::error!(%error, code = error.code(), "a login could not be noted");
+            fatal(state::INTERNAL, "the login cannot be noted in the audit", "see the hub's log")
+        })
+    }
+
+    /// Lets the user in whose proof held.
+    async fn enter(&self, name: &str) -> PgWireResult<()> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match found.filter(|visitor| visitor.may(Permission::Query)) {
+            Some(visitor) => {
+                self.note(name, true).await?;
+                self.visitor.set(visitor).map_err(|_| wrong())
+            }
+            None => {
+                self.note(name, false).await?;
+                Err(wrong())
+            }
+        }
     }
 }
 
@@ -145,10 +186,18 @@ impl StartupHandler for Login {
         if self.places.available_permits() == 0 {
             return Err(full());
         }
-        self.scram.on_startup(client, message).await.map_err(login_error)?;
+        let proven = self.scram.on_startup(client, message).await;
+        let name = client.metadata().get("user").cloned().unwrap_or_default();
+        if let Err(error) = proven {
+            if matches!(error, PgWireError::InvalidPassword(_)) {
+                self.note(&name, false).await?;
+            }
+            return Err(login_error(error));
+        }
         if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
             return Ok(());
         }
+        self.enter(&name).await?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
         let (process_id, secret) = client.pid_and_secret_key();
         self.entry.register(place, process_id, secret);
@@ -192,12 +241,17 @@ fn login_error(error: PgWireError) -> PgWireError {
         PgWireError::UnsupportedProtocolVersion(..) => {
             fatal(state::PROTOCOL, error.to_string(), "use a client for Postgres 10 or newer")
         }
-        _ => fatal(
-            state::LOGIN,
-            "password authentication failed: the token is wrong or missing",
-            "the password is the hub's token, with any user name",
-        ),
+        _ => wrong(),
     }
+}
+
+fn wrong() -> PgWireError {
+    fatal(
+        state::LOGIN,
+        "password authentication failed: the user or the token is wrong",
+        "the password is a token of this user that may query; the console makes one, or \
+         `huiliu user token create`",
+    )
 }
 
 fn full() -> PgWireError {

@@ -1,20 +1,15 @@
 //! SQL over the Postgres wire.
 //!
 //! Each connection runs its own loop (`connection`): login (`login`), then statements (`query`).
-//! A statement is first classified by its syntax (`statement`), then planned through the engine's
-//! read-only gate on a session that is as new as the lake (`session`).
+//! What a statement may do is decided by the gate that all doors share (`crate::sql`).
 
-mod catalog;
 mod connection;
-mod execute;
 mod failure;
 mod limit;
 mod login;
 mod parameter;
 mod query;
 mod server;
-mod session;
 mod setting;
-mod statement;
 
-pub use server::{PgOptions, PgServer, start};
+pub use server::{PgServer, start};

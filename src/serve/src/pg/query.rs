@@ -1,10 +1,10 @@
 //! Statements of one connection, by both of the wire's protocols.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -23,19 +23,23 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Sink, StreamExt, stream};
 use huiliu_engine::Session;
+use serde_json::json;
 
-use super::failure::{engine_error, hub_error, refuse, state};
+use super::failure::{engine_error, fatal, hub_error, refuse, state};
 use super::limit::{Limit, Running};
 use super::parameter;
 use super::server::Door;
 use super::setting;
-use super::statement::{Request, check_size, classify};
+use crate::identity::Visitor;
+use crate::sql::statement::{Request, classify};
+use crate::sql::{Batches, Gate, Ticket};
 
 /// The statements of one connection.
 #[derive(Clone)]
 pub(crate) struct Statements {
     door: Arc<Door>,
     running: Arc<Running>,
+    visitor: Arc<OnceLock<Visitor>>,
     transaction: Arc<Mutex<Transaction>>,
 }
 
@@ -56,18 +60,32 @@ pub(crate) struct Prepared {
 }
 
 impl Statements {
-    pub(crate) fn new(door: Arc<Door>, running: Arc<Running>) -> Self {
-        Self { door, running, transaction: Arc::default() }
+    pub(crate) fn new(
+        door: Arc<Door>,
+        running: Arc<Running>,
+        visitor: Arc<OnceLock<Visitor>>,
+    ) -> Self {
+        Self { door, running, visitor, transaction: Arc::default() }
     }
 
     fn parse(&self, sql: &str) -> PgWireResult<Vec<Statement>> {
-        check_size(sql)?;
-        self.door.parser.parse(sql).map_err(|e| refuse(state::SYNTAX, e.to_string(), ""))
+        self.door.gate.parse(sql).map_err(|e| hub_error(&e))
     }
 
     fn begin(&self, client: &(impl ClientInfo + ?Sized)) -> Limit {
-        let longest = self.door.statement_timeout;
+        let longest = self.door.gate.limits().time;
         self.running.begin(setting::statement_timeout(client.metadata(), longest))
+    }
+
+    /// Whoever logged in, if still allowed to be here.
+    async fn visitor(&self) -> PgWireResult<&Visitor> {
+        let nobody = || refuse(state::NO_RIGHT, "log in first", "");
+        let visitor = self.visitor.get().ok_or_else(nobody)?;
+        match self.door.gate.accounts().is_still_in(visitor).await {
+            Ok(true) => Ok(visitor),
+            Ok(false) => Err(fatal(state::SHUTDOWN, "the account was changed", "log in again")),
+            Err(error) => Err(hub_error(&error)),
+        }
     }
 
     /// The newest session, or the one the open transaction began with.
@@ -75,7 +93,7 @@ impl Statements {
         if let Some(session) = &self.transaction().session {
             return Ok(Arc::clone(session));
         }
-        let session = self.door.sessions.newest().await.map_err(|e| hub_error(&e))?;
+        let session = self.door.gate.session().await.map_err(|e| hub_error(&e))?;
         let mut transaction = self.transaction();
         if transaction.open {
             transaction.session = Some(Arc::clone(&session));
@@ -87,17 +105,28 @@ impl Statements {
         self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Plans a reading statement through the engine's read-only gate.
+    /// Plans a reading statement through the gate.
     async fn plan(&self, sql: &str, limit: &Limit) -> PgWireResult<DataFrame> {
-        let (statements, text) = (self.clone(), sql.to_owned());
-        let planned = self.door.workers.compute(async move {
-            let session = statements.session().await?;
-            session.query(&text).await.map_err(|e| hub_error(&e))
-        });
-        let broken = || refuse(state::INTERNAL, "the statement broke the engine", "");
-        let frame = limit.wait(planned).await?.ok_or_else(broken)??;
-        check_tables(frame.logical_plan())?;
-        Ok(frame)
+        self.visitor().await?;
+        let session = limit.wait(self.session()).await??;
+        let planned = self.door.gate.plan(&session, sql, limit.deadline());
+        limit.wait(planned).await?.map_err(|e| hub_error(&e))
+    }
+
+    /// Plans and notes a statement that is to run, with a place for it.
+    async fn admit(&self, sql: &str, limit: &Limit) -> PgWireResult<(DataFrame, Ticket)> {
+        let visitor = self.visitor().await?;
+        let ticket = self.door.gate.admit(visitor).map_err(|e| hub_error(&e))?;
+        Ok((self.plan(sql, limit).await?, ticket))
+    }
+
+    /// Notes what a statement is about to read; what cannot be noted is not read.
+    async fn note(&self, sql: &str, frame: &DataFrame) -> PgWireResult<Option<Told>> {
+        let visitor = self.visitor().await?;
+        let plan = frame.logical_plan();
+        let noted = self.door.gate.note(visitor, "postgres", sql, plan, None).await;
+        let tables = noted.map_err(|e| hub_error(&e))?;
+        Ok(tables.map(|tables| Told { visitor: visitor.clone(), tables, rows: 0 }))
     }
 
     /// Answers everything but reading statements.
@@ -125,7 +154,7 @@ impl Statements {
                 done("SET")
             }
             Request::Show(name) => {
-                let longest = self.door.statement_timeout;
+                let longest = self.door.gate.limits().time;
                 let (name, value) = setting::show(client.metadata(), name, longest)?;
                 one_value(&name, &value)
             }
@@ -146,21 +175,25 @@ impl Statements {
         frame: DataFrame,
         format: &Format,
         client: &(impl ClientInfo + ?Sized),
-        limit: Limit,
+        turn: Turn,
     ) -> PgWireResult<Response> {
         let schema = frame.schema().as_arrow();
         check_formats(format, schema.fields().len())?;
         let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
         let fields = Arc::new(arrow_schema_to_pg_fields(schema, format, Some(options))?);
-        let batches = self.door.workers.run(frame);
         let header = Arc::clone(&fields);
-        let rows = stream::unfold(Some((batches, limit)), |open| async move {
-            let (mut batches, limit) = open?;
-            match limit.wait(batches.next()).await {
+        let flow = Flow {
+            batches: self.door.gate.run(frame),
+            gate: self.door.gate.clone(),
+            left: self.door.gate.limits().rows,
+            turn,
+        };
+        let rows = stream::unfold(Some(flow), |open| async move {
+            let mut flow = open?;
+            match flow.next().await {
                 Ok(None) => None,
-                Ok(Some(Ok(batch))) => Some((Ok(batch), Some((batches, limit)))),
-                Ok(Some(Err(error))) => Some((Err(engine_error(&error)), None)),
-                Err(stopped) => Some((Err(stopped), None)),
+                Ok(Some(batch)) => Some((Ok(batch), Some(flow))),
+                Err(error) => Some((Err(error), None)),
             }
         })
         .flat_map(move |batch| match batch {
@@ -188,7 +221,7 @@ impl SimpleQueryHandler for Statements {
         // does nothing at all.
         let mut requests = Vec::with_capacity(statements.len());
         for statement in &statements {
-            requests.push((statement.to_string(), classify(statement)?));
+            requests.push((statement.to_string(), classify(statement).map_err(|e| hub_error(&e))?));
         }
         let mut responses = Vec::with_capacity(requests.len());
         for (sql, request) in requests {
@@ -198,8 +231,10 @@ impl SimpleQueryHandler for Statements {
                 continue;
             }
             let limit = self.begin(client);
-            let frame = self.plan(&sql, &limit).await?;
-            responses.push(self.rows(frame, &Format::UnifiedText, client, limit)?);
+            let (frame, ticket) = self.admit(&sql, &limit).await?;
+            let told = self.note(&sql, &frame).await?;
+            let turn = Turn { limit, _ticket: ticket, told };
+            responses.push(self.rows(frame, &Format::UnifiedText, client, turn)?);
         }
         Ok(responses)
     }
@@ -232,7 +267,7 @@ impl ExtendedQueryHandler for Statements {
             return self.answer(client, &prepared.request);
         };
         let limit = self.begin(client);
-        let mut frame = self.plan(&prepared.sql, &limit).await?;
+        let (mut frame, ticket) = self.admit(&prepared.sql, &limit).await?;
         if frame.logical_plan().schema().as_arrow().fields()
             != described.schema().as_arrow().fields()
         {
@@ -246,7 +281,9 @@ impl ExtendedQueryHandler for Statements {
         if !portal.parameters.is_empty() {
             frame = frame.with_param_values(values).map_err(|e| engine_error(&e))?;
         }
-        self.rows(frame, &portal.result_column_format, client, limit)
+        let told = self.note(&prepared.sql, &frame).await?;
+        let turn = Turn { limit, _ticket: ticket, told };
+        self.rows(frame, &portal.result_column_format, client, turn)
     }
 }
 
@@ -269,7 +306,7 @@ impl QueryParser for Statements {
             return Err(refuse(state::SYNTAX, message, "send them one by one"));
         }
         let Some(statement) = statements.pop() else { return Ok(None) };
-        let request = classify(&statement)?;
+        let request = classify(&statement).map_err(|e| hub_error(&e))?;
         check_not_aborted(client, &request)?;
         let sql: Arc<str> = statement.to_string().into();
         let plan = if request == Request::Read {
@@ -304,20 +341,52 @@ impl QueryParser for Statements {
     }
 }
 
-/// The engine's own settings tell paths and limits, which is nobody's business.
-fn check_tables(plan: &LogicalPlan) -> PgWireResult<()> {
-    let mut hidden = false;
-    let walked = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            hidden |= scan.table_name.table() == "df_settings";
+/// What goes with a statement while it runs.
+struct Turn {
+    limit: Limit,
+    /// Its place among the user's statements, free again when it is dropped.
+    _ticket: Ticket,
+    told: Option<Told>,
+}
+
+/// What the audit was told of a statement, and how many rows it has given.
+struct Told {
+    visitor: Visitor,
+    tables: String,
+    rows: usize,
+}
+
+/// The rows of one statement on their way to the client.
+struct Flow {
+    batches: Batches,
+    gate: Gate,
+    /// How many rows may still come.
+    left: usize,
+    turn: Turn,
+}
+
+impl Flow {
+    async fn next(&mut self) -> PgWireResult<Option<RecordBatch>> {
+        let Some(batch) = self.turn.limit.wait(self.batches.next()).await? else {
+            if let Some(told) = self.turn.told.take() {
+                let what = json!({ "door": "postgres", "rows": told.rows });
+                let accounts = self.gate.accounts();
+                let noted =
+                    accounts.note_read(&told.visitor, "query rows", &told.tables, what).await;
+                noted.map_err(|error| hub_error(&error))?;
+            }
+            return Ok(None);
+        };
+        let batch = batch.map_err(|error| engine_error(&error))?;
+        if let Some(told) = &mut self.turn.told {
+            told.rows += batch.num_rows();
         }
-        Ok(if hidden { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    walked.map_err(|e| engine_error(&e))?;
-    if hidden {
-        return Err(refuse(state::NO_RIGHT, "permission denied for table df_settings", ""));
+        self.left = self.left.checked_sub(batch.num_rows()).ok_or_else(|| {
+            let hint = "ask for less, or take the lake's files";
+            refuse(state::TOO_LONG, "the statement gives more rows than are given at once", hint)
+        })?;
+        Ok(Some(batch))
     }
-    Ok(())
 }
 
 fn check_formats(format: &Format, columns: usize) -> PgWireResult<()> {

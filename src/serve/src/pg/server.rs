@@ -1,22 +1,18 @@
 //! The listener: binds, accepts, limits, stops.
 
-use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
-use huiliu_engine::Engine;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
-use super::execute::Workers;
 use super::login::Gatekeeper;
-use super::session::Sessions;
+use crate::sql::Gate;
 
 /// Connections that may be logged in at once.
 pub(crate) const MAX_CONNECTIONS: usize = 16;
@@ -32,49 +28,19 @@ pub struct PgServer {
     pub address: SocketAddr,
 }
 
-/// How the door listens.
-pub struct PgOptions {
-    /// Where to listen; only a loopback address, because there is no TLS yet.
-    pub address: SocketAddr,
-    /// The token that clients send as their password.
-    pub token: String,
-    /// How long one statement may take.
-    pub statement_timeout: Duration,
-}
-
-impl PgOptions {
-    /// Listens on `address` and gives each statement 60 seconds.
-    pub fn new(address: SocketAddr, token: String) -> Self {
-        Self { address, token, statement_timeout: Duration::from_secs(60) }
-    }
-}
-
-impl fmt::Debug for PgOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PgOptions")
-            .field("address", &self.address)
-            .field("statement_timeout", &self.statement_timeout)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What all connections share.
 pub(crate) struct Door {
-    pub(crate) sessions: Sessions,
-    pub(crate) workers: Workers,
-    pub(crate) parser: PostgresCompatibilityParser,
+    pub(crate) gate: Gate,
     pub(crate) gatekeeper: Gatekeeper,
-    pub(crate) statement_timeout: Duration,
 }
 
-/// Binds the door. The future serves it until `cancel`, or until it is dropped; with it all
-/// connections end.
+/// Binds the door at `address`. The future serves it until `cancel`, or until it is dropped; with
+/// it all connections end.
 pub async fn start(
-    engine: Engine,
-    options: PgOptions,
+    gate: Gate,
+    address: SocketAddr,
     cancel: CancellationToken,
 ) -> Result<(PgServer, impl Future<Output = ()> + Send + 'static)> {
-    let PgOptions { address, token, statement_timeout } = options;
     if !address.ip().is_loopback() {
         return Err(Error::new(
             ErrorKind::Config,
@@ -83,20 +49,8 @@ pub async fn start(
         )
         .hint("listen on 127.0.0.1 and put a tunnel in front of it"));
     }
-    if token.is_empty() {
-        return Err(Error::new(ErrorKind::Config, "E-TOKEN", "the Postgres door has no token")
-            .hint("let the hub make one"));
-    }
-    let door = Arc::new(Door {
-        sessions: Sessions::new(engine)?,
-        workers: Workers::new().map_err(|e| {
-            Error::internal("the threads of the Postgres door could not be started").cause(e)
-        })?,
-        parser: PostgresCompatibilityParser::new(),
-        gatekeeper: Gatekeeper::new(&token),
-        statement_timeout,
-    });
-    drop(token);
+    let gatekeeper = Gatekeeper::new(gate.accounts().clone());
+    let door = Arc::new(Door { gate, gatekeeper });
     let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, e))?;
     let address = listener.local_addr().map_err(|e| bind_error(address, e))?;
     Ok((PgServer { address }, accept(listener, door, cancel)))
@@ -114,9 +68,9 @@ async fn accept(listener: TcpListener, door: Arc<Door>, cancel: CancellationToke
                 }
             }
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) if connections.len() < MAX_CONNECTIONS + MAX_WAITING => {
-                    let served = connection::serve(socket, Arc::clone(&door));
-                    connections.spawn_on(served, door.workers.connections());
+                Ok((socket, peer)) if connections.len() < MAX_CONNECTIONS + MAX_WAITING => {
+                    let served = connection::serve(socket, peer, Arc::clone(&door));
+                    connections.spawn_on(served, door.gate.connections());
                 }
                 Ok(_) => tracing::warn!("the Postgres door is full, a connection was dropped"),
                 Err(error) => {

@@ -78,21 +78,8 @@ impl Store {
             return Ok(Begin::Gone);
         }
         let (deaths, parked_at): (i64, Option<String>) = (row.get(1)?, row.get(2)?);
-        let name = lease_name(job);
-        if self.dialect() == Dialect::Postgres {
-            let sql = concat!(
-                "update huiliu_lease set holder = null, expires_at_ms = 0
-                 where name = ?
-                   and instance <> cast(current_setting('huiliu.instance') as bigint) and ",
-                presence::gone!("huiliu_lease"),
-            );
-            tx.run("end a lease", sql, args![&name]).await?;
-        }
-        let lease = match tx.take_lease(&name, holder, hold_ms).await {
-            Ok(lease) => lease,
-            Err(error) if error.code() == "E-LEASE-BUSY" => return Ok(Begin::Busy),
-            Err(error) => return Err(error),
-        };
+        let taken = tx.take_job_lease(self.dialect(), job, holder, hold_ms).await?;
+        let Some(lease) = taken else { return Ok(Begin::Busy) };
         if parked_at.is_some() || (park_after > 0 && deaths >= i64::from(park_after)) {
             tx.park(job, now).await?;
             tx.free_lease(&lease).await?;
@@ -119,6 +106,33 @@ impl Store {
         let attempt = row.map_or(Ok(1), |row| row.get(0))?;
         tx.commit().await?;
         Ok(Begin::Begun { lease, attempt })
+    }
+
+    /// Ends an occurrence as `state` whose process has died in the middle of it; false when somebody
+    /// runs it or it does not run any more.
+    pub async fn end_dead_occurrence(
+        &self,
+        occurrence: &Occurrence,
+        holder: &str,
+        hold_ms: i64,
+        state: OccurrenceState,
+        now: &str,
+    ) -> Result<bool> {
+        let Occurrence { job, scheduled_at } = occurrence;
+        let mut tx = self.begin().await?;
+        let taken = tx.take_job_lease(self.dialect(), job, holder, hold_ms).await?;
+        let Some(lease) = taken else { return Ok(false) };
+        let ended = tx
+            .run(
+                "end an occurrence",
+                "update huiliu_occurrence set state = ?, finished_at = ?, stop = false
+                 where job = ? and scheduled_at = ? and state = 'running'",
+                args![state.as_str(), now, job, scheduled_at],
+            )
+            .await?;
+        tx.free_lease(&lease).await?;
+        tx.commit().await?;
+        Ok(ended == 1)
     }
 
     /// Stores how an attempt ended and gives the job's lease back; `E-LEASE-LOST` when somebody
@@ -184,6 +198,31 @@ impl Store {
 }
 
 impl Tx {
+    /// Takes the lease on a job, also from a hub that is gone; none when somebody runs the job.
+    async fn take_job_lease(
+        &mut self,
+        dialect: Dialect,
+        job: &str,
+        holder: &str,
+        hold_ms: i64,
+    ) -> Result<Option<Lease>> {
+        let name = lease_name(job);
+        if dialect == Dialect::Postgres {
+            let sql = concat!(
+                "update huiliu_lease set holder = null, expires_at_ms = 0
+                 where name = ?
+                   and instance <> cast(current_setting('huiliu.instance') as bigint) and ",
+                presence::gone!("huiliu_lease"),
+            );
+            self.run("end a lease", sql, args![&name]).await?;
+        }
+        match self.take_lease(&name, holder, hold_ms).await {
+            Ok(lease) => Ok(Some(lease)),
+            Err(error) if error.code() == "E-LEASE-BUSY" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Lets a parked job run again; false when it was not parked.
     pub async fn unpark_job(&mut self, job: &str) -> Result<bool> {
         let sql = "update huiliu_job set deaths = 0, parked_at = null

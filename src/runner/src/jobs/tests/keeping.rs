@@ -200,3 +200,40 @@ async fn a_job_can_be_asked_for_and_runs_once() {
     // Its schedule goes on as before.
     assert_eq!(hub.ran("2018-12-13T10:10:05Z").await, ["often 10:10"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_process_left_is_not_begun_anew_by_a_job_that_catches_up_nothing() {
+    for (policy, left, expected) in [
+        ("catch_up = \"none\"", "2018-12-13T10:10:00Z", "often 10:10 cancelled 1 0"),
+        ("catch_up = \"latest\"", "2018-12-13T10:10:00Z", "often 10:10 done 2 0"),
+        ("overlap = \"kill\"", "2018-12-13T10:10:00Z", "often 10:10 killed 1 0"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut hub = hub(&folder, "2018-12-13T10:00:05Z", often(policy)).await;
+        hub.work.waits.store(true, Ordering::Relaxed);
+        hub.set(utc("2018-12-13T10:10:05Z"));
+        hub.look().await;
+        if policy.contains("kill") {
+            // Its next time had come when the process died.
+            let sql = "update huiliu_occurrence set stop = true where scheduled_at = ?";
+            let left = huiliu_store::args![left];
+            assert_eq!(hub.store.run("stop it", sql, left).await.unwrap(), 1);
+        }
+        hub.kill().await;
+        let mut hub = self::hub(&folder, "2018-12-13T10:11:30Z", often(policy)).await;
+        hub.ran("2018-12-13T10:11:30Z").await;
+        assert_eq!(stored(&hub.store).await, [expected], "{policy}");
+        assert_eq!(hub.ran("2018-12-13T10:20:05Z").await, ["often 10:20"], "{policy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_once_far_ahead_stops_no_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut hub = hub(&folder, "2018-12-13T10:00:05Z", often("")).await;
+    assert_eq!(hub.ran("2018-12-13T10:10:05Z").await, ["often 10:10"]);
+    assert_eq!(hub.ran("2028-01-01T00:00:05Z").await, ["often 00:00"]);
+    assert_eq!(hub.ran("2018-12-13T10:20:05Z").await, ["often 10:20"]);
+    assert!(hub.ran("2018-12-13T10:20:30Z").await.is_empty());
+    assert_eq!(hub.ran("2018-12-13T10:30:05Z").await, ["often 10:30"]);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::error::DataFusionError;
-use huiliu_engine::{Engine, Session};
+use huiliu_engine::{Engine, Session, Viewer};
 use huiliu_sdk::{Error, Result};
 use tokio::sync::Mutex;
 
@@ -17,16 +17,17 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 /// The newest session, shared by the statements that run on its snapshot.
 pub(crate) struct Sessions {
     engine: Engine,
+    viewer: Viewer,
     pg_catalog: PgCatalog,
     newest: Mutex<Option<(Arc<Session>, Instant)>>,
 }
 
 impl Sessions {
-    pub(crate) fn new(engine: Engine) -> Result<Self> {
+    pub(crate) fn new(engine: Engine, viewer: Viewer) -> Result<Self> {
         let pg_catalog = PgCatalog::new().map_err(|e: DataFusionError| {
             Error::internal("the Postgres catalog could not be set up").cause(e)
         })?;
-        Ok(Self { engine, pg_catalog, newest: Mutex::new(None) })
+        Ok(Self { engine: engine.sharing_memory()?, viewer, pg_catalog, newest: Mutex::new(None) })
     }
 
     /// A session at the latest committed snapshot.
@@ -40,7 +41,7 @@ impl Sessions {
             return Ok(Arc::clone(session));
         }
         let made = Instant::now();
-        let session = Box::pin(self.engine.session(None)).await?;
+        let session = Box::pin(self.engine.session_for(None, &self.viewer)).await?;
         self.pg_catalog.install(session.context());
         let session = Arc::new(session);
         *newest = Some((Arc::clone(&session), made));

@@ -7,10 +7,8 @@ use datafusion::sql::sqlparser::ast::{
     DiscardObject, Reset, Set, Statement, TransactionAccessMode, TransactionMode,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
-
-use super::failure::{refuse, state};
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
+use huiliu_sdk::{Error, ErrorKind, Result};
 
 /// What a client may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +43,7 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_TOKENS: usize = 4_000;
 
 /// Refuses text too long or too deep to be handled safely.
-pub(crate) fn check_size(sql: &str) -> PgWireResult<()> {
+pub(crate) fn check_size(sql: &str) -> Result<()> {
     let fits = sql.len() <= MAX_BYTES
         && Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().map_or(true, |tokens| {
             let signs = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
@@ -54,15 +52,13 @@ pub(crate) fn check_size(sql: &str) -> PgWireResult<()> {
     if fits {
         return Ok(());
     }
-    Err(refuse(
-        state::TOO_COMPLEX,
-        format!("the statement has more than {MAX_TOKENS} words and signs"),
-        "ask for it in parts, or join a table instead of a long list",
-    ))
+    let message = format!("the statement has more than {MAX_TOKENS} words and signs");
+    Err(Error::new(ErrorKind::Config, "E-SQL-SIZE", message)
+        .hint("ask for it in parts, or join a table instead of a long list"))
 }
 
 /// Classifies a statement, or says why it is refused.
-pub(crate) fn classify(statement: &Statement) -> PgWireResult<Request> {
+pub(crate) fn classify(statement: &Statement) -> Result<Request> {
     match statement {
         Statement::Query(_)
         | Statement::ExplainTable { .. }
@@ -96,7 +92,7 @@ pub(crate) fn classify(statement: &Statement) -> PgWireResult<Request> {
     }
 }
 
-fn classify_set(set: &Set, statement: &Statement) -> PgWireResult<Request> {
+fn classify_set(set: &Set, statement: &Statement) -> Result<Request> {
     match set {
         Set::SingleAssignment { hivevar: false, variable, values, .. } => {
             let values: Vec<String> =
@@ -117,14 +113,12 @@ fn classify_set(set: &Set, statement: &Statement) -> PgWireResult<Request> {
     }
 }
 
-fn reading(modes: &[TransactionMode]) -> PgWireResult<()> {
+fn reading(modes: &[TransactionMode]) -> Result<()> {
     let write = TransactionMode::AccessMode(TransactionAccessMode::ReadWrite);
     if modes.contains(&write) {
-        return Err(refuse(
-            state::READ_ONLY,
-            "cannot set transaction read-write mode: this door only reads",
-            "leave out READ WRITE",
-        ));
+        let message = "cannot set transaction read-write mode: this door only reads";
+        return Err(Error::new(ErrorKind::Permission, "E-SQL-READ-ONLY", message)
+            .hint("leave out READ WRITE"));
     }
     Ok(())
 }
@@ -139,15 +133,41 @@ fn plain(value: &str) -> String {
     quoted.unwrap_or(value).to_owned()
 }
 
-fn refused(statement: &Statement) -> PgWireError {
+/// Why a statement is refused that is not on the list.
+pub(super) fn refused(statement: &Statement) -> Error {
     let text = statement.to_string();
     let verb = text.split_whitespace().next().unwrap_or("this").to_uppercase();
     let verb = verb.trim_matches(|c: char| !c.is_ascii_alphabetic());
-    refuse(
-        state::READ_ONLY,
-        format!("cannot execute {verb}: this door only reads"),
-        "only SELECT, EXPLAIN and SHOW are answered here",
-    )
+    let message = format!("cannot execute {verb}: this door only reads");
+    Error::new(ErrorKind::Permission, "E-SQL-READ-ONLY", message)
+        .hint("only SELECT, EXPLAIN and SHOW are answered here")
+}
+
+/// The text of a statement with `?` in the place of values, which may be personal.
+pub(super) fn shape(sql: &str) -> String {
+    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for token in tokens {
+        match token {
+            Token::Word(_) | Token::Whitespace(Whitespace::Space | Whitespace::Tab) => {
+                text.push_str(&token.to_string());
+            }
+            Token::Whitespace(_) => text.push(' '),
+            Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::DollarQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::UnicodeStringLiteral(_)
+            | Token::NationalStringLiteral(_)
+            | Token::HexStringLiteral(_)
+            | Token::DoubleQuotedString(_)
+            | Token::Char(_) => text.push('?'),
+            other => text.push_str(&other.to_string()),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -155,7 +175,7 @@ mod tests {
     use super::*;
     use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
-    fn ask(sql: &str) -> PgWireResult<Request> {
+    fn ask(sql: &str) -> Result<Request> {
         let statements = PostgresCompatibilityParser::new().parse(sql).unwrap();
         assert_eq!(statements.len(), 1, "{sql}");
         classify(&statements[0])
@@ -190,8 +210,13 @@ mod tests {
             "declare c cursor for select 1",
             "savepoint s",
         ] {
-            let PgWireError::UserError(error) = ask(sql).unwrap_err() else { panic!("{sql}") };
-            assert_eq!(error.code, state::READ_ONLY, "{sql}");
+            assert_eq!(ask(sql).unwrap_err().code(), "E-SQL-READ-ONLY", "{sql}");
         }
+    }
+
+    #[test]
+    fn no_value_is_in_the_shape_of_a_statement() {
+        let sql = "select a, $1 from t where n = '张三' and id in (42, E'x') /* 李四 */ -- 王五\n";
+        assert_eq!(shape(sql), "select a, $1 from t where n = ? and id in (?, ?)    ");
     }
 }

@@ -26,11 +26,18 @@ const WAITING_BATCHES: usize = 2;
 const STACK: usize = 256 << 20;
 /// Threads for connections; they wait far more than they work.
 const CONNECTION_THREADS: usize = 2;
+/// Threads on which sessions are made: a statement that never pauses must not keep the next one
+/// from beginning.
+const SESSION_THREADS: usize = 4;
+/// Threads for plans. Some compute without a pause; the system shares its processors among more
+/// threads than it has, the runtime would not.
+const PLAN_THREADS: usize = 8;
 
 /// The threads that serve connections and run plans.
 pub(crate) struct Workers {
     runtimes: Vec<Runtime>,
     connections: Handle,
+    sessions: Handle,
     plans: Handle,
 }
 
@@ -43,11 +50,13 @@ pub(crate) struct Batches {
 impl Workers {
     pub(crate) fn new() -> std::io::Result<Self> {
         let connections = threads("door").worker_threads(CONNECTION_THREADS).build()?;
-        let plans = threads("door-plan").build()?;
+        let sessions = threads("door-session").worker_threads(SESSION_THREADS).build()?;
+        let plans = threads("door-plan").worker_threads(PLAN_THREADS).build()?;
         Ok(Self {
             connections: connections.handle().clone(),
+            sessions: sessions.handle().clone(),
             plans: plans.handle().clone(),
-            runtimes: vec![connections, plans],
+            runtimes: vec![connections, sessions, plans],
         })
     }
 
@@ -56,13 +65,13 @@ impl Workers {
         &self.connections
     }
 
-    /// Does `work` on the threads of plans; none when it panicked.
+    /// Does `work` on the threads of sessions; none when it panicked.
     pub(crate) async fn compute<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let mut task = JoinSet::new();
-        task.spawn_on(work, &self.plans);
+        task.spawn_on(work, &self.sessions);
         task.join_next().await?.ok()
     }
 

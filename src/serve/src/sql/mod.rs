@@ -1,0 +1,330 @@
+//! The one gate for analysts' SQL, whichever door it comes through.
+//!
+//! A statement is first classified by its syntax (`statement`), then planned read-only on a session
+//! that shows what its asker may see (`session`), then its tables are compared with the list of
+//! those that may be asked (`tables`). It runs on threads of its own (`execute`), for a limited
+//! time and number of rows, and not more than two at once for one user. What is read is noted in
+//! the audit before it is given out.
+
+mod catalog;
+mod execute;
+mod export;
+mod session;
+pub(crate) mod statement;
+mod tables;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::DataFrame;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use huiliu_core::access::Permission;
+use huiliu_engine::{Engine, Session, Viewer, record_text};
+use huiliu_sdk::{Error, ErrorKind, Result};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use self::execute::Workers;
+use self::session::Sessions;
+use self::statement::{Request, check_size, classify};
+use crate::data::{Column, Table};
+use crate::identity::{Accounts, Visitor};
+
+pub(crate) use self::execute::Batches;
+pub use self::export::ExportFormat;
+
+/// What a statement may take.
+#[derive(Debug, Clone, Copy)]
+pub struct GateLimits {
+    /// How long one may run.
+    pub time: Duration,
+    /// How many rows one may give.
+    pub rows: usize,
+    /// How many of one user may run at once.
+    pub at_once: usize,
+}
+
+impl Default for GateLimits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(60), rows: 1_000_000, at_once: 2 }
+    }
+}
+
+/// The gate.
+#[derive(Clone)]
+pub struct Gate {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    accounts: Accounts,
+    viewer: Viewer,
+    sessions: Sessions,
+    workers: Workers,
+    parser: PostgresCompatibilityParser,
+    limits: GateLimits,
+    running: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// A statement that may run; the user's place is free again when it is dropped.
+pub(crate) struct Ticket {
+    user: String,
+    running: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = running.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(&self.user);
+            }
+        }
+    }
+}
+
+impl Gate {
+    /// A gate to what `engine` knows.
+    pub fn new(engine: Engine, accounts: Accounts, limits: GateLimits) -> Result<Self> {
+        let key = accounts.key().clone();
+        // Everybody sees the same: personal data masked, numbers beside it to join by.
+        let viewer = Viewer {
+            unmasked: false,
+            rows: Vec::new(),
+            pseudonym: Some(Arc::new(move |plain: &str| key.pseudonym(plain))),
+        };
+        let workers = Workers::new().map_err(|e| {
+            Error::internal("the threads of statements could not be started").cause(e)
+        })?;
+        let inner = Inner {
+            accounts,
+            viewer: viewer.clone(),
+            sessions: Sessions::new(engine, viewer)?,
+            workers,
+            parser: PostgresCompatibilityParser::new(),
+            limits,
+            running: Arc::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Answers one reading statement with at most `limit` rows.
+    pub async fn query(&self, visitor: &Visitor, sql: &str, limit: usize) -> Result<Table> {
+        self.query_as(visitor, sql, limit, "web").await
+    }
+
+    async fn query_as(
+        &self,
+        visitor: &Visitor,
+        sql: &str,
+        limit: usize,
+        door: &str,
+    ) -> Result<Table> {
+        let sql = self.reading(sql)?;
+        let ticket = self.admit(visitor)?;
+        let deadline = Instant::now() + self.inner.limits.time;
+        let session = self.session().await?;
+        let frame = self.plan(&session, &sql, deadline).await?;
+        let plan = frame.logical_plan().clone();
+        let limit = limit.min(self.inner.limits.rows);
+        let frame = cut(frame, limit + 1)?;
+        let schema = Arc::clone(frame.schema().inner());
+        let (mut batches, mut found, mut rows) = (self.run(frame), 0, Vec::new());
+        while let Some(batch) = in_time(deadline, batches.next()).await? {
+            let batch = batch.map_err(|e| huiliu_engine::engine_error("the query", e))?;
+            let wanted = batch.num_rows().min(limit - rows.len());
+            found += batch.num_rows();
+            for row in 0..wanted {
+                rows.push(json_row(&batch, row)?);
+            }
+            if found > limit {
+                break;
+            }
+        }
+        drop((batches, ticket));
+        // Whoever was put out while it ran gets nothing of it.
+        if !self.inner.accounts.is_still_in(visitor).await? {
+            return Err(Error::new(ErrorKind::Auth, "E-SIGN-IN-FIRST", "log in first")
+                .hint("the account, its role or its session was changed meanwhile"));
+        }
+        self.note(visitor, door, &sql, &plan, Some(rows.len())).await?;
+        let (columns, snapshot) = (columns(&schema), session.snapshot());
+        Ok(Table { columns, rows, is_cut: found > limit, snapshot })
+    }
+
+    /// The text of a single statement that only reads.
+    fn reading(&self, sql: &str) -> Result<String> {
+        let mut statements = self.parse(sql)?;
+        let only = match (statements.pop(), statements.is_empty()) {
+            (Some(only), true) => only,
+            _ => {
+                let message = "one statement is answered at a time";
+                return Err(
+                    Error::new(ErrorKind::Config, "E-SQL", message).hint("send exactly one SELECT")
+                );
+            }
+        };
+        match classify(&only)? {
+            Request::Read => Ok(only.to_string()),
+            _ => Err(statement::refused(&only)),
+        }
+    }
+
+    /// The statements of a text.
+    pub(crate) fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
+        check_size(sql)?;
+        self.inner.parser.parse(sql).map_err(|e| {
+            Error::new(ErrorKind::Config, "E-SQL-SYNTAX", e.to_string())
+                .hint("see where the text breaks off")
+        })
+    }
+
+    /// A place for one more statement of a user who may ask.
+    pub(crate) fn admit(&self, visitor: &Visitor) -> Result<Ticket> {
+        visitor.require(Permission::Query)?;
+        let at_once = self.inner.limits.at_once;
+        let mut running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = running.entry(visitor.user.clone()).or_default();
+        if *count >= at_once {
+            let message = format!("{at_once} statements of {} run already", visitor.user);
+            return Err(Error::new(ErrorKind::Throttled, "E-SQL-BUSY", message)
+                .hint("wait for one to end, or cancel it"));
+        }
+        *count += 1;
+        Ok(Ticket { user: visitor.user.clone(), running: Arc::clone(&self.inner.running) })
+    }
+
+    /// What people may see.
+    pub fn viewer(&self) -> &Viewer {
+        &self.inner.viewer
+    }
+
+    /// A session at the latest snapshot that shows what people may see.
+    pub async fn session(&self) -> Result<Arc<Session>> {
+        // A new one plans all views, which would hold up whoever shares the thread.
+        let inner = Arc::clone(&self.inner);
+        let made = self.inner.workers.compute(async move { inner.sessions.newest().await });
+        made.await.ok_or_else(|| Error::internal("a session could not be made"))?
+    }
+
+    /// Plans one reading statement and checks what it reads.
+    pub(crate) async fn plan(
+        &self,
+        session: &Arc<Session>,
+        sql: &str,
+        deadline: Instant,
+    ) -> Result<DataFrame> {
+        let (session, text) = (Arc::clone(session), sql.to_owned());
+        let planned = self.inner.workers.compute(async move { session.query(&text).await });
+        let broken = || Error::internal("the statement broke the engine");
+        let frame = in_time(deadline, planned).await?.ok_or_else(broken)??;
+        tables::check(frame.logical_plan())?;
+        Ok(frame)
+    }
+
+    /// Starts a planned statement.
+    pub(crate) fn run(&self, frame: DataFrame) -> Batches {
+        self.inner.workers.run(frame)
+    }
+
+    /// The threads that serve connections.
+    pub(crate) fn connections(&self) -> &Handle {
+        self.inner.workers.connections()
+    }
+
+    pub(crate) fn limits(&self) -> GateLimits {
+        self.inner.limits
+    }
+
+    /// The accounts of those who ask.
+    pub fn accounts(&self) -> &Accounts {
+        &self.inner.accounts
+    }
+
+    /// Notes who reads which columns of which tables, and gives the tables; questions about the
+    /// catalog alone are not noted.
+    pub(crate) async fn note(
+        &self,
+        visitor: &Visitor,
+        door: &str,
+        sql: &str,
+        plan: &LogicalPlan,
+        rows: Option<usize>,
+    ) -> Result<Option<String>> {
+        let read = tables::read_by(plan)?;
+        if read.is_empty() {
+            return Ok(None);
+        }
+        let names: Vec<&str> = read.keys().map(String::as_str).collect();
+        let names = names.join(", ");
+        let what = json!({
+            "door": door, "sql": statement::shape(sql), "columns": read, "rows": rows,
+        });
+        self.inner.accounts.note_read(visitor, "query", &names, what).await?;
+        Ok(Some(names))
+    }
+}
+
+/// Waits for `work` until `deadline`.
+pub(crate) async fn in_time<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout_at(deadline, work).await.map_err(|_| {
+        Error::new(ErrorKind::Timeout, "E-SQL-TIME", "canceling statement due to statement timeout")
+            .hint("ask for less at once, or let a model compute it during a run")
+    })
+}
+
+/// The first `limit` rows of a frame. Explaining and describing have plans that cannot be cut.
+fn cut(frame: DataFrame, limit: usize) -> Result<DataFrame> {
+    let is_whole = matches!(
+        frame.logical_plan(),
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    );
+    if is_whole {
+        return Ok(frame);
+    }
+    frame.limit(0, Some(limit)).map_err(|e| huiliu_engine::engine_error("the query", e))
+}
+
+/// Rows as a table of JSON values.
+pub fn table_of(batches: &[RecordBatch], snapshot: i64) -> Result<Table> {
+    let mut table = Table { snapshot, ..Table::default() };
+    if let Some(first) = batches.first() {
+        table.columns = columns(&first.schema());
+    }
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            table.rows.push(json_row(batch, row)?);
+        }
+    }
+    Ok(table)
+}
+
+fn columns(schema: &Schema) -> Vec<Column> {
+    let column = |field: &Arc<Field>| Column {
+        name: field.name().clone(),
+        data_type: field.data_type().to_string(),
+    };
+    schema.fields().iter().map(column).collect()
+}
+
+/// A row as JSON: whole numbers and truth values as such, everything else as text.
+fn json_row(batch: &RecordBatch, row: usize) -> Result<Vec<Value>> {
+    let schema = batch.schema();
+    let cells = record_text(batch, row)?.into_iter().zip(schema.fields());
+    let value = |((_, text), field): ((String, Option<String>), &Arc<Field>)| match text {
+        None => Value::Null,
+        Some(text) if field.data_type().is_integer() => {
+            text.parse::<i64>().map_or(Value::String(text), Value::from)
+        }
+        Some(text) if *field.data_type() == DataType::Boolean => Value::Bool(text == "true"),
+        Some(text) => Value::String(text),
+    };
+    Ok(cells.map(value).collect())
+}
