@@ -31,6 +31,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     ("E-CITY-ROWS", "要求修改的行数超过模拟城市现有的行数", "减少要修改的行数"),
     ("E-CITY-SCALE", "模拟城市的规模超出允许范围", "规模取 0.02 至 5"),
+    (
+        "E-CITY-SERVER",
+        "模拟城市要使用的数据库服务器无法连接",
+        "启动服务器，或用 HUILIU_DEMO_POSTGRES_URL、HUILIU_DEMO_MYSQL_URL 指明地址",
+    ),
     ("E-CITY-STORE", "模拟城市的数据文件读写失败", "检查数据目录的磁盘空间和读写权限后重试"),
     (
         "E-CODE-TABLE",

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use huiliu_serve::sql::GateLimits;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::world::{World, add_cases};
@@ -194,13 +195,16 @@ const ENDLESS: &str = "select count(*) from generate_series(1, 1000000) a, \
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_takes_too_long_is_cancelled() {
-    let world = World::with_timeout(Duration::from_millis(1500)).await;
+    // So many rows that only the time can end it.
+    let limits = GateLimits { time: Duration::from_millis(1500), rows: usize::MAX, at_once: 2 };
+    let world = World::with(limits).await;
     let began = Instant::now();
     assert!(world.refusal(ENDLESS).await.contains("57014"));
     assert!(began.elapsed() < Duration::from_secs(20));
     let streamed = "select a.value, b.value from generate_series(1, 1000000) a, \
                     generate_series(1, 1000000) b";
-    assert!(world.refusal(streamed).await.contains("57014"), "rows flow, and still it ends");
+    let refusal = world.refusal(streamed).await;
+    assert!(refusal.contains("57014"), "rows flow, and still it ends: {refusal}");
     assert_eq!(world.rows("select 1").await, "1", "the door goes on");
 }
 

@@ -195,8 +195,8 @@ async fn changed_headers_change_the_schema() {
 #[tokio::test]
 async fn a_record_without_end_is_refused_in_bounded_memory() {
     for content in [
-        ["a,b\n1,".as_bytes(), &vec![b'x'; 17 << 20]].concat(),
-        ["a,b\n1,\"".as_bytes(), &b"x\n".repeat(9 << 20), b"\",2\n"].concat(),
+        ["a,b\n1,".as_bytes(), &vec![b'x'; 65 << 20]].concat(),
+        ["a,b\n1,\"".as_bytes(), &b"x\n".repeat(33 << 20), b"\",2\n"].concat(),
     ] {
         let error = Drops::with("a.csv", content).read(csv()).await.err().unwrap();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Data, "E-ROW-SIZE"));

@@ -562,3 +562,18 @@ async fn one_row_takes_one_entity_and_a_key_of_its_own_comes_first() {
     assert_eq!(matched(&world).await.0, [["6", "a|1", "1", "1"]]);
     assert_eq!((report.classes["matched"], report.classes["unkeyed"]), (2, 1));
 }
+
+#[tokio::test]
+async fn ages_are_counted_to_the_present_of_the_hubs_zone() {
+    let world = World::new(2, 64 << 20).await;
+    let session = world.engine.session(None).await.unwrap();
+    // Whatever the time is, it is eight hours later on the clocks there.
+    let sql = format!(
+        "select cast(to_local_time({} at time zone 'Asia/Shanghai') - now() as varchar) as ahead",
+        view::NOW
+    );
+    let found = session.collect(&sql, None).await.unwrap();
+    let (_, ahead) = record_text(&found[0], 0).unwrap().remove(0);
+    let ahead = ahead.unwrap();
+    assert!(ahead.starts_with("0 days 8 hours 0 mins"), "{ahead}");
+}

@@ -14,7 +14,7 @@ pub(crate) fn ledger_views(
 }
 
 /// The present instant. `now()` alone has no zone, and would be taken for a wall time of any.
-const NOW: &str = r#"arrow_cast(now(), 'Timestamp(Nanosecond, Some("+00:00"))')"#;
+pub(super) const NOW: &str = r#"arrow_cast(now(), 'Timestamp(Nanosecond, Some("+00:00"))')"#;
 
 /// The ledger with the age of each difference: working days from when it was first seen until it
 /// closed, or until today. None in years without a calendar.

@@ -130,7 +130,7 @@ impl Gate {
         let sql = self.reading(sql)?;
         let ticket = self.admit(visitor)?;
         let deadline = Instant::now() + self.inner.limits.time;
-        let session = self.session().await?;
+        let session = in_time(deadline, self.session()).await??;
         let frame = self.plan(&session, &sql, deadline).await?;
         let plan = frame.logical_plan().clone();
         let limit = limit.min(self.inner.limits.rows);

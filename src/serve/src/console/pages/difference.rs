@@ -150,8 +150,7 @@ fn owner_table(page: &Page, rec: &Reconciliation, owners: &[&OwnerCount]) -> Mar
 
 fn workdays(page: &Page, days: Option<i64>) -> Markup {
     match days {
-        // What was first seen after midnight may be dated a day ahead of today elsewhere.
-        Some(days) => html! { (count(days.max(0))) },
+        Some(days) => html! { (count(days)) },
         None => html! { span.nothing { (page.t("unknown", "不详")) } },
     }
 }
