@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::jobs::JobsCommand;
 use crate::push::PushCommand;
 use crate::repair::RepairCommand;
+use crate::secret::SecretCommand;
 use crate::user::UserCommand;
 
 /// Huiliu (汇流): the data hub of a city's government-service data office.
@@ -231,6 +232,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDRESS")]
         metrics: Option<String>,
     },
+    /// What `${secret:NAME}` stands for in configuration, encrypted in the data folder.
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// The accounts of the service, and the tokens of programs.
     #[command(subcommand)]
     User(UserCommand),

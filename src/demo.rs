@@ -12,6 +12,7 @@ use huiliu_sdk::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::cli::{DemoArgs, DemoCommand};
+use crate::pairs;
 use crate::progress;
 use crate::setup::{Failure, Setup};
 use crate::work::{print_report, report_json};
@@ -47,7 +48,7 @@ pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
     }
     let built = began.elapsed();
     let city = huiliu_city::start(&folder).await?;
-    write_connections(&setup.data, &folder, &city)?;
+    write_connections(setup, &folder, &city)?;
     let on_servers;
     let setup = if args.with_servers {
         on_servers = servers::move_fronts(setup, &folder).await?;
@@ -106,55 +107,19 @@ fn city_folder(data: &Path) -> Result<PathBuf, Error> {
     Ok(data.canonicalize().map_err(failed)?.join("city"))
 }
 
+/// What stands before the lines that the demo writes.
+const HEAD: &str = "# the simulated city; written by `huiliu demo`";
+
 /// Writes where the city is and how to get in, so that every other command finds it.
-fn write_connections(data: &Path, folder: &Path, city: &RunningCity) -> Result<(), Error> {
+fn write_connections(setup: &Setup, folder: &Path, city: &RunningCity) -> Result<(), Error> {
     let mut env = vec![("CITY_FOLDER".to_owned(), folder.display().to_string())];
     for (name, url) in city.by_name() {
         env.push((format!("{}_URL", name.to_uppercase()), url.to_owned()));
     }
     let secrets = huiliu_city::credentials(folder)?.by_name();
     let secrets = secrets.map(|(name, value)| (name.to_owned(), value));
-    put_pairs(&data.join("env"), &env)?;
-    put_pairs(&data.join("secrets"), &secrets)
-}
-
-/// Sets values in a file of `NAME=value` lines, which may hold others: those of the hub's own
-/// database, or of systems that are real.
-fn put_pairs(path: &Path, pairs: &[(String, String)]) -> Result<(), Error> {
-    const HEAD: &str = "# the simulated city; written by `huiliu demo`";
-    let before = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => {
-            let message = format!("{} cannot be read", path.display());
-            return Err(Error::new(ErrorKind::Permission, "E-DATA", message).cause(error));
-        }
-    };
-    let is_ours = |line: &str| {
-        let name = line.split_once('=').map(|(name, _)| name.trim());
-        line == HEAD || name.is_some_and(|name| pairs.iter().any(|(ours, _)| *ours == name))
-    };
-    let mut lines: Vec<String> =
-        before.lines().filter(|line| !is_ours(line)).map(str::to_owned).collect();
-    lines.push(HEAD.to_owned());
-    lines.extend(pairs.iter().map(|(name, value)| format!("{name}={value}")));
-    write_private(path, &(lines.join("\n") + "\n"))
-}
-
-fn write_private(path: &Path, text: &str) -> Result<(), Error> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let written = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| {
-        let message = format!("{} cannot be written", path.display());
-        Error::new(ErrorKind::Permission, "E-DATA", message).cause(error)
-    })
+    pairs::put(&setup.data.join("env"), Some(HEAD), &env)?;
+    setup.secrets().put(Some(HEAD), &secrets)
 }
 
 fn exit_code(report: &RunReport, compared: &[Compared]) -> u8 {

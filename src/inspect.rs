@@ -112,6 +112,15 @@ pub(crate) fn check(setup: &Setup) -> Result<u8, Failure> {
             setup.printer.pick("no value yet for", "尚未提供取值：")
         ));
     }
+    for (name, _) in setup.secrets().plain()? {
+        setup.printer.note(&format!(
+            "{name}: {}",
+            setup.printer.pick(
+                "this secret is not encrypted; run `huiliu secret seal`",
+                "该密钥未加密，请执行 `huiliu secret seal`"
+            )
+        ));
+    }
     let warnings = project.calendar_warnings(SystemClock.now());
     warnings.iter().for_each(|warning| setup.printer.error(warning));
     Ok(0)

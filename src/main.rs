@@ -16,6 +16,7 @@ mod maintain;
 mod metric;
 mod operate;
 mod output;
+mod pairs;
 mod plan;
 mod preset;
 mod progress;
@@ -25,6 +26,7 @@ mod reconcile;
 mod registry;
 mod repair;
 mod report;
+mod secret;
 mod setup;
 mod systems;
 mod toml;
@@ -129,6 +131,7 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Serve { pgwire, web, metrics } => {
             daemon::serve(&setup, daemon::Addresses { pgwire, web, metrics }).await
         }
+        Command::Secret(command) => secret::secret(&setup, command).await,
         Command::User(command) => user::user(&setup, command).await,
         Command::Openapi => {
             setup.printer.json(&huiliu_serve::openapi());

@@ -1,7 +1,7 @@
 //! What every command starts from: where things are, which values references have.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use huiliu_core::config::{Faults, Resolver};
@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Environment, Global};
 use crate::output::Printer;
+use crate::pairs;
 use crate::registry::registry;
+use crate::secret::Secrets;
 
 /// Why a command failed as a whole.
 pub(crate) enum Failure {
@@ -68,9 +70,16 @@ impl Setup {
     /// The values of references: the process's environment first, then the data folder's `env`
     /// file; secrets from its `secrets` file.
     pub(crate) fn resolver(&self) -> Result<Resolver, Error> {
-        let mut environment = read_pairs(&self.data.join("env"))?;
+        let mut environment: BTreeMap<String, String> =
+            pairs::read(&self.data.join("env"))?.into_iter().collect();
         environment.extend(self.environment.variables().clone());
-        Ok(Resolver::new(environment, read_pairs(&self.data.join("secrets"))?))
+        Ok(Resolver::new(environment, self.secrets().read()?))
+    }
+
+    /// The data folder's secrets.
+    pub(crate) fn secrets(&self) -> Secrets {
+        let key = self.environment.key_file().unwrap_or_else(|| self.data.join("key"));
+        Secrets::new(self.data.join("secrets"), key)
     }
 
     /// The same for another project.
@@ -138,33 +147,6 @@ impl Setup {
         }
         self.open_project(project).await
     }
-}
-
-/// Reads `NAME=value` lines; a file that is not there has none.
-fn read_pairs(file: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => {
-            let message = format!("{} cannot be read", file.display());
-            return Err(Error::new(ErrorKind::Permission, "E-DATA", message).cause(error));
-        }
-    };
-    let mut pairs = BTreeMap::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let Some((name, value)) = line.split_once('=') else {
-            // The line itself may be a secret, so only its number is said.
-            let message = format!("{}:{number}: this is no NAME=value line", file.display());
-            return Err(Error::new(ErrorKind::Config, "E-PAIRS", message)
-                .hint("write one NAME=value on each line; # begins a comment"));
-        };
-        pairs.insert(name.trim().to_owned(), value.trim().to_owned());
-    }
-    Ok(pairs)
 }
 
 /// Sets `cancel` on Ctrl-C or SIGTERM and says which exit code that is. It listens from the

@@ -5,7 +5,7 @@ use std::path::Path;
 use huiliu_city::{Front, Servers};
 use huiliu_sdk::{Error, ErrorKind};
 
-use super::put_pairs;
+use super::HEAD;
 use crate::setup::{Failure, Setup};
 
 const POSTGRES: &str = "postgresql://postgres@127.0.0.1:5432/postgres";
@@ -26,7 +26,7 @@ pub(super) async fn move_fronts(setup: &Setup, city: &Path) -> Result<Setup, Fai
     let fronts = huiliu_city::copy_to_servers(city, &servers).await?;
     let secrets: Vec<(String, String)> =
         fronts.iter().map(|front| (secret(front), front.url.clone())).collect();
-    put_pairs(&setup.data.join("secrets"), &secrets)?;
+    setup.secrets().put(Some(HEAD), &secrets)?;
     let project = setup.data.join("project");
     for part in ["config", "pipelines"] {
         copy(&setup.project.join(part), &project.join(part)).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! Driving the real program: a data folder of its own, the shipped project or an edited copy.
 
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -84,6 +85,14 @@ impl Hub {
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Done {
         Done::of(self.command(arguments).output().unwrap(), arguments)
+    }
+
+    /// Runs the program with a text on stdin.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Done {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(input.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        Done::of(self.command(arguments).stdin(file).output().unwrap(), arguments)
     }
 
     /// Runs the program with JSON output.

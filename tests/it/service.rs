@@ -16,7 +16,7 @@ const FIRST: &str = "first-Garden-anchor-77";
 const PASSWORD: &str = "tide-Lantern-orbit-42";
 
 /// The demo's hub without jobs, so that nothing runs beside the questions.
-fn city(seed: u64) -> Hub {
+pub(crate) fn city(seed: u64) -> Hub {
     let hub = Hub::edited();
     std::fs::remove_file(hub.project().join("config/jobs.toml")).unwrap();
     hub.demo(seed);

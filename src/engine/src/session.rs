@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -17,7 +18,7 @@ use huiliu_lake::Lake;
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 use crate::catalog::HubCatalog;
-use crate::distinct::CountDistinctByGroups;
+use crate::distinct::{CountDistinctByGroups, CountWhereGroupsAre};
 use crate::failure::engine_error;
 use crate::function::{self, DomainFunctions};
 use crate::memory::LendingPool;
@@ -206,9 +207,13 @@ impl Engine {
             Some(shared) => Arc::clone(shared),
             None => self.runtime()?,
         };
-        let context = SessionContext::new_with_config_rt(config, runtime);
-        context.add_optimizer_rule(Arc::new(CountDistinctByGroups));
-        Ok(context)
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_optimizer_rule(Arc::new(CountDistinctByGroups))
+            .with_physical_optimizer_rule(Arc::new(CountWhereGroupsAre));
+        Ok(SessionContext::new_with_state(state.build()))
     }
 
     fn runtime(&self) -> Result<Arc<RuntimeEnv>> {

@@ -175,12 +175,22 @@ pub(super) const ENTRIES: &[Entry] = &[
     (
         "E-SECRET-INLINE",
         "地址中含有密码，不能写入配置文件",
-        "将地址写入数据目录的 `secrets` 文件，命令中改用 `--url-from secret:名称`",
+        "用 `huiliu secret set` 保存地址，命令中改用 `--url-from secret:名称`",
     ),
     (
         "E-SECRET-MISSING",
         "系统配置引用的账号、密钥等没有取到值，该系统暂不可用",
-        "`env:` 引用在环境变量或数据目录的 `env` 文件中设置，`secret:` 引用在 `secrets` 文件中设置",
+        "`env:` 引用在环境变量或数据目录的 `env` 文件中设置，`secret:` 引用用 `huiliu secret set` 设置",
+    ),
+    (
+        "E-SECRET-NAME",
+        "没有这个名称的密钥，或名称的写法有误",
+        "执行 `huiliu secret list` 查看已有名称；名称用字母、数字和 _ - .",
+    ),
+    (
+        "E-SECRET-VALUE",
+        "密钥的值为空或多于一行",
+        "经标准输入给出一行，如 `printf %s \"$VALUE\" | huiliu secret set 名称 --reason …`",
     ),
     (
         "E-SELECTOR",

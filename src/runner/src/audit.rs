@@ -45,6 +45,14 @@ impl Hub {
         tx.note(entry).await.map(drop)
     }
 
+    /// Notes that a secret was set or removed; never what it is.
+    pub async fn note_secret(&self, action: &str, name: &str, deed: &Deed<'_>) -> Result<()> {
+        let mut tx = self.lake().store().begin().await?;
+        let change = Change { action, object: name, before: None, after: None };
+        self.note(&mut tx, deed, change).await?;
+        tx.commit().await
+    }
+
     /// Checks the whole chain. `expected` is a hash that was noted earlier and must still be in
     /// it.
     pub async fn verify_audit(&self, expected: Option<&str>) -> Result<AuditCheck> {

@@ -69,7 +69,7 @@ impl Hub {
                 "E-SECRET-MISSING",
                 format!("config/hub.toml: no value for {}", missing.reference),
             )
-            .hint("set env: names in the environment or in the data folder's `env`, secret: names in its `secrets`")
+            .hint("set env: names in the environment or in the data folder's `env`, secret: names with `huiliu secret set`")
         })?;
         let lake = match Lake::open_with(&data, store).await {
             Err(error) if error.code() == "E-DISK-FULL" && make_room(&data) => {
@@ -149,22 +149,25 @@ impl Hub {
 }
 
 /// Reads the encryption key, or makes one that only the owner can read.
-fn load_key(path: &Path) -> Result<SealKey> {
-    let failed = |e: std::io::Error| {
-        Error::new(
-            ErrorKind::Config,
-            "E-KEY",
-            format!("the encryption key {} cannot be used", path.display()),
-        )
-        .hint("check the file's owner and that its folder may be written")
-        .cause(e)
-    };
+pub fn load_key(path: &Path) -> Result<SealKey> {
     if path.exists() {
-        return SealKey::new(&std::fs::read(path).map_err(failed)?);
+        return open_key(path);
     }
     let bytes = SealKey::generate();
-    write_private(path, &bytes).map_err(failed)?;
+    write_private(path, &bytes).map_err(|e| no_key(path, e))?;
     SealKey::new(&bytes)
+}
+
+/// Reads the encryption key that something was sealed with.
+pub fn open_key(path: &Path) -> Result<SealKey> {
+    SealKey::new(&std::fs::read(path).map_err(|e| no_key(path, e))?)
+}
+
+fn no_key(path: &Path, cause: std::io::Error) -> Error {
+    let message = format!("the encryption key {} cannot be used", path.display());
+    Error::new(ErrorKind::Config, "E-KEY", message)
+        .hint("check where the file is, its owner and that its folder may be written")
+        .cause(cause)
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -46,7 +46,7 @@ pub use backfill::{BackfillOptions, BackfillReport, WindowReport};
 pub use daily::write_page;
 pub use figures::Counted;
 pub use gate::Protected;
-pub use hub::{Hub, HubOptions, Meaning};
+pub use hub::{Hub, HubOptions, Meaning, load_key, open_key};
 pub use jobs::{JobEvent, JobView, NextRun, Scheduler};
 pub use lock::FolderLock;
 pub use maintain::{MaintainOptions, MaintainReport, TableUpkeep};

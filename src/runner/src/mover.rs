@@ -212,7 +212,7 @@ pub(crate) fn not_ready(system: &System) -> Error {
         .map(|missing| format!("{file}:{}: no value for {}", missing.line, missing.reference))
         .collect();
     Error::new(ErrorKind::Auth, "E-SECRET-MISSING", lines.join("; "))
-    .hint("set env: names in the environment or in the data folder's `env`, secret: names in its `secrets`")
+    .hint("set env: names in the environment or in the data folder's `env`, secret: names with `huiliu secret set`")
 }
 
 impl Mover<'_> {

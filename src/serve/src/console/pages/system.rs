@@ -94,8 +94,8 @@ pub(crate) fn system(page: &Page, detail: &SystemDetail) -> Sheet {
                 p { span.sign aria-hidden="true" { "!" } b { (page.t("It cannot be read yet: no value for ", "暂时无法读取：缺少取值 ")) }
                     @for name in &detail.missing { code { (name) } " " } }
                 p { span.soft { (page.t("What to do: ", "怎么办：")) }
-                    (page.t("set them in the environment or in the data folder's env or secrets file.",
-                        "在环境变量或数据目录的 env、secrets 文件中设置。")) }
+                    (page.t("set them in the environment or the data folder's env file, secrets with huiliu secret set.",
+                        "在环境变量或数据目录的 env 文件中设置，密钥用 huiliu secret set 设置。")) }
             }
         }
         div.panel {
