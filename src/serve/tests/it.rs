@@ -5,6 +5,7 @@
 
 mod extended;
 mod hostile;
+mod limits;
 mod login;
 mod matrix;
 mod psql;

@@ -187,7 +187,14 @@ async fn engine(data: &Path) -> Engine {
     };
     let people = tags(&[("name", "name"), ("number", "id_number")]);
     Engine::new(lake, Pipelines::default(), functions, options, huiliu_engine::FileHashes::new())
-        .with_personal([("cases".into(), tags(&[])), ("people".into(), people)].into())
+        .with_personal(
+            [
+                ("cases".into(), tags(&[])),
+                ("people".into(), people),
+                ("visits".into(), tags(&[("division", "division"), ("office", "department")])),
+            ]
+            .into(),
+        )
 }
 
 /// Who does things in these tests.
@@ -234,6 +241,21 @@ async fn add_people(engine: &Engine) {
     let names = text(PEOPLE.iter().map(|(name, _)| (*name).to_owned()).collect());
     let numbers = text(PEOPLE.iter().map(|(_, number)| (*number).to_owned()).collect());
     receive(engine, 1, "people", vec![("id", ids), ("name", names), ("number", numbers)]).await;
+}
+
+/// Receives visits into `current.visits`: their id, division and fee; all of one office.
+pub(crate) async fn add_visits(engine: &Engine, visits: &[(&str, &str, i64)]) {
+    let text = |value: fn(&(&str, &str, i64)) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(visits.iter().map(value)))
+    };
+    let fees: ArrayRef = Arc::new(Int64Array::from_iter_values(visits.iter().map(|v| v.2)));
+    let columns = vec![
+        ("id", text(|v| v.0.to_owned())),
+        ("division", text(|v| v.1.to_owned())),
+        ("office", text(|_| "市政务服务中心".to_owned())),
+        ("fee", fees),
+    ];
+    receive(engine, 1, "visits", columns).await;
 }
 
 async fn receive(engine: &Engine, seq: i64, name: &str, columns: Vec<(&str, ArrayRef)>) -> i64 {
