@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use chrono::DateTime;
+use huiliu_core::access::Limits;
 use huiliu_engine::{Session, Viewer};
 use huiliu_runner::Hub as Runner;
 use huiliu_sdk::{Error, ErrorKind, Result};
@@ -64,9 +65,10 @@ impl Doors {
         while runs.join_next().await.is_some() {}
     }
 
-    /// A session that shows what people may see.
+    /// A session that shows what people may see who have no limits; others are not let in where it
+    /// is asked.
     async fn session(&self) -> Result<Arc<Session>> {
-        self.gate.session().await
+        self.gate.session(&Limits::default()).await
     }
 
     /// A stored instant as wall time in the hub's zone.
@@ -192,8 +194,14 @@ impl Hub for Doors {
         Box::pin(self.moved(key, from, to)).await
     }
 
-    async fn metric_rows(&self, key: &str, part: Part, page: &PageQuery) -> Result<Page<Table>> {
-        Box::pin(self.counted_rows(key, part, page)).await
+    async fn metric_rows(
+        &self,
+        key: &str,
+        part: Part,
+        page: &PageQuery,
+        limits: &Limits,
+    ) -> Result<Page<Table>> {
+        Box::pin(self.counted_rows(key, part, page, limits)).await
     }
 
     async fn quarantine(

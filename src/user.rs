@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use clap::{Args, Subcommand, ValueEnum};
-use huiliu_core::access::{Permission, Role};
+use huiliu_core::access::{Limits, Permission, Role};
 use huiliu_core::policy::exit;
 use huiliu_runner::Hub;
 use huiliu_sdk::{Error, ErrorKind, Result};
@@ -44,6 +44,22 @@ pub(crate) enum UserCommand {
         /// The role.
         #[arg(long, value_enum)]
         role: RoleWord,
+        #[command(flatten)]
+        reason: ReasonArgs,
+    },
+    /// Limit the rows that a user sees to divisions and departments, in the place of earlier limits;
+    /// sessions end.
+    Limit {
+        /// The code of a division, such as 340503, for all below it too. Can be given often.
+        #[arg(long, value_name = "CODE")]
+        division: Vec<String>,
+        /// A department, by its code or name as tables have it. Can be given often.
+        #[arg(long, value_name = "DEPARTMENT")]
+        department: Vec<String>,
+        /// Lift all limits.
+        #[arg(long, conflicts_with_all = ["division", "department"],
+              required_unless_present_any = ["division", "department"])]
+        lift: bool,
         #[command(flatten)]
         reason: ReasonArgs,
     },
@@ -182,6 +198,11 @@ async fn with(setup: &Setup, accounts: &Accounts, command: UserCommand) -> Resul
             let user = accounts.set_role(&name, role.into(), &by(&reason)?).await?;
             changed(printer, &user, None);
         }
+        UserCommand::Limit { division, department, lift: _, reason } => {
+            let limits = Limits { divisions: division, departments: department };
+            let user = accounts.set_limits(&reason.name, limits, &by(&reason.reason)?).await?;
+            changed(printer, &user, None);
+        }
         UserCommand::Password { reason: ReasonArgs { name, reason }, password } => {
             let by = by(&reason)?;
             let (password, is_made) = chosen(accounts, password)?;
@@ -280,8 +301,12 @@ fn print_user(printer: Printer, user: &User) {
         (false, false) => "",
     };
     let last = user.last_login_at.as_deref().unwrap_or("-");
+    let limits = match user.limits.is_open() {
+        true => String::new(),
+        false => format!("  {} {}", printer.pick("only", "仅限"), user.limits),
+    };
     printer.line(&format!(
-        "{:<20} {:<9} {}  {last}  {state}",
+        "{:<20} {:<9} {}  {last}  {state}{limits}",
         user.name,
         user.role.as_str(),
         user.title

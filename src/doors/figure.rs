@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use huiliu_core::access::Limits;
 use huiliu_core::model::Metric;
-use huiliu_engine::Ratio;
+use huiliu_engine::{Ratio, Viewer};
 use huiliu_sdk::Result;
 use huiliu_serve::data::{
     Breakdown, Change, ChangeStep, Cursor, DefinitionVersion, Figure, FigurePoint, Group,
@@ -156,13 +157,14 @@ impl Doors {
         })
     }
 
-    /// The rows are found by the values themselves and masked afterwards. Later pages are of the
-    /// first one's snapshot.
+    /// The rows are found by the values themselves, among those within `limits`, and masked
+    /// afterwards. Later pages are of the first one's snapshot.
     pub(super) async fn counted_rows(
         &self,
         key: &str,
         part: Part,
         page: &PageQuery,
+        limits: &Limits,
     ) -> Result<Page<Table>> {
         let metric = self.hub.metric(key)?;
         let (snapshot, offset) = match &page.cursor {
@@ -179,10 +181,11 @@ impl Doors {
             }
         };
         let limit = u64::from(page.limit());
-        let session = self.hub.engine.session(snapshot).await?;
+        let session = self.hub.engine.session_within(snapshot, limits).await?;
+        let viewer = Viewer { limits: limits.clone(), ..self.viewer.clone() };
         let numerator = part == Part::Numerator || !metric.unit.is_ratio();
         let found = self.page_of(&session, metric, numerator, (offset, limit + 1)).await?;
-        let shown = self.hub.engine.shown(&session, &metric.from, found, &self.viewer).await?;
+        let shown = self.hub.engine.shown(&session, &metric.from, found, &viewer).await?;
         let mut table = table_of(&shown, session.snapshot())?;
         let is_more = table.rows.len() as u64 > limit;
         table.rows.truncate(page.limit() as usize);

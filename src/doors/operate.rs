@@ -181,7 +181,7 @@ impl Doors {
         let settings = self.hub.find_stream(&node).map(|(_, settings)| settings).ok();
         let column = |(name, value): (String, Option<String>)| {
             let tag = match settings {
-                Some(settings) => settings.columns.get(&name).and_then(|spec| spec.tag.as_deref()),
+                Some(settings) => settings.columns.get(&name).and_then(|spec| spec.personal()),
                 // Nobody says any more which columns are personal data.
                 None => Some(""),
             };

@@ -43,4 +43,5 @@ mod site;
 mod stop;
 mod structure;
 mod systems;
+mod tls;
 mod world;

@@ -328,6 +328,7 @@ columns.contact_mobile = { tag = "mobile" }
 columns.legal = { tag = "name" }
 columns.address = { tag = "address" }
 columns.handle_user_name = { tag = "name" }
+columns.org_code = { tag = "department" }
 
 [[streams]]
 name = "results"
@@ -378,6 +379,7 @@ fn the_shipped_files_come_to_what_they_would_be_written_out() {
     let basic = json!({
         "row_guid": { "nullable": false }, "task_code": { "nullable": false },
         "link_way": { "tag": "landline" }, "supervise_way": { "tag": "landline" },
+        "dept_code": { "tag": "department" },
     });
     for (stream, name, table, columns) in [
         (shown[0], "items", "up_task_general_basic", &basic),

@@ -187,6 +187,59 @@ async fn disabling_a_user_takes_effect_within_a_second_everywhere() {
 }
 
 #[tokio::test]
+async fn who_is_limited_to_a_division_sees_its_rows_alone() {
+    let hub = city(65);
+    let token = with_analyst(&hub);
+    let service = Service::start(&hub).await;
+    let program = Caller::program(&service.web, &token);
+    let metric = program.get("/metrics/items_total").await.expect(200);
+    let of_county = |table: &str, code: &str, condition: &str| {
+        let sql = format!(
+            "select count(*) as n from {table} where {condition} and substr({code}, 3, 6) = '340503'"
+        );
+        hub.query(&sql)[0]["n"].as_u64().unwrap()
+    };
+    let counted = metric["definitions"][0]["numerator"].as_str().unwrap();
+    let items = of_county("standard.items", "dept_code", &format!("({counted})"));
+    let cases = of_county("reconciled.cases", "org_code", "true");
+    let all = program.get("/metrics/items_total/rows?limit=1").await.expect(200);
+    assert!(items > 0 && cases > 0 && items < all["total"].as_u64().unwrap());
+
+    let limited = ["user", "limit", ANALYST, "--division", "340503", "--reason", "花山区"];
+    let user = hub.run_json(&limited).expect(0).json();
+    assert_eq!(user["limits"]["divisions"], json!(["340503"]));
+    assert!(hub.run(&["user", "list"]).expect(0).out.contains("340503"));
+    hub.run(&["user", "limit", ANALYST, "--reason", "x"]).expect(2);
+
+    let page = program.get("/metrics/items_total/rows?limit=500").await.expect(200);
+    assert_eq!(page["total"], json!(items));
+    let table = &page["items"][0];
+    let columns = table["columns"].as_array().unwrap();
+    let place = columns.iter().position(|column| column["name"] == "dept_code").unwrap();
+    let rows = table["rows"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row[place].as_str().unwrap()[2..8] == *"340503"), "{page}");
+    assert_eq!(rows.len() as u64, items.min(500));
+    let ask = async |sql: &str| service.psql(&token, sql).await.map(|out| out.trim().to_owned());
+    assert_eq!(ask("select count(*) from reconciled.cases").await.unwrap(), cases.to_string());
+    let counted = "select count(*) from reconciled.counted_cases where true";
+    assert_eq!(ask(counted).await.unwrap(), cases.to_string(), "a view over what is seen");
+    for closed in
+        ["current.city_cases_results", "reconciled.case_differences", "standard.deliveries"]
+    {
+        let refused = ask(&format!("select count(*) from {closed}")).await.unwrap_err();
+        assert!(refused.contains("limits"), "{closed}: {refused}");
+    }
+    for path in
+        ["/differences", "/entities/K/trace", "/quarantine", "/metrics/items_total/breakdown"]
+    {
+        let refused = program.get(path).await;
+        assert_eq!((refused.status, refused.code()), (403, "E-LIMITS".into()), "{path}");
+    }
+    hub.run(&["user", "limit", ANALYST, "--lift", "--reason", "调回"]).expect(0);
+    program.get("/differences").await.expect(200);
+}
+
+#[tokio::test]
 async fn what_cannot_be_noted_is_not_given_out() {
     let hub = city(64);
     let token = with_analyst(&hub);

@@ -13,12 +13,24 @@ pub struct ColumnSpec {
     /// `text`, `int`, `float`, `bool`, `date`, `timestamp`, `decimal(p,s)`, `json` or `binary`.
     #[serde(rename = "type", default)]
     pub data_type: Option<String>,
-    /// Kind of personal data, such as `id_number`; drives masks.
+    /// Kind of personal data, such as `id_number`; drives masks. Or whose a row is: `division` (a
+    /// division code) or `department` (its code or name); drives which rows an account with limits
+    /// sees.
     #[serde(default)]
     pub tag: Option<String>,
     /// Whether a row without a value here is valid. Default: true.
     #[serde(default)]
     pub nullable: Option<bool>,
+}
+
+/// Tags that say whose a row is. Such a column holds no personal data.
+pub const OWNER_TAGS: [&str; 2] = ["division", "department"];
+
+impl ColumnSpec {
+    /// The kind of personal data in the column.
+    pub fn personal(&self) -> Option<&str> {
+        self.tag.as_deref().filter(|tag| !OWNER_TAGS.contains(tag))
+    }
 }
 
 /// What an operator declares about a column, checked.

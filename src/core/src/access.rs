@@ -3,12 +3,15 @@
 //! Duties are separated (三员分立): whoever administers accounts reads no data, whoever reads the
 //! audit does nothing else, and nobody can change what the audit says.
 
+mod limits;
 pub mod password;
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use limits::Limits;
 
 /// The one role of a user.
 #[derive(

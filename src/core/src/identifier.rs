@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use chrono::{Datelike, NaiveDate};
 
-pub use division::{division_level, division_parent};
+pub use division::{division_level, division_parent, division_prefix};
 pub use item::{ItemCode, task_code_valid};
 pub use mask::{
     mask_account, mask_address, mask_id, mask_landline, mask_mobile, mask_name, mask_tagged,

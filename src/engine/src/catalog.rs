@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
+
+use crate::owner::closed;
 
 /// The schemas of one session.
 #[derive(Debug, Default)]
@@ -16,14 +18,18 @@ pub(crate) struct HubCatalog {
 /// One schema: tables of the session itself, then those of the lake.
 #[derive(Debug)]
 pub(crate) struct HubSchema {
+    name: String,
     own: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
+    /// Views that its viewer may not see, and why.
+    closed: RwLock<BTreeMap<String, String>>,
     lake: Option<Arc<dyn SchemaProvider>>,
 }
 
 impl HubCatalog {
     /// Adds a schema over the lake's schema of the same name, if it has one.
     pub(crate) fn add(&mut self, name: &str, lake: Option<Arc<dyn SchemaProvider>>) {
-        let schema = HubSchema { own: RwLock::default(), lake };
+        let (own, closed) = (RwLock::default(), RwLock::default());
+        let schema = HubSchema { name: name.to_owned(), own, closed, lake };
         self.schemas.insert(name.to_owned(), Arc::new(schema));
     }
 
@@ -43,6 +49,27 @@ impl HubSchema {
     pub(crate) fn put(&self, name: &str, table: Arc<dyn TableProvider>) {
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         own.insert(name.to_owned(), table);
+        self.closed.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Refuses a view of the session itself.
+    pub(crate) fn close(&self, name: &str, why: String) {
+        self.closed.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), why);
+    }
+
+    /// Why a view is refused.
+    fn refusal(&self, name: &str) -> Option<String> {
+        self.closed.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The tables of the session itself.
+    pub(crate) fn own_tables(&self) -> BTreeMap<String, Arc<dyn TableProvider>> {
+        self.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The lake's schema.
+    pub(crate) fn lake(&self) -> Option<&Arc<dyn SchemaProvider>> {
+        self.lake.as_ref()
     }
 
     /// The lake's tables in this schema.
@@ -75,6 +102,10 @@ impl SchemaProvider for HubSchema {
             let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
             own.get(name).cloned()
         };
+        if let Some(why) = self.refusal(name) {
+            let name = format!("{}.{name}", self.name);
+            return Err(DataFusionError::External(Box::new(closed(&name, &why))));
+        }
         match (own, &self.lake) {
             (Some(table), _) => Ok(Some(table)),
             (None, Some(lake)) => lake.table(name).await,

@@ -20,6 +20,7 @@ mod memory;
 mod metric;
 mod ops;
 mod origin;
+mod owner;
 mod personal;
 mod pipeline;
 mod plan;
@@ -34,7 +35,7 @@ pub use audit::AuditOutcome;
 pub use build::BuiltModel;
 pub use case::{CaseReport, CaseRunner};
 pub use failure::engine_error;
-pub use guard::{Pseudonym, RowFilter, Viewer};
+pub use guard::{Pseudonym, Viewer};
 pub use metric::{
     Breakdown, Content, Explanation, Figure, FigureTable, Group, Ratio, Recount, SealPlan,
     SealedDefinition, SealedRows, Step,

@@ -5,10 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::logical_expr::LogicalPlan;
+use huiliu_core::access::Limits;
 use huiliu_core::reconcile::Reconciliation;
+use huiliu_sdk::OWNER_TAGS;
 
 use crate::lineage::{joined, personal_columns};
+use crate::owner::{Owned, Owners};
 
 /// The kind of personal data of what was computed from some. It has no mask of its own.
 pub(crate) const DERIVED: &str = "derived";
@@ -34,6 +38,8 @@ pub(crate) struct Personal {
     tables: BTreeMap<String, Tags>,
     /// By table and personal column, the rows in which that column holds no personal data.
     plain: BTreeMap<(String, &'static str), Rows>,
+    /// The columns that say whose rows are.
+    owners: Owners,
 }
 
 /// Rows of a table, told by the values of one of its columns.
@@ -48,8 +54,10 @@ pub(crate) struct Rows {
 impl Personal {
     /// What is known of streams (tags by `system_stream`) and of the hub's own tables.
     pub(crate) fn new(streams: &BTreeMap<String, Tags>) -> Self {
-        let mut personal = Self::default();
+        let mut personal = Self { owners: Owners::new(streams), ..Self::default() };
         for (table, tags) in streams {
+            let mut tags = tags.clone();
+            tags.retain(|_, tag| !OWNER_TAGS.contains(&tag.as_str()));
             for schema in ["current", "history", "raw"] {
                 personal.add(format!("{schema}.{table}"), tags.clone());
             }
@@ -88,6 +96,11 @@ impl Personal {
         is_named_so && !self.tables.contains_key(table)
     }
 
+    /// Which rows of a table `limits` let through, as far as it has the columns in `schema`.
+    pub(crate) fn rows(&self, table: &str, schema: Option<&Schema>, limits: &Limits) -> Owned {
+        if self.is_for_all(table) { Owned::All } else { self.owners.rows(table, schema, limits) }
+    }
+
     /// Expects to learn of a table. What is learned of others meanwhile takes nothing in it for
     /// personal, so all must be learned again until that changes nothing.
     pub(crate) fn expect(&mut self, name: &str) {
@@ -109,6 +122,7 @@ impl Personal {
     pub(crate) fn learn(&mut self, name: &str, select: &LogicalPlan) {
         let tags = personal_columns(self, select);
         self.add(name.to_owned(), tags);
+        self.owners.learn(name, select);
     }
 
     /// Expects to learn of a reconciliation.
@@ -180,6 +194,7 @@ impl Personal {
         self.add(rec.matches(), matches);
         self.add(rec.class_counts(), Tags::new());
         self.add(rec.table(), golden);
+        self.owners.learn_reconciliation(rec);
     }
 
     /// The personal columns of a golden table: a field is what it is in any system.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::datasource::ViewTable;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -76,6 +77,8 @@ pub struct Session {
     pub(crate) catalog: Arc<HubCatalog>,
     pub(crate) snapshot: i64,
     pub(crate) unavailable: BTreeMap<String, String>,
+    /// Whether it shows only some rows; then a view over what is closed is closed too.
+    pub(crate) is_limited: bool,
 }
 
 impl Engine {
@@ -142,6 +145,19 @@ impl Engine {
 
     /// A session at `snapshot`, or at the latest one.
     pub async fn session(&self, snapshot: Option<i64>) -> Result<Session> {
+        let mut session = self.without_views(snapshot).await?;
+        self.add_all_views(&mut session).await;
+        Ok(session)
+    }
+
+    /// Plans all views over the tables that the session has.
+    pub(crate) async fn add_all_views(&self, session: &mut Session) {
+        session.add_raw_views().await;
+        self.add_views(session).await;
+    }
+
+    /// A session with tables only.
+    pub(crate) async fn without_views(&self, snapshot: Option<i64>) -> Result<Session> {
         let lake = self.lake.at(snapshot).await?;
         let mut catalog = HubCatalog::default();
         for name in LAKE_SCHEMAS {
@@ -150,18 +166,24 @@ impl Engine {
         for name in ["raw", "ops", "quarantine", "codes", "audits"] {
             catalog.add(name, None);
         }
-        let catalog = Arc::new(catalog);
         self.fill(&catalog).await?;
+        self.over(catalog, lake.snapshot(), false)
+    }
+
+    /// A session over the tables of `catalog`.
+    pub(crate) fn over(
+        &self,
+        catalog: HubCatalog,
+        snapshot: i64,
+        is_limited: bool,
+    ) -> Result<Session> {
+        let catalog = Arc::new(catalog);
         let context = self.context()?;
         let shared: Arc<dyn CatalogProvider> = Arc::clone(&catalog) as _;
         context.register_catalog("huiliu", shared);
         function::register(&context, &self.functions)
             .map_err(|e| engine_error("register functions", e))?;
-        let (snapshot, unavailable) = (lake.snapshot(), BTreeMap::new());
-        let mut session = Session { context, catalog, snapshot, unavailable };
-        session.add_raw_views().await?;
-        self.add_views(&mut session).await;
-        Ok(session)
+        Ok(Session { context, catalog, snapshot, unavailable: BTreeMap::new(), is_limited })
     }
 
     /// Plans the views of the pipelines over the tables that the session has now.
@@ -227,10 +249,21 @@ impl Engine {
     }
 }
 
+/// Why a view is closed.
+fn refusal(error: &DataFusionError) -> String {
+    match error.find_root() {
+        DataFusionError::External(inner) if inner.is::<Error>() => {
+            inner.downcast_ref::<Error>().map(|ours| ours.message().to_owned()).unwrap_or_default()
+        }
+        other => other.strip_backtrace().lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
 impl Session {
     /// A session over a context that has no lake.
     pub(crate) fn over(context: SessionContext) -> Self {
-        Self { context, catalog: Arc::default(), snapshot: 0, unavailable: BTreeMap::new() }
+        let (catalog, unavailable) = (Arc::default(), BTreeMap::new());
+        Self { context, catalog, snapshot: 0, unavailable, is_limited: false }
     }
 
     /// Puts a table in the place of the lake's. Views that were planned before do not see it.
@@ -296,7 +329,7 @@ impl Session {
     }
 
     /// `raw.<table>`: every received version, current and superseded.
-    async fn add_raw_views(&mut self) -> Result<()> {
+    async fn add_raw_views(&mut self) {
         let current = self.catalog.get("current");
         let tables = current.map(|schema| schema.lake_tables()).unwrap_or_default();
         for table in tables {
@@ -308,7 +341,6 @@ impl Session {
             );
             self.add_view(&format!("raw.{table}"), &sql).await;
         }
-        Ok(())
     }
 
     async fn add_view(&mut self, name: &str, sql: &str) {
@@ -318,6 +350,9 @@ impl Session {
             (Ok(plan), Some(schema)) => {
                 schema.put(table, Arc::new(ViewTable::new(plan, Some(sql.to_owned()))));
                 self.unavailable.remove(name);
+            }
+            (Err(error), Some(schema)) if self.is_limited => {
+                schema.close(table, refusal(&error));
             }
             (Err(error), _) => {
                 let reason = error.strip_backtrace();

@@ -23,13 +23,8 @@ impl Engine {
     /// Which columns of which tables hold personal data, as of the session's snapshot.
     pub(crate) async fn personal(&self, session: &Session) -> Result<Arc<Personal>> {
         let unknown = self.built_otherwise(session.snapshot()).await?;
-        {
-            let known = self.personal.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_same =
-                |known: &&Known| known.snapshot == session.snapshot() && known.unknown == unknown;
-            if let Some(known) = known.as_ref().filter(is_same) {
-                return Ok(Arc::clone(&known.personal));
-            }
+        if let Some(known) = self.known(session.snapshot(), &unknown) {
+            return Ok(known);
         }
         let mut selects = Vec::new();
         let models = self.pipelines().models.iter().map(|model| (&model.name, &model.sql));
@@ -68,6 +63,25 @@ impl Engine {
         let snapshot = session.snapshot();
         *known = Some(Known { snapshot, unknown, personal: Arc::clone(&personal) });
         Ok(personal)
+    }
+
+    /// The same where the session may have no views yet; they are added only if they are needed.
+    pub(crate) async fn personal_without_views(
+        &self,
+        session: &mut Session,
+    ) -> Result<Arc<Personal>> {
+        let unknown = self.built_otherwise(session.snapshot()).await?;
+        if let Some(known) = self.known(session.snapshot(), &unknown) {
+            return Ok(known);
+        }
+        self.add_all_views(session).await;
+        self.personal(session).await
+    }
+
+    fn known(&self, snapshot: i64, unknown: &BTreeSet<String>) -> Option<Arc<Personal>> {
+        let known = self.personal.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |known: &&Known| known.snapshot == snapshot && known.unknown == *unknown;
+        known.as_ref().filter(is_same).map(|known| Arc::clone(&known.personal))
     }
 
     /// The tables whose rows at `snapshot` were computed by other definitions than there are now,

@@ -23,6 +23,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "换用新的幂等键，或稍候再查询结果",
     ),
     ("E-INPUT", "请求的参数有误", "按接口文档或页面提示更正"),
+    (
+        "E-LIMITS",
+        "该账号只能查看部分区划或部门的数据，而此处无法按范围区分",
+        "查询含有区划或部门列的表；需要更大范围的，请管理员调整",
+    ),
     ("E-NO-PAGE", "没有这个地址", "核对网址；接口见 /api/v1/openapi.json"),
     ("E-PAGE-CURSOR", "翻页标记无效", "原样使用上一页给出的标记，或从第一页开始"),
     (
@@ -34,6 +39,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("E-PASSWORD-TWICE", "两次输入的新口令不一致", "重新输入新口令"),
     ("E-PASSWORD-WRONG", "原口令有误", "填写登录时使用的口令"),
     ("E-RATE", "该地址的请求过于频繁", "请稍候再试"),
+    (
+        "E-SERVE-TLS",
+        "无法按 [serve] 的 `tls` 启用加密",
+        "核对详情所指的文件：证书和未加密的私钥均须为 PEM 格式，且相互匹配",
+    ),
     ("E-SIGN-IN", "账号或口令有误", "忘记口令的，请管理员重置"),
     ("E-SIGN-IN-FIRST", "请先登录", "用账号登录，或在请求头中带上令牌"),
     ("E-SIGN-IN-SLOW", "口令错误次数过多，须等待", "等待片刻再试，或请管理员重置口令"),
@@ -55,6 +65,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     (
         "E-WEB-ADDRESS",
         "控制台无法在该地址上监听",
-        "未加密时只能使用本机地址；前面有加密网关的，在 [serve] 中设置 `public_url` 和 `behind_proxy = true`",
+        "未加密时只能使用本机地址；在 [serve] 中设置 `tls` 和 `public_url`，前面有加密网关的设置 `public_url` 和 `behind_proxy = true`",
     ),
 ];

@@ -23,7 +23,7 @@ use huiliu_core::preset::Presets;
 use huiliu_core::reconcile::{Comparison, ReconcileSystem, Reconciliation};
 use huiliu_core::report::Report;
 use huiliu_engine::{CALENDAR, FileHashes, Pipelines, Tags, short_hash};
-use huiliu_sdk::{ConfigError, Connector, Endpoint, Error};
+use huiliu_sdk::{ColumnSpec, ConfigError, Connector, Endpoint, Error};
 use huiliu_store::{PostgresAddress, StoreAddress};
 
 use crate::translate::translated;
@@ -58,7 +58,7 @@ impl System {
         self.config
             .streams
             .iter()
-            .any(|(stream, _)| stream.columns.get(column).is_some_and(|spec| spec.tag.is_some()))
+            .any(|(stream, _)| stream.columns.get(column).and_then(ColumnSpec::personal).is_some())
     }
 
     /// `error` of `node` with the words that say whom to ask.

@@ -244,7 +244,8 @@ impl Reading<'_> {
             let is_kept = !name.starts_with('_')
                 || matches!(name.as_str(), "_received_at" | "_source_pos" | "_superseded");
             if let (true, Some(value)) = (is_kept, value) {
-                let tag = settings.columns.get(name).and_then(|column| column.tag.clone());
+                let tag = settings.columns.get(name).and_then(|column| column.personal());
+                let tag = tag.map(str::to_owned);
                 details.push(TraceDetail { name: name.clone(), value: json!(value), tag });
             }
         }

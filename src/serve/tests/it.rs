@@ -5,10 +5,12 @@
 
 mod extended;
 mod hostile;
+mod limits;
 mod login;
 mod matrix;
 mod psql;
 mod site;
 mod stub;
+mod tls;
 mod web;
 mod world;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use huiliu_core::access::Limits;
 use huiliu_serve::operations;
 use serde_json::json;
 
@@ -67,6 +68,7 @@ users m
 user m
 add_user m
 set_role m
+set_limits m
 disable_user m
 enable_user m
 reset_password m
@@ -76,6 +78,13 @@ sessions m
 end_session m
 audit u
 verify_audit u
+";
+
+/// What operators and analysts may ask who see only some rows.
+const WITHIN_LIMITS: &str = "
+    logout me change_password my_tokens make_token revoke_my_token my_sessions openapi overview systems
+    system streams runs run run_events jobs upcoming job_history alerts figures metric metric_rows
+    reconciliations quarantine_counts pushes push_days query export
 ";
 
 const ROLES: [(&str, char); 4] =
@@ -155,5 +164,30 @@ async fn each_operation_answers_whom_it_is_declared_for_and_nobody_else() {
         let (session, _) = &sessions[0];
         let answer = site.json(operation.route.method, &path, &session.headers(), &json!({})).await;
         assert_eq!(answer.status, 401, "{}", operation.route.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sees_only_some_rows_is_refused_by_what_tells_of_all() {
+    let site = Site::open().await;
+    let declared = declared();
+    let within: BTreeSet<&str> = WITHIN_LIMITS.split_whitespace().collect();
+    for name in ["operator", "analyst"] {
+        let limits = Limits { divisions: vec!["340503".into()], departments: Vec::new() };
+        site.world.accounts.set_limits(name, limits, &by()).await.unwrap();
+    }
+    for (name, letter) in [("operator", 'o'), ("analyst", 'a')] {
+        let session = site.login(name).await;
+        for operation in operations() {
+            let (route, who) = (operation.route, declared[operation.route.name]);
+            if !who.contains(letter) || ENDING.contains(&route.name) {
+                continue;
+            }
+            let path = route.path.replace("{id}", "4711").replace("{key}", "K1");
+            let path = path.replace("{job}", "j").replace("{hash}", "h").replace("{push}", "s.p");
+            let answer = site.json(route.method, &path, &session.headers(), &json!({})).await;
+            let is_refused = answer.status == 403 && answer.body.contains("E-LIMITS");
+            assert_eq!(is_refused, !within.contains(route.name), "{}: {}", route.name, answer.body);
+        }
     }
 }

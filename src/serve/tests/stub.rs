@@ -1,6 +1,7 @@
 //! A hub that has nothing: whoever is let in is told so.
 
 use async_trait::async_trait;
+use huiliu_core::access::Limits;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_serve::data::{
     Alert, Breakdown, Change, Decided, Decision, Deed, Difference, DifferenceQuery, Figure, Hub,
@@ -105,7 +106,13 @@ impl Hub for Nothing {
         nothing()
     }
 
-    async fn metric_rows(&self, _: &str, _: Part, _: &PageQuery) -> Result<Page<Table>> {
+    async fn metric_rows(
+        &self,
+        _: &str,
+        _: Part,
+        _: &PageQuery,
+        _: &Limits,
+    ) -> Result<Page<Table>> {
         nothing()
     }
 

@@ -20,7 +20,7 @@ use huiliu_sdk::{ManualClock, Ops, WriteMode};
 use huiliu_serve::data::{NewToken, NewUser};
 use huiliu_serve::identity::{Accounts, By};
 use huiliu_serve::sql::{Gate, GateLimits};
-use huiliu_serve::{PgServer, start_pg};
+use huiliu_serve::{PgOptions, PgServer, start_pg};
 use huiliu_store::SealKey;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -79,7 +79,7 @@ impl World {
         let token = token_of(&accounts, ANALYST).await;
         let gate = Gate::new(engine.clone(), accounts.clone(), limits).unwrap();
         let cancel = CancellationToken::new();
-        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let anywhere = PgOptions { address: "127.0.0.1:0".parse().unwrap(), tls: None };
         let (server, door) = start_pg(gate.clone(), anywhere, cancel.clone()).await.unwrap();
         let door = tokio::spawn(door);
         Self { engine, accounts, clock, gate, server, token, cancel, door, _folder: folder }
@@ -187,7 +187,14 @@ async fn engine(data: &Path) -> Engine {
     };
     let people = tags(&[("name", "name"), ("number", "id_number")]);
     Engine::new(lake, Pipelines::default(), functions, options, huiliu_engine::FileHashes::new())
-        .with_personal([("cases".into(), tags(&[])), ("people".into(), people)].into())
+        .with_personal(
+            [
+                ("cases".into(), tags(&[])),
+                ("people".into(), people),
+                ("visits".into(), tags(&[("division", "division"), ("office", "department")])),
+            ]
+            .into(),
+        )
 }
 
 /// Who does things in these tests.
@@ -234,6 +241,21 @@ async fn add_people(engine: &Engine) {
     let names = text(PEOPLE.iter().map(|(name, _)| (*name).to_owned()).collect());
     let numbers = text(PEOPLE.iter().map(|(_, number)| (*number).to_owned()).collect());
     receive(engine, 1, "people", vec![("id", ids), ("name", names), ("number", numbers)]).await;
+}
+
+/// Receives visits into `current.visits`: their id, division and fee; all of one office.
+pub(crate) async fn add_visits(engine: &Engine, visits: &[(&str, &str, i64)]) {
+    let text = |value: fn(&(&str, &str, i64)) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(visits.iter().map(value)))
+    };
+    let fees: ArrayRef = Arc::new(Int64Array::from_iter_values(visits.iter().map(|v| v.2)));
+    let columns = vec![
+        ("id", text(|v| v.0.to_owned())),
+        ("division", text(|v| v.1.to_owned())),
+        ("office", text(|_| "市政务服务中心".to_owned())),
+        ("fee", fees),
+    ];
+    receive(engine, 1, "visits", columns).await;
 }
 
 async fn receive(engine: &Engine, seq: i64, name: &str, columns: Vec<(&str, ArrayRef)>) -> i64 {

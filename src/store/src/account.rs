@@ -6,6 +6,7 @@
 use huiliu_sdk::{Error, Result};
 use serde::Serialize;
 
+use crate::database::Dialect;
 use crate::{Row, Store, Tx, args};
 
 const TABLES: [&str; 4] = [
@@ -66,6 +67,8 @@ pub struct UserRow {
     pub password_at: String,
     /// When the user last logged in, UTC.
     pub last_login_at: Option<String>,
+    /// To which rows the user is limited, as `huiliu_core::access::Limits` writes it; none sees all.
+    pub limits: Option<String>,
 }
 
 /// One session in a browser.
@@ -108,10 +111,22 @@ pub struct TokenRow {
     pub revoked_at: Option<String>,
 }
 
-/// Makes the tables that are not there.
-pub(crate) async fn prepare(tx: &mut Tx) -> Result<()> {
+/// Makes the tables and the column that are not there.
+pub(crate) async fn prepare(tx: &mut Tx, dialect: Dialect) -> Result<()> {
     for table in TABLES {
         tx.run("make its tables", table, args![]).await?;
+    }
+    let found = match dialect {
+        Dialect::Sqlite => "select 1 from pragma_table_info('huiliu_user') where name = 'limits'",
+        Dialect::Postgres => {
+            "select 1 from information_schema.columns
+             where table_schema = current_schema() and table_name = 'huiliu_user'
+               and column_name = 'limits'"
+        }
+    };
+    if tx.one("read its tables", found, args![]).await?.is_none() {
+        let sql = "alter table huiliu_user add column limits text";
+        tx.run("make its tables", sql, args![]).await?;
     }
     Ok(())
 }
@@ -120,7 +135,7 @@ macro_rules! select {
     (user $rest:literal) => {
         concat!(
             "select name, title, role, password, must_change, disabled, created_at, password_at,
-                    last_login_at from huiliu_user ",
+                    last_login_at, limits from huiliu_user ",
             $rest
         )
     };
@@ -150,6 +165,7 @@ fn user_row(row: &Row) -> Result<UserRow> {
         created_at: row.get(6)?,
         password_at: row.get(7)?,
         last_login_at: row.get(8)?,
+        limits: row.get(9)?,
     })
 }
 
@@ -285,8 +301,9 @@ impl Tx {
             .run(
                 "add a user",
                 "insert into huiliu_user
-                   (name, title, role, password, must_change, disabled, created_at, password_at)
-                 values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (name) do nothing",
+                   (name, title, role, password, must_change, disabled, created_at, password_at,
+                    limits)
+                 values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (name) do nothing",
                 args![
                     &user.name,
                     &user.title,
@@ -296,13 +313,14 @@ impl Tx {
                     user.disabled,
                     &user.created_at,
                     &user.password_at,
+                    &user.limits,
                 ],
             )
             .await?;
         Ok(added == 1)
     }
 
-    /// Stores what may change of a user.
+    /// Stores what may change of a user, but the limits.
     pub async fn put_user(&mut self, user: &UserRow) -> Result<()> {
         let changed = self
             .run(
@@ -321,6 +339,14 @@ impl Tx {
                 ],
             )
             .await?;
+        if changed == 1 { Ok(()) } else { Err(Error::internal("a user vanished")) }
+    }
+
+    /// Stores to which rows a user is limited. Nothing else writes that, so that a login at the
+    /// same time cannot put back what was there before.
+    pub async fn put_limits(&mut self, name: &str, limits: Option<String>) -> Result<()> {
+        let sql = "update huiliu_user set limits = ? where name = ?";
+        let changed = self.run("limit a user", sql, args![limits, name]).await?;
         if changed == 1 { Ok(()) } else { Err(Error::internal("a user vanished")) }
     }
 

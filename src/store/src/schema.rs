@@ -26,7 +26,7 @@ pub(crate) async fn prepare(store: &Store, data_path: &Path) -> Result<()> {
     crate::backfill::prepare(&mut tx).await?;
     crate::job::prepare(&mut tx, dialect).await?;
     crate::upkeep::prepare(&mut tx).await?;
-    crate::account::prepare(&mut tx).await?;
+    crate::account::prepare(&mut tx, dialect).await?;
     crate::answer::prepare(&mut tx).await?;
     crate::sealed_figure::prepare(&mut tx).await?;
     crate::verdict::prepare(&mut tx).await?;

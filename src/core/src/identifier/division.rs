@@ -26,6 +26,13 @@ pub fn division_parent(code: &str) -> Option<String> {
     Some(parent)
 }
 
+/// How all codes of a division and of those below it begin; nothing for the nation as a whole, or if
+/// it is not a division code.
+pub fn division_prefix(code: &str) -> Option<&str> {
+    division_level(code)?;
+    Some(&code[..ENDS[last_group(code)?]])
+}
+
 /// The last group that is not zero.
 fn last_group(code: &str) -> Option<usize> {
     (0..ENDS.len())

@@ -3,9 +3,11 @@
 //! The guard stands at the tables, not in the query: whatever a statement does with a table, it
 //! does it to masked values and to rows that its asker may see. So joins, aggregates, predicates and
 //! messages cannot tell more. Nothing of what lies below a guarded table is shown by `EXPLAIN`
-//! either, and nothing that the optimizer knows of it leaves it.
+//! either, and nothing that the optimizer knows of it leaves it. Masks stand at views too, rows are
+//! left out below them: a view is computed from what its asker may see (`limited`).
 
 mod closed;
+mod limited;
 mod shown;
 mod table;
 
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::Result as DataFusionResult;
+use huiliu_core::access::Limits;
 use huiliu_sdk::Result;
 
 use self::table::GuardedTable;
@@ -33,8 +36,8 @@ pub type Pseudonym = Arc<dyn Fn(&str) -> String + Send + Sync>;
 pub struct Viewer {
     /// Whether personal data is shown as it is.
     pub unmasked: bool,
-    /// Rows that are seen; all without a filter.
-    pub rows: Vec<RowFilter>,
+    /// Which rows are seen.
+    pub limits: Limits,
     /// Gives each column of identity numbers one beside it, `<column>_pseudonym`.
     pub pseudonym: Option<Pseudonym>,
 }
@@ -42,7 +45,7 @@ pub struct Viewer {
 impl Viewer {
     /// Whether nothing is hidden.
     fn sees_all(&self) -> bool {
-        self.unmasked && self.rows.is_empty()
+        self.unmasked && self.limits.is_open()
     }
 }
 
@@ -50,25 +53,15 @@ impl fmt::Debug for Viewer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Viewer")
             .field("unmasked", &self.unmasked)
-            .field("rows", &self.rows)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-/// Which rows are seen. A table without the column is not seen at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowFilter {
-    /// The column that says whose a row is.
-    pub column: String,
-    /// How its values begin, such as `340503` for a county and all below it.
-    pub prefixes: Vec<String>,
 }
 
 impl Engine {
     /// A session at `snapshot`, or at the latest one, that shows what `viewer` may see.
     pub async fn session_for(&self, snapshot: Option<i64>, viewer: &Viewer) -> Result<Session> {
-        let open = self.session(snapshot).await?;
-        let personal = self.personal(&open).await?;
+        let (open, personal) = self.limited(snapshot, &viewer.limits).await?;
         let context = self.context()?;
         function::register(&context, self.functions())
             .map_err(|e| engine_error("register functions", e))?;
@@ -84,9 +77,9 @@ impl Engine {
         };
         let schemas = open.catalog.schemas().map(|(name, schema)| guarded(name, schema)).collect();
         context.register_catalog("huiliu", Arc::new(GuardedCatalog { schemas }));
-        let Session { snapshot, unavailable, .. } = open;
+        let catalog = Arc::new(HubCatalog::default());
         // Nothing can be put into a guarded session's catalog.
-        Ok(Session { context, catalog: Arc::new(HubCatalog::default()), snapshot, unavailable })
+        Ok(Session { context, catalog, ..open })
     }
 }
 
@@ -125,14 +118,7 @@ impl SchemaProvider for GuardedSchema {
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(table) = self.inner.table(name).await? else { return Ok(None) };
         let full_name = format!("{}.{name}", self.name);
-        let is_for_all = self.personal.is_for_all(&full_name);
-        let rows = if is_for_all { &[][..] } else { &self.viewer.rows[..] };
-        let schema = table.schema();
-        // Whose the rows of such a table are cannot be told, so it is as if it was not there.
-        if rows.iter().any(|filter| schema.field_with_name(&filter.column).is_err()) {
-            return Ok(None);
-        }
-        let guarded = GuardedTable::new(full_name, table, &self.personal, &self.viewer, rows);
+        let guarded = GuardedTable::masked(full_name, table, &self.personal, &self.viewer);
         Ok(Some(Arc::new(guarded)))
     }
 

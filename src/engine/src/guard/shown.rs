@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use huiliu_sdk::Result;
 
@@ -16,7 +15,8 @@ use crate::failure::engine_error;
 use crate::session::{Engine, Session};
 
 impl Engine {
-    /// `rows` of the table or view `name`, as `viewer` sees them. They have all its columns.
+    /// `rows` of the table or view `name` as `viewer` sees them. They have all its columns, and come
+    /// from a session within the viewer's limits.
     pub async fn shown(
         &self,
         session: &Session,
@@ -26,16 +26,11 @@ impl Engine {
     ) -> Result<Vec<RecordBatch>> {
         const ACTION: &str = "show rows";
         let Some(first) = rows.first() else { return Ok(rows) };
-        let personal = self.personal(session).await?;
+        let mut open = self.without_views(Some(session.snapshot())).await?;
+        let personal = Box::pin(self.personal_without_views(&mut open)).await?;
         let inner =
             MemTable::try_new(first.schema(), vec![rows]).map_err(|e| engine_error(ACTION, e))?;
-        let filters = if personal.is_for_all(name) { &[][..] } else { &viewer.rows[..] };
-        let inner: Arc<dyn TableProvider> = Arc::new(inner);
-        let known = |column: &str| inner.schema().field_with_name(column).is_ok();
-        if filters.iter().any(|filter| !known(&filter.column)) {
-            return Ok(Vec::new());
-        }
-        let guarded = GuardedTable::new(name.to_owned(), inner, &personal, viewer, filters);
+        let guarded = GuardedTable::masked(name.to_owned(), Arc::new(inner), &personal, viewer);
         let frame = self.context()?.read_table(Arc::new(guarded));
         let frame = frame.map_err(|e| engine_error(ACTION, e))?;
         frame.collect().await.map_err(|e| engine_error(ACTION, e))

@@ -20,7 +20,7 @@ use datafusion::prelude::{ident, lit};
 use huiliu_core::identifier::mask_tagged;
 
 use super::closed::{ClosedExec, Errors};
-use super::{Pseudonym, RowFilter, Viewer};
+use super::{Pseudonym, Viewer};
 use crate::lineage::is_comparison;
 use crate::personal::Personal;
 
@@ -48,12 +48,25 @@ pub(super) struct GuardedTable {
 }
 
 impl GuardedTable {
-    pub(super) fn new(
+    /// A table of which only some rows are seen, as they are.
+    pub(super) fn filtered(name: String, inner: Arc<dyn TableProvider>, rows: Expr) -> Self {
+        let schema = inner.schema();
+        let plain = |field: &Arc<Field>| Seen {
+            field: field.as_ref().clone(),
+            shows: ident(field.name()),
+            is_plain: true,
+        };
+        let columns = schema.fields().iter().map(plain).collect();
+        let errors = Errors { table: name, are_told: false };
+        Self { inner, columns, schema, rows: Some(rows), errors }
+    }
+
+    /// A table whose personal columns are masked.
+    pub(super) fn masked(
         name: String,
         inner: Arc<dyn TableProvider>,
         personal: &Personal,
         viewer: &Viewer,
-        rows: &[RowFilter],
     ) -> Self {
         let source = inner.schema();
         let mut columns: Vec<Seen> = Vec::with_capacity(source.fields().len());
@@ -65,7 +78,7 @@ impl GuardedTable {
                 columns.push(Seen { field, shows: plain, is_plain: true });
                 continue;
             };
-            let mut shows = masked(kind, field.data_type(), plain.clone());
+            let mut shows = under_mask(kind, field.data_type(), plain.clone());
             if let Some(rows) = personal.plain_rows(&name, field.name())
                 && !rows.values.is_empty()
                 && source.field_with_name(rows.by).is_ok()
@@ -92,9 +105,8 @@ impl GuardedTable {
             }
         }
         let schema = Schema::new(columns.iter().map(|seen| seen.field.clone()).collect::<Vec<_>>());
-        let rows = rows.iter().map(RowFilter::predicate).reduce(Expr::and);
         let errors = Errors { table: name, are_told: viewer.sees_all() };
-        Self { inner, columns, schema: Arc::new(schema), rows, errors }
+        Self { inner, columns, schema: Arc::new(schema), rows: None, errors }
     }
 
     /// Whether a filter of the query may be tried on the table itself: it names only columns that are
@@ -159,16 +171,6 @@ impl GuardedTable {
     }
 }
 
-impl RowFilter {
-    fn predicate(&self) -> Expr {
-        let column = || datafusion::prelude::cast(ident(&self.column), DataType::Utf8);
-        let begins = |prefix: &String| {
-            datafusion::functions::string::expr_fn::starts_with(column(), lit(prefix.as_str()))
-        };
-        self.prefixes.iter().map(begins).reduce(Expr::or).unwrap_or_else(|| lit(false))
-    }
-}
-
 fn is_text(kind: &DataType) -> bool {
     matches!(kind, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
 }
@@ -193,7 +195,7 @@ fn is_simple(filter: &Expr) -> bool {
 }
 
 /// `column` under the mask of its kind, in its own type; what is no text is not shown at all.
-fn masked(kind: &str, data_type: &DataType, column: Expr) -> Expr {
+fn under_mask(kind: &str, data_type: &DataType, column: Expr) -> Expr {
     if !is_text(data_type) {
         return lit(ScalarValue::try_from(data_type).unwrap_or(ScalarValue::Null));
     }

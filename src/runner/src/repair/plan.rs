@@ -267,7 +267,7 @@ fn changes(target: &System, before: Option<&Image>, after: &Image) -> Vec<Repair
     let had = |column: &str| before.and_then(|before| before.0.get(column)).unwrap_or(&nothing);
     let tag = |column: &str| {
         let mut streams = target.config.streams.iter();
-        streams.find_map(|(stream, _)| stream.columns.get(column)?.tag.clone())
+        streams.find_map(|(stream, _)| stream.columns.get(column)?.personal().map(str::to_owned))
     };
     let changed = after.0.iter().filter(|(column, value)| had(column) != *value);
     changed

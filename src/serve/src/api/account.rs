@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use huiliu_core::access::{Permission, Role};
+use huiliu_core::access::{Limits, Permission, Role};
 use huiliu_sdk::{Error, ErrorKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,8 @@ pub(super) struct Me {
     title: String,
     /// The user's role.
     role: Role,
+    /// Which rows are seen.
+    limits: Limits,
     /// What may be done now.
     permissions: Vec<Permission>,
     /// Whether the password must be changed before anything else.
@@ -45,6 +47,7 @@ impl Me {
             user: visitor.user.clone(),
             title: visitor.title.clone(),
             role: visitor.role,
+            limits: visitor.limits.clone(),
             permissions: Permission::ALL.into_iter().filter(|p| visitor.may(*p)).collect(),
             must_change: visitor.must_change,
             csrf: visitor.csrf.clone(),
@@ -234,6 +237,25 @@ pub(super) async fn set_role(
     input::Json(RoleChange { role, reason }): input::Json<RoleChange>,
 ) -> Answer<User> {
     Ok(Json(app.accounts().set_role(&name, role, &by(&visitor, &reason)?).await?))
+}
+
+/// Other limits, and why.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsChange {
+    /// Which rows the user sees from now on; all with empty lists.
+    limits: Limits,
+    /// Why, for the audit.
+    reason: String,
+}
+
+pub(super) async fn set_limits(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+    input::Json(LimitsChange { limits, reason }): input::Json<LimitsChange>,
+) -> Answer<User> {
+    Ok(Json(app.accounts().set_limits(&name, limits, &by(&visitor, &reason)?).await?))
 }
 
 pub(super) async fn disable(

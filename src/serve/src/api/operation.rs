@@ -449,6 +449,15 @@ const ALL: &[Operation] = &[
     .takes::<account::RoleChange>()
     .gives::<data::User>(),
     change!(
+        "set_limits",
+        "/users/{name}/limits",
+        may(Accounts),
+        account::set_limits,
+        "Limits a user to rows of divisions and departments; the user's sessions end."
+    )
+    .takes::<account::LimitsChange>()
+    .gives::<data::User>(),
+    change!(
         "disable_user",
         "/users/{name}/disable",
         may(Accounts),

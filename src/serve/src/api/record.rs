@@ -40,11 +40,12 @@ pub(super) struct PartQuery {
 
 pub(super) async fn metric_rows(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     Path(key): Path<String>,
     Query(PartQuery { part }): Query<PartQuery>,
     Query(page): Query<PageQuery>,
 ) -> Answer {
-    let page = app.hub().metric_rows(&key, part, &page).await?;
+    let page = app.hub().metric_rows(&key, part, &page, &visitor.limits).await?;
     let rows = page.items.iter().map(|table| table.rows.len()).sum();
     Ok(noted_as(page, rows))
 }

@@ -89,6 +89,7 @@ pub(crate) const ROUTES: &[Route] = &[
     deed("form_user", "/users", Accounts, || post(keeping::make_user)),
     page("page_user", "/users/{name}", Accounts, || get(keeping::user_page)),
     deed("form_user_role", "/users/{name}/role", Accounts, || post(keeping::set_role)),
+    deed("form_user_limits", "/users/{name}/limits", Accounts, || post(keeping::set_limits)),
     deed("form_user_password", "/users/{name}/password", Accounts, || {
         post(keeping::reset_password)
     }),

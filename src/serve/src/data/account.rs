@@ -1,6 +1,6 @@
 //! Accounts, tokens, and the audit.
 
-use huiliu_core::access::{Permission, Role};
+use huiliu_core::access::{Limits, Permission, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ pub struct User {
     pub title: String,
     /// The role.
     pub role: Role,
+    /// Which rows the user sees.
+    pub limits: Limits,
     /// Whether the password must be changed before anything else.
     pub must_change: bool,
     /// Whether the user may not come in.

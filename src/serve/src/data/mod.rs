@@ -19,6 +19,7 @@ mod system;
 mod table;
 
 use async_trait::async_trait;
+use huiliu_core::access::Limits;
 use huiliu_sdk::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -165,8 +166,14 @@ pub trait Hub: Send + Sync + 'static {
     /// Why a figure moved from one snapshot or day to another; up to now without `to`.
     async fn change(&self, key: &str, from: &str, to: Option<&str>) -> Result<Change>;
 
-    /// The rows a figure counts, a page at a time, at the snapshot of the first page.
-    async fn metric_rows(&self, key: &str, part: Part, page: &PageQuery) -> Result<Page<Table>>;
+    /// The rows a figure counts within `limits`, a page at a time, at the snapshot of the first page.
+    async fn metric_rows(
+        &self,
+        key: &str,
+        part: Part,
+        page: &PageQuery,
+        limits: &Limits,
+    ) -> Result<Page<Table>>;
 
     /// Rows in quarantine, newest first.
     async fn quarantine(

@@ -1,7 +1,7 @@
 //! Users: made, changed, disabled by an administrator; their passwords.
 
 use huiliu_core::access::password::PasswordFault;
-use huiliu_core::access::{Role, is_user_name};
+use huiliu_core::access::{Limits, Role, is_user_name};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Tx, UserRow};
 use serde_json::json;
@@ -63,12 +63,32 @@ impl Accounts {
             created_at: now.clone(),
             password_at: now,
             last_login_at: None,
+            limits: None,
         })
     }
 
     /// Gives a user another role; the user's sessions end.
     pub async fn set_role(&self, name: &str, role: Role, by: &By) -> Result<User> {
         self.change(name, "user role", by, |row| row.role = role.as_str().to_owned()).await
+    }
+
+    /// Limits the rows that a user sees; without any limits the user sees all. The user's sessions
+    /// end.
+    pub async fn set_limits(&self, name: &str, new: Limits, by: &By) -> Result<User> {
+        let new = new.checked()?;
+        let failed = |e| Error::internal("limits could not be written").cause(e);
+        let text = serde_json::to_string(&new).map_err(failed)?;
+        let text = (!new.is_open()).then_some(text);
+        let mut tx = self.store().begin().await?;
+        let mut row = changeable(&mut tx, name, by).await?;
+        let before = limits(&row)?;
+        row.limits.clone_from(&text);
+        tx.put_limits(name, text).await?;
+        tx.end_logins(name, "").await?;
+        let noted = (Some(json!(before)), Some(json!(new)));
+        self.note_in(&mut tx, by, "user limit", name, noted).await?;
+        tx.commit().await?;
+        user(&row)
     }
 
     /// Lets a user in no more; the user's sessions end, tokens open nothing.
@@ -142,12 +162,7 @@ impl Accounts {
         change: impl FnOnce(&mut UserRow),
     ) -> Result<User> {
         let mut tx = self.store().begin().await?;
-        let mut row = tx.user(name).await?.ok_or_else(|| unknown(name))?;
-        if by.who == name {
-            let message = "nobody changes the own account";
-            return Err(Error::new(ErrorKind::Permission, "E-USER", message)
-                .hint("ask another administrator"));
-        }
+        let mut row = changeable(&mut tx, name, by).await?;
         let before = json!({ "role": row.role, "disabled": row.disabled });
         let was_admin = row.role == Role::Admin.as_str() && !row.disabled;
         change(&mut row);
@@ -204,6 +219,18 @@ impl Accounts {
     }
 }
 
+/// A user as somebody else is about to change it.
+async fn changeable(tx: &mut Tx, name: &str, by: &By) -> Result<UserRow> {
+    let row = tx.user(name).await?.ok_or_else(|| unknown(name))?;
+    if by.who == name {
+        let message = "nobody changes the own account";
+        return Err(
+            Error::new(ErrorKind::Permission, "E-USER", message).hint("ask another administrator")
+        );
+    }
+    Ok(row)
+}
+
 async fn keeps_an_admin(tx: &mut Tx) -> Result<()> {
     if tx.count_active(Role::Admin.as_str()).await? > 0 {
         return Ok(());
@@ -236,11 +263,19 @@ pub(super) fn role(row: &UserRow) -> Result<Role> {
     Role::parse(&row.role).ok_or_else(|| Error::internal("a user has an unknown role"))
 }
 
+/// Which rows a user sees, as it is stored. What cannot be read lets nobody in.
+pub(super) fn limits(row: &UserRow) -> Result<Limits> {
+    let Some(text) = &row.limits else { return Ok(Limits::default()) };
+    serde_json::from_str(text)
+        .map_err(|e| Error::internal("the limits of a user are not readable").cause(e))
+}
+
 fn user(row: &UserRow) -> Result<User> {
     Ok(User {
         name: row.name.clone(),
         title: row.title.clone(),
         role: role(row)?,
+        limits: limits(row)?,
         must_change: row.must_change,
         disabled: row.disabled,
         created_at: row.created_at.clone(),

@@ -119,7 +119,8 @@ impl Accounts {
     /// on for long.
     pub async fn is_still_in(&self, visitor: &Visitor) -> Result<bool> {
         let Some(row) = self.store().user(&visitor.user).await? else { return Ok(false) };
-        if row.disabled || row.role != visitor.role.as_str() {
+        let is_same = row.role == visitor.role.as_str() && account::limits(&row)? == visitor.limits;
+        if row.disabled || !is_same {
             return Ok(false);
         }
         match &visitor.entry {
@@ -140,6 +141,7 @@ impl Accounts {
             user: row.name.clone(),
             title: row.title.clone(),
             role: account::role(row)?,
+            limits: account::limits(row)?,
             scopes: Vec::new(),
             must_change: matches!(entry, Entry::Session(_)) && self.must_change(row),
             entry,

@@ -1,6 +1,6 @@
 //! Whoever has been let in, as handlers see them.
 
-use huiliu_core::access::{Permission, Role};
+use huiliu_core::access::{Limits, Permission, Role};
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 /// How somebody came in.
@@ -21,6 +21,8 @@ pub struct Visitor {
     pub title: String,
     /// The user's role.
     pub role: Role,
+    /// Which rows the user sees.
+    pub limits: Limits,
     /// What a token may do of what its user may; all of it without any.
     pub scopes: Vec<Permission>,
     /// Whether the password must be changed before anything else.
@@ -38,6 +40,16 @@ impl Visitor {
     pub fn may(&self, permission: Permission) -> bool {
         let in_scope = self.scopes.is_empty() || self.scopes.contains(&permission);
         self.role.may(permission) && in_scope && !self.must_change
+    }
+
+    /// Fails with `E-LIMITS` unless the visitor sees all rows.
+    pub fn require_all_rows(&self) -> Result<()> {
+        if self.limits.is_open() {
+            return Ok(());
+        }
+        let message = format!("{} sees only some rows, and this tells of all", self.user);
+        Err(Error::new(ErrorKind::Permission, "E-LIMITS", message)
+            .hint("ask by SQL, or the rows of a figure; an administrator can change the limits"))
     }
 
     /// Fails with `E-FORBIDDEN` unless `permission` is granted.

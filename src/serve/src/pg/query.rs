@@ -89,11 +89,11 @@ impl Statements {
     }
 
     /// The newest session, or the one the open transaction began with.
-    async fn session(&self) -> PgWireResult<Arc<Session>> {
+    async fn session(&self, visitor: &Visitor) -> PgWireResult<Arc<Session>> {
         if let Some(session) = &self.transaction().session {
             return Ok(Arc::clone(session));
         }
-        let session = self.door.gate.session().await.map_err(|e| hub_error(&e))?;
+        let session = self.door.gate.session(&visitor.limits).await.map_err(|e| hub_error(&e))?;
         let mut transaction = self.transaction();
         if transaction.open {
             transaction.session = Some(Arc::clone(&session));
@@ -107,8 +107,8 @@ impl Statements {
 
     /// Plans a reading statement through the gate.
     async fn plan(&self, sql: &str, limit: &Limit) -> PgWireResult<DataFrame> {
-        self.visitor().await?;
-        let session = limit.wait(self.session()).await??;
+        let visitor = self.visitor().await?;
+        let session = limit.wait(self.session(visitor)).await??;
         let planned = self.door.gate.plan(&session, sql, limit.deadline());
         limit.wait(planned).await?.map_err(|e| hub_error(&e))
     }

@@ -23,7 +23,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
-use huiliu_core::access::Permission;
+use huiliu_core::access::{Limits, Permission};
 use huiliu_engine::{Engine, Session, Viewer, record_text};
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
@@ -94,10 +94,10 @@ impl Gate {
     /// A gate to what `engine` knows.
     pub fn new(engine: Engine, accounts: Accounts, limits: GateLimits) -> Result<Self> {
         let key = accounts.key().clone();
-        // Everybody sees the same: personal data masked, numbers beside it to join by.
+        // Personal data masked for everybody, numbers beside it to join by.
         let viewer = Viewer {
             unmasked: false,
-            rows: Vec::new(),
+            limits: Limits::default(),
             pseudonym: Some(Arc::new(move |plain: &str| key.pseudonym(plain))),
         };
         let workers = Workers::new().map_err(|e| {
@@ -130,7 +130,7 @@ impl Gate {
         let sql = self.reading(sql)?;
         let ticket = self.admit(visitor)?;
         let deadline = Instant::now() + self.inner.limits.time;
-        let session = in_time(deadline, self.session()).await??;
+        let session = in_time(deadline, self.session(&visitor.limits)).await??;
         let frame = self.plan(&session, &sql, deadline).await?;
         let plan = frame.logical_plan().clone();
         let limit = limit.min(self.inner.limits.rows);
@@ -201,16 +201,16 @@ impl Gate {
         Ok(Ticket { user: visitor.user.clone(), running: Arc::clone(&self.inner.running) })
     }
 
-    /// What people may see.
+    /// What people may see who have no limits.
     pub fn viewer(&self) -> &Viewer {
         &self.inner.viewer
     }
 
-    /// A session at the latest snapshot that shows what people may see.
-    pub async fn session(&self) -> Result<Arc<Session>> {
+    /// A session at the latest snapshot that shows what people with these limits may see.
+    pub async fn session(&self, limits: &Limits) -> Result<Arc<Session>> {
         // A new one plans all views, which would hold up whoever shares the thread.
-        let inner = Arc::clone(&self.inner);
-        let made = self.inner.workers.compute(async move { inner.sessions.newest().await });
+        let (inner, limits) = (Arc::clone(&self.inner), limits.clone());
+        let made = self.inner.workers.compute(async move { inner.sessions.newest(&limits).await });
         made.await.ok_or_else(|| Error::internal("a session could not be made"))?
     }
 

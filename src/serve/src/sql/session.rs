@@ -1,9 +1,11 @@
 //! Sessions that are as new as the lake.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use datafusion::error::DataFusionError;
+use huiliu_core::access::Limits;
 use huiliu_engine::{Engine, Session, Viewer};
 use huiliu_sdk::{Error, Result};
 use tokio::sync::Mutex;
@@ -13,26 +15,34 @@ use super::catalog::PgCatalog;
 /// How old a session may get while the lake stands still: the hub's own tables (`ops`,
 /// `quarantine`) change without a new snapshot.
 const MAX_AGE: Duration = Duration::from_secs(1);
+/// For how many limits the sessions are kept.
+const MAX_LIMITS: usize = 32;
 
-/// The newest session, shared by the statements that run on its snapshot.
+/// The newest session of each limits, shared by the statements that run on its snapshot.
 pub(crate) struct Sessions {
     engine: Engine,
     viewer: Viewer,
+    shared: std::sync::Mutex<HashMap<Limits, Arc<Shared>>>,
+}
+
+/// What those share who see the same rows.
+struct Shared {
+    viewer: Viewer,
+    /// It lists only the tables they may ask.
     pg_catalog: PgCatalog,
     newest: Mutex<Option<(Arc<Session>, Instant)>>,
+    used: std::sync::Mutex<Instant>,
 }
 
 impl Sessions {
     pub(crate) fn new(engine: Engine, viewer: Viewer) -> Result<Self> {
-        let pg_catalog = PgCatalog::new().map_err(|e: DataFusionError| {
-            Error::internal("the Postgres catalog could not be set up").cause(e)
-        })?;
-        Ok(Self { engine: engine.sharing_memory()?, viewer, pg_catalog, newest: Mutex::new(None) })
+        Ok(Self { engine: engine.sharing_memory()?, viewer, shared: std::sync::Mutex::default() })
     }
 
-    /// A session at the latest committed snapshot.
-    pub(crate) async fn newest(&self) -> Result<Arc<Session>> {
-        let mut newest = self.newest.lock().await;
+    /// A session at the latest committed snapshot for people with these limits.
+    pub(crate) async fn newest(&self, limits: &Limits) -> Result<Arc<Session>> {
+        let shared = self.shared(limits)?;
+        let mut newest = shared.newest.lock().await;
         let latest = self.engine.lake().latest_snapshot().await?;
         if let Some((session, made)) = newest.as_ref()
             && session.snapshot() == latest
@@ -41,10 +51,35 @@ impl Sessions {
             return Ok(Arc::clone(session));
         }
         let made = Instant::now();
-        let session = Box::pin(self.engine.session_for(None, &self.viewer)).await?;
-        self.pg_catalog.install(session.context());
+        let session = Box::pin(self.engine.session_for(None, &shared.viewer)).await?;
+        shared.pg_catalog.install(session.context());
         let session = Arc::new(session);
         *newest = Some((Arc::clone(&session), made));
         Ok(session)
+    }
+
+    fn shared(&self, limits: &Limits) -> Result<Arc<Shared>> {
+        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some(shared) = all.get(limits) {
+            *shared.used.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            return Ok(Arc::clone(shared));
+        }
+        let used = |shared: &Shared| *shared.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = all.iter().min_by_key(|(_, shared)| used(shared)).map(|(key, _)| key.clone());
+        if let Some(oldest) = oldest.filter(|_| all.len() >= MAX_LIMITS) {
+            all.remove(&oldest);
+        }
+        let pg_catalog = PgCatalog::new().map_err(|e: DataFusionError| {
+            Error::internal("the Postgres catalog could not be set up").cause(e)
+        })?;
+        let shared = Arc::new(Shared {
+            viewer: Viewer { limits: limits.clone(), ..self.viewer.clone() },
+            pg_catalog,
+            newest: Mutex::default(),
+            used: std::sync::Mutex::new(now),
+        });
+        all.insert(limits.clone(), Arc::clone(&shared));
+        Ok(shared)
     }
 }

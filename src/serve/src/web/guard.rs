@@ -38,6 +38,8 @@ pub struct ReadNote {
 pub(super) struct Guard {
     pub(super) app: Arc<App>,
     pub(super) need: Need,
+    /// Whether it answers somebody who sees only some rows.
+    pub(super) is_within_limits: bool,
     pub(super) face: Face,
 }
 
@@ -88,6 +90,10 @@ impl Guard {
         let note = response.extensions_mut().remove::<ReadNote>();
         let is_read = self.need == Need::Permission(Permission::Records);
         if let (Some(visitor), true) = (visitor, response.status().is_success() && is_read) {
+            // Whoever was put out or given other limits meanwhile gets nothing of it.
+            if !self.app.accounts().is_still_in(visitor).await? {
+                return Err(sign_in_first());
+            }
             let rows = note.map(|note| note.rows);
             let what = json!({ "query": query, "rows": rows });
             self.app.accounts().note_read(visitor, "read", &object, what).await?;
@@ -107,8 +113,7 @@ impl Guard {
             if self.need == Need::Nothing {
                 return Ok(request);
             }
-            return Err(Error::new(ErrorKind::Auth, "E-SIGN-IN-FIRST", "log in first")
-                .hint("send a token as `Authorization: Bearer …`, or the cookie of a session"));
+            return Err(sign_in_first());
         };
         let is_changing = matches!(self.need, Need::User | Need::Permission(_));
         if is_changing && visitor.must_change {
@@ -118,6 +123,9 @@ impl Guard {
         }
         if let Need::Permission(permission) = self.need {
             visitor.require(permission)?;
+        }
+        if !self.is_within_limits {
+            visitor.require_all_rows()?;
         }
         request.extensions_mut().insert(visitor);
         Ok(request)
@@ -158,6 +166,11 @@ impl Guard {
         }
         Ok(Request::from_parts(parts, Body::from(bytes)))
     }
+}
+
+fn sign_in_first() -> Error {
+    Error::new(ErrorKind::Auth, "E-SIGN-IN-FIRST", "log in first")
+        .hint("send a token as `Authorization: Bearer …`, or the cookie of a session")
 }
 
 fn forged() -> Error {

@@ -40,7 +40,9 @@ pub(super) async fn once(
     let body = read(body, MAX_BODY).await?;
     let path = parts.uri.path();
     let key = fingerprint(&json!([visitor.user, path, key]).to_string());
-    let asked = fingerprint(&format!("{path} {} {}", to_hex(&body), parts.uri));
+    // An answer that was given under other limits is not given again.
+    let limits = json!(visitor.limits);
+    let asked = fingerprint(&format!("{path} {} {} {limits}", to_hex(&body), parts.uri));
     let store = accounts.store();
     let now = accounts.clock_now();
     let kept = store.begin_answer(&key, &asked, &stored(now), &stored(now - KEPT)).await?;

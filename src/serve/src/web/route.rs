@@ -30,6 +30,46 @@ pub enum Face {
     Page,
 }
 
+/// What somebody with limits may ask for of what reads data: it tells no rows, or keeps to the limits.
+const WITHIN_LIMITS: [&str; 36] = [
+    "overview",
+    "systems",
+    "system",
+    "streams",
+    "runs",
+    "run",
+    "run_events",
+    "jobs",
+    "upcoming",
+    "job_history",
+    "alerts",
+    "figures",
+    "metric",
+    "metric_rows",
+    "reconciliations",
+    "quarantine_counts",
+    "pushes",
+    "push_days",
+    "query",
+    "export",
+    "page_overview",
+    "page_figures",
+    "page_metric",
+    "page_metric_rows",
+    "page_sql",
+    "form_sql",
+    "form_sql_export",
+    "page_systems",
+    "page_system",
+    "page_runs",
+    "page_run",
+    "page_run_live",
+    "page_jobs",
+    "page_job",
+    "page_alerts",
+    "page_pushes",
+];
+
 /// One thing that can be asked for.
 #[derive(Clone, Copy)]
 pub struct Route {
@@ -43,4 +83,16 @@ pub struct Route {
     pub need: Need,
     /// What answers: `|| axum::routing::get(handler)`, of the same method.
     pub handler: fn() -> MethodRouter<Arc<App>>,
+}
+
+impl Route {
+    /// Whether it answers somebody who sees only some rows. What is not on the list does not.
+    pub fn is_within_limits(&self) -> bool {
+        match self.need {
+            Need::Nothing | Need::Login | Need::User => true,
+            // Neither shows a row of the data.
+            Need::Permission(Permission::Accounts | Permission::Audit) => true,
+            Need::Permission(_) => WITHIN_LIMITS.contains(&self.name),
+        }
+    }
 }

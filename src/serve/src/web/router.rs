@@ -53,7 +53,8 @@ fn add(
     routes: impl Iterator<Item = Route>,
 ) -> Router<Arc<App>> {
     for route in routes {
-        let guard = Guard { app: Arc::clone(app), need: route.need, face };
+        let is_within_limits = route.is_within_limits();
+        let guard = Guard { app: Arc::clone(app), need: route.need, is_within_limits, face };
         let guarded = from_fn(move |request: Request, next: Next| {
             let guard = guard.clone();
             async move { guard.pass(request, next).await }
@@ -92,7 +93,7 @@ impl Outer {
                 page
             };
         }
-        headers::add(response.headers_mut(), self.app.settings().is_secure());
+        headers::add(response.headers_mut(), self.app.settings().is_public());
         response
     }
 

@@ -34,7 +34,10 @@ pub(in crate::console) async fn metric_page(desk: Desk, Path(key): Path<String>)
     let found = hub.metric(&key).await?;
     let by = desk.asked("by").filter(|by| found.dimensions.contains(by));
     let broken = match by {
-        Some(by) => Some(hub.breakdown(&key, &[by]).await?),
+        Some(by) => {
+            desk.visitor()?.require_all_rows()?;
+            Some(hub.breakdown(&key, &[by]).await?)
+        }
         None => None,
     };
     desk.show(&metric::metric(&desk.page, &found, broken.as_ref()))
@@ -48,7 +51,8 @@ pub(in crate::console) async fn metric_rows_page(desk: Desk, Path(key): Path<Str
         _ => Part::Numerator,
     };
     let found = hub.metric(&key).await?;
-    let rows = hub.metric_rows(&key, part, &desk.place()).await?;
+    let limits = &desk.visitor()?.limits;
+    let rows = hub.metric_rows(&key, part, &desk.place(), limits).await?;
     let count = rows.items.iter().map(|table| table.rows.len()).sum();
     desk.show_records(&metric::rows(&desk.page, &found, part, &rows), count)
 }

@@ -1,7 +1,7 @@
 //! Accounts and tokens of others, and the audit.
 
 use axum::extract::Path;
-use huiliu_core::access::Role;
+use huiliu_core::access::{Limits, Role};
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 use super::account::wanted;
@@ -64,6 +64,23 @@ pub(in crate::console) async fn set_role(
 ) -> Answer {
     let by = By::visitor(desk.visitor()?);
     desk.app.accounts().set_role(&name, role(&form)?, &by).await?;
+    back(&name, "changed")
+}
+
+/// Limits the rows that a user sees.
+pub(in crate::console) async fn set_limits(
+    desk: Desk,
+    Path(name): Path<String>,
+    form: Form,
+) -> Answer {
+    let by = By::visitor(desk.visitor()?);
+    let words = |field: &str| -> Vec<String> {
+        let text = form.get(field).unwrap_or_default();
+        let words = text.split([',', '，', '、', ';', '；', '\n']).map(str::trim);
+        words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let limits = Limits { divisions: words("divisions"), departments: words("departments") };
+    desk.app.accounts().set_limits(&name, limits, &by).await?;
     back(&name, "changed")
 }
 

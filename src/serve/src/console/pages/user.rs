@@ -75,6 +75,11 @@ pub(crate) fn user(page: &Page, user: &User, logins: &[Login], tokens: &[Token])
             (facts(vec![
                 (page.t("Name for people", "姓名"), maybe(Some(&user.title))),
                 (page.t("Role", "角色"), html! { (words::role(user.role, page.language)) }),
+                (page.t("Sees rows of", "可见范围"), if user.limits.is_open() {
+                    html! { (page.t("all", "全部")) }
+                } else {
+                    html! { (user.limits) }
+                }),
                 (page.t("Account", "账号"), state(page, standing(user))),
                 (page.t("Last login", "最近登录"), page.times.moment(user.last_login_at.as_deref())),
                 (page.t("Password set", "密码设于"), page.times.moment(Some(&user.password_at))),
@@ -101,6 +106,15 @@ fn changes(page: &Page, user: &User, path: &str) -> Markup {
                 (post_form(page, &format!("{path}/role"), "stacked", html! {
                     (choice_field("role", page.t("Role", "角色"), user.role.as_str(), &roles(page)))
                     button type="submit" { (page.t("Change the role", "更改角色")) }
+                }))
+            }
+            div.panel {
+                h3 { (page.t("Sees rows of", "可见范围")) }
+                (post_form(page, &format!("{path}/limits"), "stacked", html! {
+                    (text_field("divisions", page.t("Divisions (codes)", "区划（代码）"), &user.limits.divisions.join(", "), "off"))
+                    (text_field("departments", page.t("Departments (codes or names)", "部门（代码或名称）"), &user.limits.departments.join(", "), "off"))
+                    p.hint { (page.t("Separated by commas; all rows without any.", "以逗号分隔；都不填则不限。")) }
+                    button type="submit" { (page.t("Change the limits", "更改范围")) }
                 }))
             }
             div.panel {

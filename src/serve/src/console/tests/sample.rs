@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use huiliu_core::access::{Permission, Role};
+use huiliu_core::access::{Limits, Permission, Role};
 use serde_json::json;
 
 use crate::console::format::Times;
@@ -415,6 +415,7 @@ impl Of<'_> {
             name: "u".into(),
             title: self.s(),
             role: Role::Analyst,
+            limits: Limits { divisions: vec![self.s()], departments: vec![self.s()] },
             must_change: true,
             disabled: false,
             created_at: AT.into(),
