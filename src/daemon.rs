@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use huiliu_core::config::{ServeConfig, TlsConfig};
 use huiliu_core::policy::exit;
 use huiliu_runner::{Hub, JobEvent};
 use huiliu_sdk::{Error, ErrorKind};
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 
 use huiliu_serve::sql::{Gate, GateLimits};
 use huiliu_serve::web::{App, WebOptions, WebSettings};
-use huiliu_serve::{PgServer, start_pg};
+use huiliu_serve::{PgOptions, PgServer, Tls, TlsFiles, start_pg};
 
 use crate::doors::Doors;
 use crate::output::Printer;
@@ -40,17 +41,22 @@ pub(crate) async fn serve(setup: &Setup, addresses: Addresses) -> Result<u8, Fai
     let accounts = accounts(&hub)?;
     let gate = Gate::new(hub.engine.clone(), accounts.clone(), GateLimits::default())?;
     let address = address(&pgwire.unwrap_or_else(|| hub.project.hub.serve.pgwire.clone()))?;
+    let tls = tls(setup, &hub.project.hub.serve)?;
+    let options = PgOptions { address, tls: tls.clone() };
     let (PgServer { address }, door) =
-        start_pg(gate.clone(), address, setup.cancel.clone()).await?;
-    printer.note(&format!(
-        "psql -h {} -p {} -U {} huiliu",
-        address.ip(),
-        address.port(),
-        printer.pick("USER", "用户名")
-    ));
+        start_pg(gate.clone(), options, setup.cancel.clone()).await?;
+    let user = printer.pick("USER", "用户名");
+    let mode = if tls.is_some() { " sslmode=verify-full" } else { "" };
+    printer.note(&match mode {
+        "" => format!("psql -h {} -p {} -U {user} huiliu", address.ip(), address.port()),
+        mode => {
+            let (host, port) = (address.ip(), address.port());
+            format!("psql \"host={host} port={port} user={user} dbname=huiliu{mode}\"")
+        }
+    });
     let doors =
         Arc::new(Doors::new(Arc::clone(&hub), gate.clone(), &setup.project, setup.cancel.clone()));
-    let site = open_site(setup, &hub, web, Arc::clone(&doors), gate).await?;
+    let site = open_site(setup, &hub, (web, tls), Arc::clone(&doors), gate).await?;
     for job in &hub.project.jobs.jobs {
         match hub.next_runs(Some(&job.name), 1) {
             Ok(next) => {
@@ -104,6 +110,18 @@ fn address(text: &str) -> Result<SocketAddr, Error> {
     })
 }
 
+/// TLS of the doors, where the project has it.
+fn tls(setup: &Setup, config: &ServeConfig) -> Result<Option<Tls>, Error> {
+    let Some(TlsConfig { certificate, key, client_ca }) = &config.tls else { return Ok(None) };
+    let folder = setup.project.join("config");
+    let files = TlsFiles {
+        certificate: folder.join(certificate),
+        key: folder.join(key),
+        client_ca: client_ca.as_ref().map(|path| folder.join(path)),
+    };
+    Tls::read(files).map(Some)
+}
+
 /// What serves the console and the API until the end; nothing where they are off.
 type Site = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -111,7 +129,7 @@ type Site = Pin<Box<dyn Future<Output = ()> + Send>>;
 async fn open_site(
     setup: &Setup,
     hub: &Arc<Hub>,
-    asked: Option<String>,
+    (asked, tls): (Option<String>, Option<Tls>),
     doors: Arc<Doors>,
     gate: Gate,
 ) -> Result<Site, Failure> {
@@ -130,21 +148,34 @@ async fn open_site(
     }
     let printer = setup.printer;
     let accounts = gate.accounts().clone();
-    let settings = WebSettings { public_url: config.public_url.clone() };
-    let options = WebOptions { address: address(text)?, behind_proxy: config.behind_proxy };
+    let address = address(text)?;
+    // Requests are answered by the name in them, so that no other name is made to point here.
+    let is_known = address.ip().is_loopback() || config.public_url.as_ref().is_some_and(is_https);
+    if tls.is_some() && !is_known {
+        let message = format!("the web at {address} needs its `https://` address as `public_url`");
+        return Err(Error::new(ErrorKind::Config, "E-WEB-ADDRESS", message)
+            .hint(
+                "write it under [serve] in config/hub.toml; the console answers to that name alone",
+            )
+            .into());
+    }
+    let settings = WebSettings { public_url: config.public_url.clone(), tls: tls.is_some() };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let is_asked = asked.is_some() || config.behind_proxy || tls.is_some();
+    let options = WebOptions { address, behind_proxy: config.behind_proxy, tls };
     let app = Arc::new(App::new(doors, accounts.clone(), gate, settings));
     let router = huiliu_serve::web::router(&app);
     let opened = huiliu_serve::web::serve(router, options, setup.cancel.clone()).await;
     let (server, served) = match opened {
         Ok(opened) => opened,
         // A place that was asked for must be there; the work does not wait for the usual one.
-        Err(error) if asked.is_some() || config.behind_proxy => return Err(error.into()),
+        Err(error) if is_asked => return Err(error.into()),
         Err(error) => {
             printer.error(&error);
             return Ok(nothing);
         }
     };
-    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", server.address));
+    let url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", server.address));
     printer.note(&url);
     if let Some(token) = accounts.offer_first().await? {
         printer.note(&format!(

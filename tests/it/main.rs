@@ -41,4 +41,5 @@ mod site;
 mod stop;
 mod structure;
 mod systems;
+mod tls;
 mod world;

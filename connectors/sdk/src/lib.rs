@@ -22,9 +22,7 @@ mod wall;
 
 pub use bounds::Bounds;
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use column::{
-    ColumnSpec, ColumnType, DeclaredColumn, OWNER_TAGS, parse_type, type_word,
-};
+pub use column::{ColumnSpec, ColumnType, DeclaredColumn, OWNER_TAGS, parse_type, type_word};
 pub use connector::{
     Capabilities, ConfigError, ConfigErrors, Connector, Endpoint, LoadRequest, Probe, RawConfig,
     RawPush, RawStream, ReadRequest, Source, Spec, StreamRequest, StreamSpec, Window, WriteRequest,

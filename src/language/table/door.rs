@@ -39,6 +39,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("E-PASSWORD-TWICE", "两次输入的新口令不一致", "重新输入新口令"),
     ("E-PASSWORD-WRONG", "原口令有误", "填写登录时使用的口令"),
     ("E-RATE", "该地址的请求过于频繁", "请稍候再试"),
+    (
+        "E-SERVE-TLS",
+        "无法按 [serve] 的 `tls` 启用加密",
+        "核对详情所指的文件：证书和未加密的私钥均须为 PEM 格式，且相互匹配",
+    ),
     ("E-SIGN-IN", "账号或口令有误", "忘记口令的，请管理员重置"),
     ("E-SIGN-IN-FIRST", "请先登录", "用账号登录，或在请求头中带上令牌"),
     ("E-SIGN-IN-SLOW", "口令错误次数过多，须等待", "等待片刻再试，或请管理员重置口令"),
@@ -60,6 +65,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     (
         "E-WEB-ADDRESS",
         "控制台无法在该地址上监听",
-        "未加密时只能使用本机地址；前面有加密网关的，在 [serve] 中设置 `public_url` 和 `behind_proxy = true`",
+        "未加密时只能使用本机地址；在 [serve] 中设置 `tls` 和 `public_url`，前面有加密网关的设置 `public_url` 和 `behind_proxy = true`",
     ),
 ];

@@ -11,6 +11,8 @@ pub mod web;
 mod api;
 mod console;
 mod pg;
+mod tls;
 
 pub use api::{Operation, openapi, operations};
-pub use pg::{PgServer, start as start_pg};
+pub use pg::{PgOptions, PgServer, start as start_pg};
+pub use tls::{Tls, TlsFiles};

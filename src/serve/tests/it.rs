@@ -11,5 +11,6 @@ mod matrix;
 mod psql;
 mod site;
 mod stub;
+mod tls;
 mod web;
 mod world;

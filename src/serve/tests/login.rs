@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use huiliu_core::access::Role;
 use huiliu_sdk::ErrorKind;
-use huiliu_serve::start_pg;
+use huiliu_serve::{PgOptions, start_pg};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -159,11 +159,21 @@ async fn only_loopback_addresses_are_served() {
     let world = World::open().await;
     for address in ["0.0.0.0:0", "[::]:0", "192.168.1.10:5432"] {
         let address = address.parse().unwrap();
-        let refused = start_pg(world.gate.clone(), address, CancellationToken::new()).await;
+        let refused = start_pg(
+            world.gate.clone(),
+            PgOptions { address, tls: None },
+            CancellationToken::new(),
+        )
+        .await;
         let error = refused.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.hint_text().is_some());
     }
-    let taken = start_pg(world.gate.clone(), world.server.address, CancellationToken::new()).await;
+    let taken = start_pg(
+        world.gate.clone(),
+        PgOptions { address: world.server.address, tls: None },
+        CancellationToken::new(),
+    )
+    .await;
     assert_eq!(taken.err().unwrap().code(), "E-PG-ADDRESS", "the port is taken");
 }

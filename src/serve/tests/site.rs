@@ -68,7 +68,8 @@ impl Site {
             WebSettings::default(),
         );
         let router = router(&Arc::new(app));
-        let options = WebOptions { address: "127.0.0.1:0".parse().unwrap(), behind_proxy: false };
+        let options =
+            WebOptions { address: "127.0.0.1:0".parse().unwrap(), behind_proxy: false, tls: None };
         let (server, served) = serve(router, options, world.cancel.clone()).await.unwrap();
         tokio::spawn(served);
         Self { world, address: server.address }

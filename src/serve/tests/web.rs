@@ -438,7 +438,8 @@ async fn slow_large_and_many_requests_do_not_hold_up_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_loopback_addresses_are_served_without_a_gateway() {
     let site = Site::open().await;
-    let options = WebOptions { address: "0.0.0.0:0".parse().unwrap(), behind_proxy: false };
+    let options =
+        WebOptions { address: "0.0.0.0:0".parse().unwrap(), behind_proxy: false, tls: None };
     let refused = serve(axum_router(), options.clone(), site.world.cancel.clone()).await;
     assert_eq!(refused.err().unwrap().code(), "E-WEB-ADDRESS");
     let behind = WebOptions { behind_proxy: true, ..options };

@@ -20,7 +20,7 @@ use huiliu_sdk::{ManualClock, Ops, WriteMode};
 use huiliu_serve::data::{NewToken, NewUser};
 use huiliu_serve::identity::{Accounts, By};
 use huiliu_serve::sql::{Gate, GateLimits};
-use huiliu_serve::{PgServer, start_pg};
+use huiliu_serve::{PgOptions, PgServer, start_pg};
 use huiliu_store::SealKey;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -79,7 +79,7 @@ impl World {
         let token = token_of(&accounts, ANALYST).await;
         let gate = Gate::new(engine.clone(), accounts.clone(), limits).unwrap();
         let cancel = CancellationToken::new();
-        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let anywhere = PgOptions { address: "127.0.0.1:0".parse().unwrap(), tls: None };
         let (server, door) = start_pg(gate.clone(), anywhere, cancel.clone()).await.unwrap();
         let door = tokio::spawn(door);
         Self { engine, accounts, clock, gate, server, token, cancel, door, _folder: folder }

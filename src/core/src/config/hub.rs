@@ -148,16 +148,16 @@ fn default_grace() -> String {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServeConfig {
-    /// Address of the Postgres wire. Only loopback addresses are accepted, since it speaks
-    /// without TLS.
+    /// Address of the Postgres wire. Without `tls` only loopback addresses are accepted. Default:
+    /// `127.0.0.1:15432`.
     #[serde(default = "default_pgwire")]
     pub pgwire: String,
     /// Address of the console and the API, or `off`. Only loopback addresses are accepted without
-    /// `behind_proxy`, since they speak without TLS. Default: `127.0.0.1:18080`.
+    /// `tls` and without `behind_proxy`. Default: `127.0.0.1:18080`.
     #[serde(default = "default_web")]
     pub web: String,
-    /// The address of a gateway with TLS before the console, such as
-    /// `https://hub.example.gov.cn`; then the console answers to that name alone.
+    /// The address under which browsers reach the console, over `tls` or a gateway with TLS before
+    /// it, such as `https://hub.example.gov.cn`; then the console answers to that name alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
     /// Whether that gateway alone can reach `web`: then `web` may be any address, and the gateway's
@@ -165,6 +165,10 @@ pub struct ServeConfig {
     /// Default: false.
     #[serde(default)]
     pub behind_proxy: bool,
+    /// TLS of the console, the API and the Postgres wire. With it they may listen on any address;
+    /// the console then needs `public_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
     /// Which rules passwords follow: `djbh-l3` (three kinds of characters, changed every 90 days)
     /// or `asvs` (length, no known words, no forced change). Default: `djbh-l3`.
     #[serde(default)]
@@ -176,6 +180,21 @@ pub struct ServeConfig {
     pub metrics: String,
 }
 
+/// TLS of the doors. The files are read again when they change.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The file under `config/` with the certificate and those that lead from it to one that clients
+    /// trust, in this order; PEM.
+    pub certificate: String,
+    /// The file under `config/` with its private key, not encrypted; PEM.
+    pub key: String,
+    /// A file under `config/` with the certificates whose holders may issue those of clients; PEM. With
+    /// it each client must show a certificate, before it is asked who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<String>,
+}
+
 impl Default for ServeConfig {
     fn default() -> Self {
         Self {
@@ -183,6 +202,7 @@ impl Default for ServeConfig {
             web: default_web(),
             public_url: None,
             behind_proxy: false,
+            tls: None,
             passwords: PasswordProfile::default(),
             metrics: default_metrics(),
         }

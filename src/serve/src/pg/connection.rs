@@ -42,8 +42,19 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, door: Arc<Door>) 
 
 async fn talk(socket: TcpStream, peer: SocketAddr, door: &Arc<Door>) -> io::Result<()> {
     let login_end = tokio::time::Instant::now() + LOGIN_TIMEOUT;
-    let negotiated = tokio::time::timeout_at(login_end, negotiate_tls(socket, None)).await??;
+    let negotiated = async {
+        let acceptor = match &door.tls {
+            Some(tls) => Some(tls.postgres().await),
+            None => None,
+        };
+        negotiate_tls(socket, acceptor).await
+    };
+    let negotiated = tokio::time::timeout_at(login_end, negotiated).await??;
     let Some(mut socket) = negotiated else { return Ok(()) };
+    // What came before TLS was agreed on may be from somebody else (CVE-2021-23214).
+    if socket.is_secure() && !socket.read_buffer().is_empty() {
+        return Ok(());
+    }
     let running = Arc::new(Running::default());
     let login = Arc::new(door.gatekeeper.login(peer.ip().to_string(), Arc::clone(&running)));
     let canceller = Arc::new(door.gatekeeper.canceller());
@@ -64,6 +75,10 @@ async fn talk(socket: TcpStream, peer: SocketAddr, door: &Arc<Door>) -> io::Resu
         };
         let extended = message.is_extended_query();
         let is_cancel = matches!(message, PgWireFrontendMessage::CancelRequest(_));
+        // Older clients ask without TLS that a statement be cancelled; that tells nothing.
+        if door.needs_tls && !socket.is_secure() && !is_cancel {
+            return end(&mut socket, plain().into()).await;
+        }
         let handled = AssertUnwindSafe(process_message(
             message,
             &mut socket,
@@ -127,6 +142,10 @@ async fn end(socket: &mut Socket, mut error: ErrorInfo) -> io::Result<()> {
 
 fn gone() -> PgWireError {
     fatal(state::SHUTDOWN, "terminating connection: the account was changed", "log in again")
+}
+
+fn plain() -> PgWireError {
+    fatal(state::NOT_SO, "this door is open over TLS only", "connect with sslmode=verify-full")
 }
 
 fn broken() -> PgWireError {

@@ -12,6 +12,7 @@ pub(crate) mod state {
     pub(crate) const DATA: &str = "22000";
     pub(crate) const READ_ONLY: &str = "25006";
     pub(crate) const ABORTED: &str = "25P02";
+    pub(crate) const NOT_SO: &str = "28000";
     pub(crate) const LOGIN: &str = "28P01";
     pub(crate) const SYNTAX: &str = "42601";
     pub(crate) const NO_RIGHT: &str = "42501";

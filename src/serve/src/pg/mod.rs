@@ -12,4 +12,4 @@ mod query;
 mod server;
 mod setting;
 
-pub use server::{PgServer, start};
+pub use server::{PgOptions, PgServer, start};

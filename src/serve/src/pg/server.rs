@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection;
 use super::login::Gatekeeper;
 use crate::sql::Gate;
+use crate::tls::Tls;
 
 /// Connections that may be logged in at once.
 pub(crate) const MAX_CONNECTIONS: usize = 16;
@@ -20,6 +21,15 @@ pub(crate) const MAX_CONNECTIONS: usize = 16;
 const MAX_WAITING: usize = 16;
 /// Pause after an accept that failed, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the door listens, and how.
+#[derive(Clone)]
+pub struct PgOptions {
+    /// The address. Only a loopback one without TLS.
+    pub address: SocketAddr,
+    /// TLS. With it, connections without are taken on loopback only.
+    pub tls: Option<Tls>,
+}
 
 /// The door as it listens.
 #[derive(Debug, Clone, Copy)]
@@ -32,25 +42,33 @@ pub struct PgServer {
 pub(crate) struct Door {
     pub(crate) gate: Gate,
     pub(crate) gatekeeper: Gatekeeper,
+    pub(crate) tls: Option<Tls>,
+    /// Whether connections without TLS are refused.
+    pub(crate) needs_tls: bool,
 }
 
-/// Binds the door at `address`. The future serves it until `cancel`, or until it is dropped; with
+/// Binds the door. The future serves it until `cancel`, or until it is dropped; with
 /// it all connections end.
 pub async fn start(
     gate: Gate,
-    address: SocketAddr,
+    options: PgOptions,
     cancel: CancellationToken,
 ) -> Result<(PgServer, impl Future<Output = ()> + Send + 'static)> {
-    if !address.ip().is_loopback() {
+    let PgOptions { address, tls } = options;
+    let needs_tls = !address.ip().is_loopback();
+    if needs_tls && tls.is_none() {
         return Err(Error::new(
             ErrorKind::Config,
             "E-PG-ADDRESS",
             format!("the Postgres door cannot listen on {address}: it speaks without TLS"),
         )
-        .hint("listen on 127.0.0.1 and put a tunnel in front of it"));
+        .hint(
+            "listen on 127.0.0.1 and put a tunnel in front of it, or give it a certificate: `tls` \
+             under [serve] in config/hub.toml",
+        ));
     }
     let gatekeeper = Gatekeeper::new(gate.accounts().clone());
-    let door = Arc::new(Door { gate, gatekeeper });
+    let door = Arc::new(Door { gate, gatekeeper, tls, needs_tls });
     let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, e))?;
     let address = listener.local_addr().map_err(|e| bind_error(address, e))?;
     Ok((PgServer { address }, accept(listener, door, cancel)))

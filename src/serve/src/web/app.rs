@@ -16,13 +16,21 @@ const MAX_WATCHING: usize = 32;
 /// How the web is reached.
 #[derive(Debug, Clone, Default)]
 pub struct WebSettings {
-    /// The address of a gateway with TLS before the hub, such as `https://hub.example.gov.cn`.
+    /// The address that browsers know, of the hub's own TLS or of a gateway before it, such as
+    /// `https://hub.example.gov.cn`.
     pub public_url: Option<String>,
+    /// Whether the hub itself speaks TLS.
+    pub tls: bool,
 }
 
 impl WebSettings {
     /// Whether browsers come over TLS.
     pub fn is_secure(&self) -> bool {
+        self.tls || self.is_public()
+    }
+
+    /// Whether they come over TLS to a name of its own, which may be told to remember that.
+    pub(crate) fn is_public(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
 

@@ -55,7 +55,7 @@ mod tests {
         let settings = WebSettings::default();
         let set = session_cookie(&settings, "abc").unwrap();
         assert_eq!(set, "huiliu=abc; Path=/; HttpOnly; SameSite=Lax");
-        let secure = WebSettings { public_url: Some("https://hub.example".into()) };
+        let secure = WebSettings { tls: true, ..WebSettings::default() };
         let set = session_cookie(&secure, "abc").unwrap();
         assert_eq!(set, "__Host-huiliu=abc; Path=/; HttpOnly; SameSite=Lax; Secure");
         let with = |text: &str| {

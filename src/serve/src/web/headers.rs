@@ -22,14 +22,14 @@ const FIXED: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Adds the headers that every answer has.
-pub(super) fn add(headers: &mut HeaderMap, is_secure: bool) {
+/// Adds the headers that every answer has. A public name is reached over TLS only.
+pub(super) fn add(headers: &mut HeaderMap, is_public: bool) {
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));
     }
     // Only files of the program itself say that they may be kept.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if is_secure {
+    if is_public {
         let year = HeaderValue::from_static("max-age=31536000");
         headers.insert(STRICT_TRANSPORT_SECURITY, year);
     }
@@ -87,7 +87,10 @@ mod tests {
             assert!(!is_ours(&loopback, Some(host)), "{host}");
         }
         assert!(!is_ours(&loopback, None));
-        let gateway = WebSettings { public_url: Some("https://hub.example:8443/".into()) };
+        let gateway = WebSettings {
+            public_url: Some("https://hub.example:8443/".into()),
+            ..WebSettings::default()
+        };
         assert!(is_ours(&gateway, Some("hub.example:8443")));
         assert!(!is_ours(&gateway, Some("hub.example")));
         assert!(!is_ours(&gateway, Some("localhost")));

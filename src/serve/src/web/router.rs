@@ -93,7 +93,7 @@ impl Outer {
                 page
             };
         }
-        headers::add(response.headers_mut(), self.app.settings().is_secure());
+        headers::add(response.headers_mut(), self.app.settings().is_public());
         response
     }
 

@@ -15,17 +15,21 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Address;
+use crate::tls::Tls;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 512;
 /// Connections of one address at once.
 const MAX_OF_ADDRESS: usize = 128;
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of the head of a request.
@@ -38,12 +42,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the console and the API listen.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct WebOptions {
-    /// The address. Only a loopback one without `behind_proxy`, because there is no TLS.
+    /// The address. Only a loopback one without `behind_proxy` and without TLS.
     pub address: SocketAddr,
     /// Whether a gateway with TLS stands before it, whose word about the client's address counts.
     pub behind_proxy: bool,
+    /// TLS of its own.
+    pub tls: Option<Tls>,
 }
 
 /// The web, open.
@@ -59,12 +65,13 @@ pub async fn serve(
     options: WebOptions,
     cancel: CancellationToken,
 ) -> Result<(WebServer, impl Future<Output = ()> + Send + 'static)> {
-    let WebOptions { address, behind_proxy } = options;
-    if !address.ip().is_loopback() && !behind_proxy {
+    let WebOptions { address, behind_proxy, tls } = options;
+    if !address.ip().is_loopback() && !behind_proxy && tls.is_none() {
         let message = format!("the web cannot listen on {address}: it speaks without TLS");
         return Err(Error::new(ErrorKind::Config, "E-WEB-ADDRESS", message).hint(
-            "listen on 127.0.0.1; or put a gateway with TLS before it and say so in \
-             config/hub.toml: `public_url` and `behind_proxy = true` under [serve]",
+            "listen on 127.0.0.1; or give it a certificate, or put a gateway with TLS before it, in \
+             config/hub.toml under [serve]: `tls` and `public_url`, or `public_url` and \
+             `behind_proxy = true`",
         ));
     }
     let failed = |error: std::io::Error| {
@@ -75,18 +82,20 @@ pub async fn serve(
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    Ok((WebServer { address }, accept(listener, router, behind_proxy, cancel)))
+    Ok((WebServer { address }, accept(listener, router, Manner { behind_proxy, tls }, cancel)))
 }
 
 /// How many connections each address has.
 type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
-async fn accept(
-    listener: TcpListener,
-    router: Router,
+/// How connections come.
+#[derive(Clone)]
+struct Manner {
     behind_proxy: bool,
-    cancel: CancellationToken,
-) {
+    tls: Option<Tls>,
+}
+
+async fn accept(listener: TcpListener, router: Router, manner: Manner, cancel: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let counts = Counts::default();
     let mut connections = JoinSet::new();
@@ -102,12 +111,13 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => {
                     // A gateway is one address for everybody behind it.
-                    let limit = if behind_proxy { MAX_CONNECTIONS } else { MAX_OF_ADDRESS };
+                    let limit = if manner.behind_proxy { MAX_CONNECTIONS } else { MAX_OF_ADDRESS };
                     let Some(counted) = Counted::take(&counts, peer.ip(), limit) else { continue };
                     let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
                     let (router, cancel) = (router.clone(), cancel.clone());
+                    let manner = manner.clone();
                     connections.spawn(async move {
-                        talk(socket, peer, router, behind_proxy, cancel).await;
+                        open(socket, peer, router, manner, cancel).await;
                         drop((counted, place));
                     });
                 }
@@ -125,8 +135,31 @@ async fn accept(
     }
 }
 
-async fn talk(
+/// Agrees on TLS, where it is spoken, and serves the connection.
+async fn open(
     socket: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    Manner { behind_proxy, tls }: Manner,
+    cancel: CancellationToken,
+) {
+    let Some(tls) = tls else {
+        return talk(socket, peer, router, behind_proxy, cancel).await;
+    };
+    let agreed = async { tls.web().await.accept(socket).await };
+    let agreed = tokio::select! {
+        agreed = tokio::time::timeout(HANDSHAKE_TIMEOUT, agreed) => agreed,
+        () = cancel.cancelled() => return,
+    };
+    match agreed {
+        Ok(Ok(socket)) => talk(socket, peer, router, behind_proxy, cancel).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection of the web agreed on no TLS"),
+        Err(_elapsed) => tracing::debug!("a connection of the web was too slow to agree on TLS"),
+    }
+}
+
+async fn talk(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send,
     peer: SocketAddr,
     router: Router,
     behind_proxy: bool,
