@@ -210,7 +210,7 @@ fn pem_fault(error: &PemError) -> String {
     match error {
         PemError::MissingSectionEnd { .. } => "its end is missing".into(),
         PemError::IllegalSectionStart { .. } => "a line that begins a section is wrong".into(),
-        PemError::Base64Decode(_) => "what stands between BEGIN and END is no base64".into(),
+        PemError::Base64Decode(_) => "its content is no base64".into(),
         _ => "it is not in the form of PEM".into(),
     }
 }

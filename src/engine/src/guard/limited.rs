@@ -65,6 +65,16 @@ impl Engine {
                 }
             }
         }
+        // The views of all versions are made for tables that can be seen; the others are refused too.
+        let received = catalog.get("current").map(|schema| schema.lake_tables());
+        for table in received.unwrap_or_default() {
+            let name = format!("current.{table}");
+            if matches!(personal.rows(&name, None, limits), Owned::Closed)
+                && let Some(raw) = within.get("raw")
+            {
+                raw.close(&table, NOBODY.to_owned());
+            }
+        }
         let mut session = self.over(within, open.snapshot(), true)?;
         self.add_all_views(&mut session).await;
         Ok((session, personal))
