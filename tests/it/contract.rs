@@ -8,7 +8,7 @@ use crate::serve::Service;
 use crate::service::city;
 
 /// How many made-up requests each operation gets, beside those at the limits of its parameters.
-const EXAMPLES: &str = "8";
+const EXAMPLES: &str = "4";
 const SEED: &str = "2018";
 
 #[tokio::test(flavor = "multi_thread")]
