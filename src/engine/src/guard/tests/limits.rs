@@ -23,7 +23,7 @@ const FILES: [File; 7] = [
         "standard/either.sql",
         "table",
         "select case_no, division_code from current.office_cases union all \
-         select case_no, case_no from current.office_cases",
+         select case_no, case_no as division_code from current.office_cases",
     ),
     ("standard/over_bare.sql", "view", "select * from standard.bare"),
     ("standard/over_that.sql", "view", "select count(*) as n from standard.over_bare"),
