@@ -185,7 +185,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     (
         "E-SECRET-NAME",
         "没有这个名称的密钥，或名称的写法有误",
-        "执行 `huiliu secret list` 查看已有名称；名称用字母、数字和 _ - .",
+        "执行 `huiliu secret list` 查看已有名称；名称只能含字母、数字、下划线、连字符和点",
     ),
     (
         "E-SECRET-VALUE",
