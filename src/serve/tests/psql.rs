@@ -189,6 +189,49 @@ async fn a_new_snapshot_is_seen_on_the_same_connection() {
     assert!(psql.wait().await.unwrap().success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_can_be_pinned_for_a_connection() {
+    let world = World::open().await;
+    let before = world.engine.lake().latest_snapshot().await.unwrap();
+    add_cases(&world.engine, 2, 100, 150).await;
+    let count = "select count(*) from current.cases";
+    let pin = format!("set huiliu.snapshot = {before}");
+    let statements = [
+        "show huiliu.snapshot",
+        count,
+        &pin,
+        "show huiliu.snapshot",
+        count,
+        "begin",
+        count,
+        "set huiliu.snapshot = 'latest'",
+        count,
+        "commit",
+        &pin,
+        count,
+        "reset huiliu.snapshot",
+        count,
+        &pin,
+        "discard all",
+        count,
+    ];
+    let arguments = statements.into_iter().flat_map(|statement| ["-c", statement]);
+    let output = world.psql(&["-Atq"].into_iter().chain(arguments).collect::<Vec<_>>()).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    let is_number = |line: &&str| line.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers: Vec<&str> = said.lines().filter(is_number).collect();
+    let before = before.to_string();
+    let expected = ["150", &before, "100", "100", "150", "100", "150", "150"];
+    assert_eq!(numbers, expected, "{said}");
+    assert_eq!(world.rows(count).await, "150", "another connection reads the newest");
+    for wrong in ["-1", "'yesterday'", "99999999999999999999"] {
+        let refusal = world.refusal(&format!("set huiliu.snapshot = {wrong}")).await;
+        assert!(refusal.contains("22023"), "{wrong}: {refusal}");
+    }
+    let refusal = world.refusal(&format!("set huiliu.snapshot = 999999; {count}")).await;
+    assert!(refusal.contains("999999"), "{refusal}");
+}
+
 /// Rows enough for hours.
 const ENDLESS: &str = "select count(*) from generate_series(1, 1000000) a, \
                        generate_series(1, 1000000) b where (a.value * b.value) % 7 = 3";

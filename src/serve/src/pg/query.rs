@@ -41,6 +41,8 @@ pub(crate) struct Statements {
     running: Arc<Running>,
     visitor: Arc<OnceLock<Visitor>>,
     transaction: Arc<Mutex<Transaction>>,
+    /// The snapshot that is read in the place of the newest one.
+    pinned: Arc<Mutex<Option<i64>>>,
 }
 
 /// The session a transaction reads, from its first statement on.
@@ -65,7 +67,7 @@ impl Statements {
         running: Arc<Running>,
         visitor: Arc<OnceLock<Visitor>>,
     ) -> Self {
-        Self { door, running, visitor, transaction: Arc::default() }
+        Self { door, running, visitor, transaction: Arc::default(), pinned: Arc::default() }
     }
 
     fn parse(&self, sql: &str) -> PgWireResult<Vec<Statement>> {
@@ -93,7 +95,9 @@ impl Statements {
         if let Some(session) = &self.transaction().session {
             return Ok(Arc::clone(session));
         }
-        let session = self.door.gate.session(&visitor.limits).await.map_err(|e| hub_error(&e))?;
+        let pinned = *self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = self.door.gate.session_at(pinned, &visitor.limits).await;
+        let session = session.map_err(|e| hub_error(&e))?;
         let mut transaction = self.transaction();
         if transaction.open {
             transaction.session = Some(Arc::clone(&session));
@@ -129,6 +133,15 @@ impl Statements {
         Ok(tables.map(|tables| Told { visitor: visitor.clone(), tables, rows: 0 }))
     }
 
+    /// Reads `snapshot` from now on, also in a transaction that began with another.
+    fn pin(&self, snapshot: Option<i64>) {
+        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        if *pinned != snapshot {
+            *pinned = snapshot;
+            self.transaction().session = None;
+        }
+    }
+
     /// Answers everything but reading statements.
     fn answer<C>(&self, client: &mut C, request: &Request) -> PgWireResult<Response>
     where
@@ -151,7 +164,18 @@ impl Statements {
             }
             Request::Set { name, value } => {
                 setting::set(client.metadata_mut(), name, value)?;
+                self.pin(setting::snapshot(client.metadata()));
                 done("SET")
+            }
+            Request::Reset(name) => {
+                setting::reset(client.metadata_mut(), name.as_deref());
+                self.pin(setting::snapshot(client.metadata()));
+                done("RESET")
+            }
+            Request::Discard => {
+                setting::reset(client.metadata_mut(), None);
+                self.pin(None);
+                done("DISCARD ALL")
             }
             Request::Show(name) => {
                 let longest = self.door.gate.limits().time;

@@ -9,6 +9,10 @@ use super::failure::{refuse, state};
 
 /// Where a connection keeps its own statement timeout, in milliseconds.
 const TIMEOUT: &str = "statement_timeout";
+/// Where it keeps the snapshot that it reads.
+const SNAPSHOT: &str = "huiliu.snapshot";
+/// What stands there for the newest one.
+const LATEST: &str = "latest";
 
 /// Settings that may be set and are answered with what was set, with their first value.
 const FREE: [(&str, &str); 9] = [
@@ -51,6 +55,17 @@ pub(crate) fn set(metadata: &mut Metadata, name: &str, value: &str) -> PgWireRes
         metadata.insert(name.to_owned(), milliseconds.to_string());
         return Ok(());
     }
+    if name == SNAPSHOT {
+        let is_latest = value.eq_ignore_ascii_case(LATEST) || value.eq_ignore_ascii_case("default");
+        if is_latest {
+            metadata.remove(name);
+        } else {
+            let number = value.trim().parse::<i64>().ok().filter(|number| *number >= 0);
+            let number = number.ok_or_else(|| wrong_value(name, value))?;
+            metadata.insert(name.to_owned(), number.to_string());
+        }
+        return Ok(());
+    }
     if FREE.iter().any(|(free, _)| *free == name) {
         if !fits(name, value) {
             return Err(wrong_value(name, value));
@@ -73,6 +88,20 @@ pub(crate) fn set(metadata: &mut Metadata, name: &str, value: &str) -> PgWireRes
     }
 }
 
+/// Takes back what was set of `name`, or of all.
+pub(crate) fn reset(metadata: &mut Metadata, name: Option<&str>) {
+    let own = [TIMEOUT, SNAPSHOT];
+    let all = FREE.iter().map(|(free, _)| *free).chain(own);
+    for setting in all.filter(|setting| name.is_none_or(|name| name == *setting)) {
+        metadata.remove(setting);
+    }
+}
+
+/// The snapshot that a connection wants to read; none for the newest.
+pub(crate) fn snapshot(metadata: &Metadata) -> Option<i64> {
+    metadata.get(SNAPSHOT)?.parse().ok()
+}
+
 /// The column and the value that `show name` answers.
 pub(crate) fn show(
     metadata: &Metadata,
@@ -82,10 +111,14 @@ pub(crate) fn show(
     let name = match name {
         "time zone" => "timezone",
         "transaction isolation level" => "transaction_isolation",
+        // The parser gives the words between the dots.
+        "huiliu snapshot" => SNAPSHOT,
         name => name,
     };
     let value = if name == "timezone" {
         "UTC".to_owned()
+    } else if name == SNAPSHOT {
+        metadata.get(name).cloned().unwrap_or_else(|| LATEST.to_owned())
     } else if name == TIMEOUT {
         format!("{}ms", statement_timeout(metadata, timeout).as_millis())
     } else if let Some((_, only)) = FIXED.iter().find(|(fixed, _)| *fixed == name) {

@@ -234,6 +234,20 @@ impl Gate {
         self.inner.workers.run(frame)
     }
 
+    /// A session at `snapshot`, or at the latest one, that shows what people with these limits may
+    /// see.
+    pub(crate) async fn session_at(
+        &self,
+        snapshot: Option<i64>,
+        limits: &Limits,
+    ) -> Result<Arc<Session>> {
+        let Some(snapshot) = snapshot else { return self.session(limits).await };
+        let (inner, limits) = (Arc::clone(&self.inner), limits.clone());
+        let made =
+            self.inner.workers.compute(async move { inner.sessions.at(snapshot, &limits).await });
+        made.await.ok_or_else(|| Error::internal("a session could not be made"))?
+    }
+
     /// The threads that serve connections.
     pub(crate) fn connections(&self) -> &Handle {
         self.inner.workers.connections()

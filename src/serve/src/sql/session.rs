@@ -82,4 +82,12 @@ impl Sessions {
         all.insert(limits.clone(), Arc::clone(&shared));
         Ok(shared)
     }
+
+    /// A session at an older snapshot, made anew each time: kept, it would hold up its expiry.
+    pub(crate) async fn at(&self, snapshot: i64, limits: &Limits) -> Result<Arc<Session>> {
+        let shared = self.shared(limits)?;
+        let session = Box::pin(self.engine.session_for(Some(snapshot), &shared.viewer)).await?;
+        shared.pg_catalog.install(session.context());
+        Ok(Arc::new(session))
+    }
 }

@@ -4,7 +4,7 @@
 //! statement is checked once more by its plan, in the engine.
 
 use datafusion::sql::sqlparser::ast::{
-    DiscardObject, Reset, Set, Statement, TransactionAccessMode, TransactionMode,
+    DiscardObject, ObjectName, Reset, Set, Statement, TransactionAccessMode, TransactionMode,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
@@ -28,6 +28,10 @@ pub(crate) enum Request {
         /// Its value as text.
         value: String,
     },
+    /// Takes a setting of the connection back, or all.
+    Reset(Option<String>),
+    /// Takes everything of the connection back.
+    Discard,
     /// Asks for a setting.
     Show(String),
     /// Forgets a prepared statement, or all.
@@ -78,12 +82,10 @@ pub(crate) fn classify(statement: &Statement) -> Result<Request> {
             Ok(Request::Show(words.join(" ").to_lowercase()))
         }
         Statement::Reset(reset) => match &reset.reset {
-            Reset::ALL => Ok(Request::Nothing("RESET")),
-            Reset::ConfigurationParameter(_) => Ok(Request::Nothing("RESET")),
+            Reset::ALL => Ok(Request::Reset(None)),
+            Reset::ConfigurationParameter(name) => Ok(Request::Reset(Some(setting_name(name)))),
         },
-        Statement::Discard { object_type: DiscardObject::ALL } => {
-            Ok(Request::Nothing("DISCARD ALL"))
-        }
+        Statement::Discard { object_type: DiscardObject::ALL } => Ok(Request::Discard),
         Statement::Deallocate { name, .. } => {
             let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
             Ok(Request::Deallocate((!all).then(|| name.value.clone())))
@@ -97,7 +99,7 @@ fn classify_set(set: &Set, statement: &Statement) -> Result<Request> {
         Set::SingleAssignment { hivevar: false, variable, values, .. } => {
             let values: Vec<String> =
                 values.iter().map(|value| plain(&value.to_string())).collect();
-            let name = variable.to_string().replace('"', "").to_lowercase();
+            let name = setting_name(variable);
             Ok(Request::Set { name, value: values.join(", ") })
         }
         Set::SetTimeZone { value, .. } => {
@@ -121,6 +123,10 @@ fn reading(modes: &[TransactionMode]) -> Result<()> {
             .hint("leave out READ WRITE"));
     }
     Ok(())
+}
+
+fn setting_name(name: &ObjectName) -> String {
+    name.to_string().replace('"', "").to_lowercase()
 }
 
 /// A value without its quotes.
