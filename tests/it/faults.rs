@@ -114,7 +114,7 @@ async fn a_missing_secret_stops_its_system_only() {
     let break_it = || world.set("investment_api_key", None);
     let line = world.hub.line_of("config/systems/investment.toml", "value = ");
     let place = format!("systems/investment.toml:{line}: no value for secret:investment_api_key");
-    let words = &[place.as_str(), "`secrets`"];
+    let words = &[place.as_str(), "`huiliu secret set`"];
     let (system, owner, code) = ("investment", "省发改委", "E-SECRET-MISSING");
     world.check(Fault { system, owner, code, alone: 6, words }, break_it, || world.mend()).await;
 }
