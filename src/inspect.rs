@@ -143,7 +143,7 @@ pub(crate) fn endpoint(system: &System) -> Result<&Arc<dyn huiliu_sdk::Endpoint>
             system.config.missing.iter().map(|missing| missing.reference.as_str()).collect();
         let message = format!("{}: no value for {}", system.config.id, names.join(", "));
         Error::new(ErrorKind::Auth, "E-SECRET-MISSING", message)
-            .hint("set it in the environment, or in the data folder's `env` or `secrets` file")
+            .hint("set it in the environment or the data folder's `env` file, a secret with `huiliu secret set`")
     })
 }
 

@@ -123,7 +123,7 @@ fn refuse_password(key: &str, text: &str) -> Result<(), Error> {
     }
     let message = format!("`{key}` holds a password, which would stand in the file");
     Err(Error::new(ErrorKind::Config, "E-SECRET-INLINE", message).hint(
-        "write NAME=value into the data folder's `secrets` file and say `${secret:NAME}` in its place, \
+        "keep it with `huiliu secret set NAME` and say `${secret:NAME}` in its place, \
          or `--url-from secret:NAME` for a whole address",
     ))
 }

@@ -32,7 +32,7 @@ pub(super) async fn send(
     if let Some(reference) = &channel.missing {
         let message = format!("channel {}: no value for {reference}", channel.name);
         return Err(Error::new(ErrorKind::Auth, "E-SECRET-MISSING", message)
-            .hint("put it into the data folder's `secrets`, or into the environment"));
+            .hint("keep a secret: with `huiliu secret set`, put env: into the environment"));
     }
     let record = json!({
         "hub": hub,
