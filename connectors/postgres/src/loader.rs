@@ -16,6 +16,9 @@ use crate::target::{self, Target};
 
 /// Encoded batches that may wait for the connection.
 const CHUNKS_AHEAD: usize = 2;
+/// The most bytes of one message. The server takes a message whole before it reads the rows in it,
+/// so larger ones leave its cache in between.
+const MESSAGE_BYTES: usize = 64 << 10;
 
 enum Step {
     Send(Vec<u8>),
@@ -164,7 +167,9 @@ async fn transfer(
     let rows = loop {
         match steps.recv().await {
             Some(Step::Send(bytes)) => {
-                copy.send(bytes).await.map_err(failed)?;
+                for part in bytes.chunks(MESSAGE_BYTES) {
+                    copy.send(part).await.map_err(failed)?;
+                }
             }
             Some(Step::Finish(rows)) => break rows,
             None => return Err(Error::cancelled()),
