@@ -45,7 +45,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Dependencies that only some crates may have.
-const RESERVED: [(&str, &[&str]); 5] = [
+const RESERVED: [(&str, &[&str]); 7] = [
     (
         "sqlx",
         &[
@@ -60,6 +60,8 @@ const RESERVED: [(&str, &[&str]); 5] = [
     ("datafusion", &["huiliu-lake", "huiliu-engine", "huiliu-serve"]),
     ("datafusion-ducklake", &["huiliu-lake"]),
     ("datafusion-postgres", &["huiliu-serve"]),
+    ("arrow-flight", &["huiliu-serve"]),
+    ("tonic", &["huiliu-serve"]),
     ("reqwest", &["huiliu-httpkit"]),
 ];
 
@@ -185,7 +187,7 @@ fn the_lock_file_has_one_version_of_each_pillar_and_no_openssl() {
         let (name, version) = (package["name"].as_str(), package["version"].as_str());
         versions.entry(name.unwrap()).or_default().push(version.unwrap());
     }
-    for pillar in ["arrow", "parquet", "datafusion", "sqlx", "rustls", "tokio"] {
+    for pillar in ["arrow", "parquet", "datafusion", "sqlx", "rustls", "tokio", "hyper", "tonic"] {
         assert_eq!(versions[pillar].len(), 1, "{pillar}: {:?}", versions[pillar]);
     }
     for name in versions.keys() {
@@ -268,4 +270,24 @@ fn the_hub_never_reads_the_citys_truth() {
         assert!(!names_it || in_city || in_tests, "{} names the city's truth", shown.display());
     }
     assert!(named_in_the_city, "the city's truth was not found where it is written");
+}
+
+#[test]
+fn no_pool_has_the_drivers_upkeep() {
+    // Its count of resting connections may fall below zero, and then it never ends.
+    let (pool, connects) = (concat!("PoolOptions::", "new()"), concat!("Pool::", "connect"));
+    let mut pools = 0;
+    for path in all_rust_files() {
+        let shown = path.strip_prefix(root()).unwrap().display().to_string();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(connects), "{shown}: a pool is made with options");
+        for made in text.split(pool).skip(1) {
+            let options = made.split(';').next().unwrap_or_default();
+            for option in ["idle_timeout(None)", "max_lifetime(None)"] {
+                assert!(options.contains(option), "{shown}: a pool without {option}");
+            }
+            pools += 1;
+        }
+    }
+    assert!(pools > 5, "only {pools} pools were found");
 }

@@ -12,14 +12,14 @@ use datafusion_ducklake::{
     SqliteMetadataProvider,
 };
 use huiliu_sdk::{Error, Result};
-use huiliu_store::{PostgresAddress, StoreAddress};
+use huiliu_store::{PostgresAddress, StoreAddress, postgres_readers, sqlite_readers};
 use tokio::sync::OnceCell;
 
 use crate::Lake;
 use crate::history::{HistoryTable, Superseded};
 use crate::reader::{Reading, WatchedSchema};
 
-/// From where the reader crate reads the catalog.
+/// From where the reader crate reads the catalog, over connections of the store's making.
 #[derive(Debug, Clone)]
 pub(crate) enum CatalogSource {
     Sqlite(PathBuf),
@@ -38,17 +38,14 @@ impl CatalogSource {
     async fn provider(&self) -> Result<Arc<dyn MetadataProvider>> {
         match self {
             Self::Sqlite(file) => {
-                let url = format!("sqlite://{}?mode=ro", file.display());
-                let provider = SqliteMetadataProvider::new(&url).await.map_err(catalog_error)?;
-                Ok(Arc::new(provider))
+                Ok(Arc::new(SqliteMetadataProvider::from_pool(sqlite_readers(file))))
             }
             Self::Postgres(address, kept) => {
                 let provider = kept
                     .get_or_try_init(|| async {
-                        PostgresMetadataProvider::new(&address.url_with_schema())
-                            .await
-                            .map(|provider| Arc::new(provider) as Arc<dyn MetadataProvider>)
-                            .map_err(catalog_error)
+                        let provider =
+                            PostgresMetadataProvider::from_pool(postgres_readers(address)?);
+                        Ok::<_, Error>(Arc::new(provider) as Arc<dyn MetadataProvider>)
                     })
                     .await?;
                 Ok(Arc::clone(provider))

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use huiliu_sdk::{Error, ErrorKind, Result};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -34,6 +34,8 @@ pub(crate) async fn sqlite(path: &Path) -> Result<Pools> {
     let writer = sqlite_writer(options.clone()).await.map_err(failed)?;
     let reader = SqlitePoolOptions::new()
         .max_connections(READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
         .connect_with(options.create_if_missing(false))
         .await
         .map_err(failed)?;
@@ -41,13 +43,40 @@ pub(crate) async fn sqlite(path: &Path) -> Result<Pools> {
     Ok(Pools::Sqlite { writer, reader })
 }
 
-/// The pool of the one writing connection. A transaction that SQLite itself took back, such as on a
+/// Connections to a file of SQLite for another reader of it. They are made when they are first asked
+/// for, on the threads that ask.
+pub fn sqlite_readers(file: &Path) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(SqliteConnectOptions::new().filename(file).read_only(true))
+}
+
+/// The same to a schema of Postgres. Its sockets belong to the threads that ask first, so no others
+/// may.
+pub fn postgres_readers(address: &PostgresAddress) -> Result<PgPool> {
+    let options = PgConnectOptions::from_str(&address.url_with_schema())
+        .map_err(|e| database_error("open", e))?;
+    Ok(PgPoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(WAIT_FOR_POSTGRES)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options))
+}
+
+/// The pool of the one writing connection. As in all our pools, connections neither age nor rest too
+/// long: the driver's task that looks for such may begin to count from below zero, and then never
+/// ends (<https://github.com/launchbadge/sqlx/issues/3645>). A transaction that SQLite itself took back, such as on a
 /// full disk, leaves a connection whose driver thinks that it goes on and refuses every next one;
 /// such a connection is made anew.
 pub(crate) async fn sqlite_writer(options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
     SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(WAIT_FOR_WRITER)
+        .idle_timeout(None)
+        .max_lifetime(None)
         .before_acquire(|connection, _| {
             let is_clean = !connection.is_in_transaction();
             Box::pin(async move { Ok(is_clean) })
@@ -113,6 +142,8 @@ pub(crate) async fn postgres(address: &PostgresAddress) -> Result<Pools> {
     let reader = PgPoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(WAIT_FOR_POSTGRES)
+        .idle_timeout(None)
+        .max_lifetime(None)
         .connect_with(options)
         .await
         .map_err(failed)?;

@@ -51,6 +51,7 @@ pub use answer::KeptAnswer;
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
 pub use backfill::BackfillRow;
 pub use commit_log::StreamCommit;
+pub use connect::{postgres_readers, sqlite_readers};
 pub use database::{Reader, Store, Tx};
 pub use dispatch::PushDay;
 pub use echo::Sent;

@@ -15,20 +15,22 @@ impl Store {
         let pools = match &self.pools {
             Pools::Sqlite { writer, .. } => {
                 let options = writer.connect_options().as_ref().clone();
-                let connect =
-                    |options| SqlitePoolOptions::new().max_connections(1).connect_with(options);
+                let reader = SqlitePoolOptions::new()
+                    .max_connections(1)
+                    .idle_timeout(None)
+                    .max_lifetime(None);
                 Pools::Sqlite {
                     writer: sqlite_writer(options.clone()).await.map_err(failed)?,
-                    reader: connect(options).await.map_err(failed)?,
+                    reader: reader.connect_with(options).await.map_err(failed)?,
                 }
             }
             Pools::Postgres { writer, .. } => {
                 let options = writer.connect_options().as_ref().clone();
-                let connect =
-                    |options| PgPoolOptions::new().max_connections(1).connect_with(options);
+                let pool =
+                    PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
                 Pools::Postgres {
-                    writer: connect(options.clone()).await.map_err(failed)?,
-                    reader: connect(options).await.map_err(failed)?,
+                    writer: pool.clone().connect_with(options.clone()).await.map_err(failed)?,
+                    reader: pool.connect_with(options).await.map_err(failed)?,
                 }
             }
         };

@@ -204,7 +204,10 @@ fn no_port(error: std::io::Error) -> Error {
 }
 
 async fn pool(path: &Path) -> Result<SqlitePool> {
+    // Looking for connections that rest too long may never end in this version of the driver.
     SqlitePoolOptions::new()
+        .idle_timeout(None)
+        .max_lifetime(None)
         .max_connections(4)
         .connect_with(existing(path)?)
         .await
