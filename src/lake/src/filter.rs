@@ -7,6 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::hash::map_order;
+
 /// Keys in one bucket, on average.
 const BUCKET: usize = 8;
 /// Keys of all filters together; about five bytes each.
@@ -55,12 +57,12 @@ impl KeyFilter {
 
 #[allow(clippy::cast_possible_truncation)] // below `buckets`
 fn bucket(key: u128, buckets: usize) -> usize {
-    (((key >> 64) * buckets as u128) >> 64) as usize
+    ((u64::from(map_order(key)) * buckets as u64) >> 32) as usize
 }
 
 #[allow(clippy::cast_possible_truncation)] // 32 of the bits that do not choose the bucket
 fn print(key: u128) -> u32 {
-    key as u32
+    (key >> 64) as u32
 }
 
 /// The filters of this process, bounded in size.

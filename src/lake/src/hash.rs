@@ -19,6 +19,15 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Halve(u64);
 
+/// The bits of a key's hash by which a map of a chunk's keys is ordered, from the top on. What is
+/// looked up for one key after the other of such a map by these bits is met in order as well, and so
+/// mostly near the processor.
+#[allow(clippy::cast_possible_truncation)] // 32 of the bits
+pub(crate) fn map_order(key: u128) -> u32 {
+    // A map of a full chunk has 2^17 places.
+    (key as u32).rotate_right(17)
+}
+
 /// Builds [`Halve`]s.
 pub(crate) type Identity = BuildHasherDefault<Halve>;
 

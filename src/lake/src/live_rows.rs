@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, Int64Array};
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, Buffer};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -40,9 +40,9 @@ const MODEL: &str = "LazyDeleteFilterExec";
 #[derive(Debug, Default)]
 pub(crate) struct DeleteFiles(HashMap<i64, (PathBuf, OnceCell<Arc<Marks>>)>);
 
-/// A bit for each position of a data file, up to the last deleted one.
+/// A bit for each position of a data file, up to the last deleted one: whether its row is alive.
 #[derive(Debug)]
-struct Marks(Vec<u64>);
+struct Marks(BooleanBuffer);
 
 impl Marks {
     fn new(positions: impl Iterator<Item = u64>) -> Self {
@@ -50,16 +50,31 @@ impl Marks {
         for position in positions {
             let word = usize::try_from(position / 64).unwrap_or(usize::MAX);
             if word >= words.len() {
-                words.resize(word + 1, 0);
+                words.resize(word + 1, u64::MAX);
             }
-            words[word] |= 1 << (position % 64);
+            words[word] &= !(1 << (position % 64));
         }
-        Self(words)
+        let length = words.len() * 64;
+        // The bits of a word are in the order of its bytes from the least one on.
+        let words: Vec<u64> = words.into_iter().map(u64::to_le).collect();
+        Self(BooleanBuffer::new(Buffer::from_vec(words), 0, length))
     }
 
-    fn has(&self, position: i64) -> bool {
-        let Ok(position) = usize::try_from(position) else { return false };
-        self.0.get(position / 64).is_some_and(|word| (word >> (position % 64)) & 1 == 1)
+    fn is_alive(&self, position: i64) -> bool {
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
+        position >= self.0.len() || self.0.value(position)
+    }
+
+    /// Which of the rows at `positions` are alive.
+    fn alive(&self, positions: &[i64]) -> BooleanBuffer {
+        let first = positions.first().and_then(|first| usize::try_from(*first).ok());
+        let is_run = positions.windows(2).all(|pair| pair[1].checked_sub(pair[0]) == Some(1));
+        match first {
+            Some(first) if is_run && first + positions.len() <= self.0.len() => {
+                self.0.slice(first, positions.len())
+            }
+            _ => BooleanBuffer::collect_bool(positions.len(), |row| self.is_alive(positions[row])),
+        }
     }
 }
 
@@ -100,8 +115,7 @@ impl DeleteFiles {
         while let Some(file) = files.values().get(start).copied() {
             let length = files.values()[start..].iter().take_while(|id| **id == file).count();
             let marks = self.marks(file).await?;
-            let positions = &positions.values()[start..start + length];
-            keep.push(BooleanBuffer::collect_bool(length, |row| !marks.has(positions[row])));
+            keep.push(marks.alive(&positions.values()[start..start + length]));
             start += length;
         }
         let keep = match keep.as_slice() {
@@ -272,11 +286,19 @@ mod tests {
 
     #[test]
     fn marks_are_where_they_were_put() {
-        let positions = [0, 63, 64, 200];
-        let marks = Marks::new(positions.into_iter());
-        let found: Vec<i64> = (0..10_000).filter(|position| marks.has(*position)).collect();
+        let deleted = [0, 63, 64, 200];
+        let marks = Marks::new(deleted.into_iter());
+        let found: Vec<i64> = (0..10_000).filter(|position| !marks.is_alive(*position)).collect();
         assert_eq!(found, [0, 63, 64, 200]);
-        assert!(!marks.has(-1));
-        assert!(!Marks::new(std::iter::empty()).has(0));
+        assert!(Marks::new(std::iter::empty()).is_alive(0));
+        // Runs within the marks and beyond them, and rows in any order, are answered alike.
+        let runs = (0..260_i64).flat_map(|from| [1, 2, 64, 65].map(|count| (from..from + count)));
+        let odd = [vec![], vec![64, 63, 200], vec![0, 2, 1, 3], vec![-1], vec![i64::MAX, i64::MIN]];
+        for positions in runs.map(Iterator::collect::<Vec<i64>>).chain(odd) {
+            let alive: Vec<bool> = marks.alive(&positions).iter().collect();
+            let expected: Vec<bool> =
+                positions.iter().map(|position| !found.contains(position)).collect();
+            assert_eq!(alive, expected, "{positions:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
-//! The latest row of each key in one file that is being written: about 56 bytes a row, so that a
+//! The latest row of each key in one file that is being written: about 60 bytes a row, so that a
 //! whole file of them stays small.
+
+use crate::hash::map_order;
 
 /// A row that is the latest of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +24,17 @@ pub(super) struct Latest {
     entries: Vec<Entry>,
     /// Of each entry, where the stream has versions.
     versions: Vec<Box<[u8]>>,
-    /// Numbers of entries, counted from one, at the place their key asks for or the next free one.
-    places: Vec<u32>,
+    /// Entries at the place their key asks for or the next free one.
+    places: Vec<Place>,
     gone: usize,
+}
+
+/// Where an entry is, and enough of its key to tell most others apart without looking at it.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// Its number, counted from one.
+    number: u32,
+    print: u32,
 }
 
 impl Latest {
@@ -73,13 +83,14 @@ impl Latest {
     /// The last entry of `key`, counted from zero.
     fn number(&self, key: u128) -> Option<usize> {
         let mask = self.places.len().checked_sub(1)?;
-        let mut place = wanted(key) & mask;
+        let mut at = self.wanted(key);
         loop {
-            let number = (self.places[place] as usize).checked_sub(1)?;
-            if self.entries[number].key == key {
+            let place = self.places[at];
+            let number = (place.number as usize).checked_sub(1)?;
+            if place.print == print(key) && self.entries[number].key == key {
                 return Some(number);
             }
-            place = (place + 1) & mask;
+            at = (at + 1) & mask;
         }
     }
 
@@ -87,33 +98,40 @@ impl Latest {
     /// counted from zero, that was there.
     fn place(&mut self, key: u128, number: usize) -> Option<usize> {
         let mask = self.places.len().checked_sub(1)?;
-        let mut place = wanted(key) & mask;
+        let mut at = self.wanted(key);
         let mut earlier = None;
-        while let Some(taken) = (self.places[place] as usize).checked_sub(1) {
-            if self.entries[taken].key == key {
+        while let Some(taken) = (self.places[at].number as usize).checked_sub(1) {
+            if self.places[at].print == print(key) && self.entries[taken].key == key {
                 earlier = Some(taken);
                 break;
             }
-            place = (place + 1) & mask;
+            at = (at + 1) & mask;
         }
-        self.places[place] = u32::try_from(number).unwrap_or(u32::MAX);
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        self.places[at] = Place { number, print: print(key) };
         earlier
     }
 
     fn grow(&mut self) {
         let size = (self.places.len() * 2).max(1024);
         self.places.clear();
-        self.places.resize(size, 0);
+        self.places.resize(size, Place::default());
         for number in 0..self.entries.len() {
             // Of several entries of a key the last one stays.
             self.place(self.entries[number].key, number + 1);
         }
     }
+
+    /// The place a key asks for.
+    #[allow(clippy::cast_possible_truncation)] // below the number of places
+    fn wanted(&self, key: u128) -> usize {
+        ((u64::from(map_order(key)) * self.places.len() as u64) >> 32) as usize
+    }
 }
 
-#[allow(clippy::cast_possible_truncation)] // the lower bits of a hash
-fn wanted(key: u128) -> usize {
-    key as usize
+#[allow(clippy::cast_possible_truncation)] // 32 of the bits that do not choose the place
+fn print(key: u128) -> u32 {
+    (key >> 64) as u32
 }
 
 #[cfg(test)]
