@@ -12,6 +12,7 @@ W3PG    the same two tables, straight from two databases
 W3MORE  four systems beside two; and as many rows as 4 GB on the wire under the hub's memory limit
 W4      ratios and distinct counts by division and month over twice the table
 W5      a fifth of the table from the lake into a PostgreSQL table
+WIRE    the same SELECTs of psql to PostgreSQL and to the hub's Postgres wire, over a fifth of the table
 
 Each round runs every tool once, one after the other; what is printed are medians and the ratios
 of each round's times. A private PostgreSQL without fsync is made in the work folder, as are the
@@ -22,6 +23,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
@@ -36,7 +38,7 @@ PEERS = ["duckdb==1.5.5", "duckdb-extension-postgres-scanner==1.5.5", "deltalake
 UPSERTS, DELETES = 0.01, 0.001
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("workloads", nargs="*", default=[], help="prepare, w1, w2, probes, w3, w3pg, w4, w3more, w5 (default: all that are measured)")
+parser.add_argument("workloads", nargs="*", default=[], help="prepare, w1, w2, probes, w3, w3pg, w4, w3more, w5, wire (default: all that are measured)")
 parser.add_argument("--rows", type=int, default=5_000_000)
 parser.add_argument("--rounds", type=int, default=5)
 # Root's home is closed to the user the server runs as.
@@ -386,9 +388,8 @@ c.execute(f'''copy (
 """
 
 
-def w3():
-    """Two systems with a thousandth of their rows missing on either side, and as many that differ."""
-    rows = args.rows * 2 // 5
+def pairs(rows):
+    """Two tables that differ in one row of a thousand each way."""
     few = rows // 1000
     if psql("select count(*) from pg_class where relname in ('pair_a', 'pair_b')") != "2":
         say(f"making 2 x {rows} rows")
@@ -397,6 +398,13 @@ def w3():
              f"insert into pair_a {cases.rows(1, rows)}; "
              f"insert into pair_b {cases.rows(few + 1, rows + few)} where n % 1000 <> 999 or n > {rows}; "
              f"insert into pair_b {changed} where n > {few}; vacuum analyze pair_a; vacuum analyze pair_b")
+
+
+def w3():
+    """Two systems with a thousandth of their rows missing on either side, and as many that differ."""
+    rows = args.rows * 2 // 5
+    few = rows // 1000
+    pairs(rows)
     columns = [column.split()[0] for column in cases.COLUMNS.replace("(12,2)", "").split(",")]
     streams = "".join(STREAM.format(table=f"pair_{name}", more="").replace('"cases"', f'"{name}"') for name in "ab")
     root = project("w3", streams)
@@ -456,6 +464,7 @@ def w3pg():
     """The two tables of W3 in two databases, compared without taking them in."""
     rows = args.rows * 2 // 5
     few = rows // 1000
+    pairs(rows)
     for name in "ab":
         database = f"bench_{name}"
         if psql(f"select 1 from pg_database where datname = '{database}'") != "1":
@@ -600,6 +609,51 @@ c.execute("insert into p.w5_duck select * from '{WORK}/small.parquet'")"""),
     report(f"W5, {args.rows // 5:,} rows", rounds, "psql \\copy binary", "DuckDB")
 
 
+WIRE_PORT = PORT + 1
+WIRE_SELECTS = {
+    "all rows, 6 columns": "select case_no, division_code, dept_code, status, fee, accept_time from {}",
+    "all rows, all columns": "select * from {}",
+    "counted by division and month": "select division_code, date_trunc('month', accept_time) as month, count(*), sum(fee), "
+                                     "count(distinct dept_code) from {} group by 1, 2 order by 1, 2",
+}
+
+
+def wire():
+    """SELECTs over the Postgres wire, by the same client."""
+    root = project("w5", STREAM.format(table="small", more=""))
+    if not (root / "data/huiliu.db").exists():
+        huiliu(root, "run", "bench.cases")
+    columns = psql("select string_agg(column_name, ', ' order by ordinal_position) from information_schema.columns "
+                   "where table_name = 'small'")
+    def owner(*arguments):
+        done = subprocess.run([program(), "--project", root, "--data", root / "data", *arguments],
+                              capture_output=True, text=True)
+        return done.stdout + done.stderr
+    owner("user", "add", "bench.wire", "--title", "Bench", "--role", "analyst")
+    token = re.search(r"hl_\w+", owner("user", "token", "create", "bench.wire", "--title", "wire", "--scope", "query"))[0]
+    served = subprocess.Popen(
+        [program(), "--project", root, "--data", root / "data", "serve", "--pgwire", f"127.0.0.1:{WIRE_PORT}", "--flight", "off",
+         "--web", "off", "--metrics", "off"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        hub = f"postgresql://bench.wire:{token}@127.0.0.1:{WIRE_PORT}/huiliu"
+        until = time.monotonic() + 60
+        while subprocess.run(["psql", "-Xq", hub, "-c", "select 1"], capture_output=True).returncode:
+            if time.monotonic() > until:
+                sys.exit("the hub does not answer")
+            time.sleep(0.2)
+        for title, select in WIRE_SELECTS.items():
+            rounds = []
+            for number in range(args.rounds):
+                rounds.append({
+                    name: measured(["psql", "-XqAt", address, "-c", select.replace("*", columns, select.startswith("select *")).format(table)])
+                    for name, address, table in (("PostgreSQL", DSN, "small"), ("huiliu serve", hub, "current.bench_cases"))})
+            say(f"wire {title}: " + ", ".join(f"{k} {v['wall']:.2f} s" for k, v in rounds[-1].items()))
+            report(f"Wire, {args.rows // 5:,} rows, {title}", rounds, "PostgreSQL")
+    finally:
+        served.terminate()
+        served.wait()
+
+
 def main():
     if args.workloads != ["prepare"] and not program().exists():
         sys.exit(f"{program()} is missing: cargo build --release")
@@ -607,9 +661,9 @@ def main():
     start_server()
     try:
         prepare()
-        for name in args.workloads or ["w1", "w2", "probes", "w3", "w3pg", "w4", "w3more", "w5"]:
+        for name in args.workloads or ["w1", "w2", "probes", "w3", "w3pg", "w4", "w3more", "w5", "wire"]:
             {"prepare": lambda: None, "w1": w1, "w2": w2, "probes": probes, "w3": w3, "w3pg": w3pg, "w3more": w3more,
-             "w4": w4, "w5": w5}[name]()
+             "w4": w4, "w5": w5, "wire": wire}[name]()
     finally:
         stop_server()
 
