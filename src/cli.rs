@@ -220,11 +220,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Alerts(AlertsCommand),
     /// Keep the schedule of config/jobs.toml, serve the console and the API, answer SQL over the
-    /// Postgres wire.
+    /// Postgres wire and Arrow Flight.
     Serve {
         /// Address of the Postgres wire instead of the one in config/hub.toml; loopback only.
         #[arg(long, value_name = "ADDRESS")]
         pgwire: Option<String>,
+        /// Address of Arrow Flight SQL instead of the one in config/hub.toml, or `off`; loopback only.
+        #[arg(long, value_name = "ADDRESS")]
+        flight: Option<String>,
         /// Address of the console and the API instead of the one in config/hub.toml, or `off`.
         #[arg(long, value_name = "ADDRESS")]
         web: Option<String>,

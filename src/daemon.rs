@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use huiliu_serve::sql::{Gate, GateLimits};
 use huiliu_serve::web::{App, WebOptions, WebSettings};
-use huiliu_serve::{PgOptions, PgServer, Tls, TlsFiles, start_pg};
+use huiliu_serve::{FlightOptions, PgOptions, PgServer, Tls, TlsFiles, start_flight, start_pg};
 
 use crate::doors::Doors;
 use crate::output::Printer;
@@ -25,6 +25,8 @@ use crate::work::print_report;
 pub(crate) struct Addresses {
     /// The Postgres wire.
     pub(crate) pgwire: Option<String>,
+    /// Arrow Flight SQL, or `off`.
+    pub(crate) flight: Option<String>,
     /// The console and the API, or `off`.
     pub(crate) web: Option<String>,
     /// `/metrics`, or `off`.
@@ -33,7 +35,7 @@ pub(crate) struct Addresses {
 
 /// Serves until a signal comes.
 pub(crate) async fn serve(setup: &Setup, addresses: Addresses) -> Result<u8, Failure> {
-    let Addresses { pgwire, web, metrics } = addresses;
+    let Addresses { pgwire, flight, web, metrics } = addresses;
     let hub = setup.open().await?;
     let _one = hub.serve_alone()?;
     hub.lake().verify_sizes().await?.check()?;
@@ -54,6 +56,7 @@ pub(crate) async fn serve(setup: &Setup, addresses: Addresses) -> Result<u8, Fai
             format!("psql \"host={host} port={port} user={user} dbname=huiliu{mode}\"")
         }
     });
+    let flights = open_flight(setup, &hub, (flight, tls.clone()), gate.clone()).await?;
     let doors =
         Arc::new(Doors::new(Arc::clone(&hub), gate.clone(), &setup.project, setup.cancel.clone()));
     let site = open_site(setup, &hub, (web, tls), Arc::clone(&doors), gate).await?;
@@ -93,6 +96,7 @@ pub(crate) async fn serve(setup: &Setup, addresses: Addresses) -> Result<u8, Fai
     })?;
     tokio::join!(
         door,
+        flights,
         site,
         scheduler.serve(setup.cancel.clone()),
         watch::watch(&hub, &changed, setup.cancel.clone()),
@@ -122,8 +126,37 @@ fn tls(setup: &Setup, config: &ServeConfig) -> Result<Option<Tls>, Error> {
     Tls::read(files).map(Some)
 }
 
-/// What serves the console and the API until the end; nothing where they are off.
-type Site = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What serves a door until the end; nothing where it is off.
+type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Opens Arrow Flight SQL.
+async fn open_flight(
+    setup: &Setup,
+    hub: &Arc<Hub>,
+    (asked, tls): (Option<String>, Option<Tls>),
+    gate: Gate,
+) -> Result<Served, Failure> {
+    let text = asked.as_ref().unwrap_or(&hub.project.hub.serve.flight);
+    let nothing: Served = Box::pin(std::future::ready(()));
+    if text == "off" {
+        return Ok(nothing);
+    }
+    let scheme = if tls.is_some() { "grpc+tls" } else { "grpc" };
+    let is_asked = asked.is_some() || tls.is_some();
+    let options = FlightOptions { address: address(text)?, tls };
+    match start_flight(gate, options, setup.cancel.clone()).await {
+        Ok((server, served)) => {
+            setup.printer.note(&format!("{scheme}://{}", server.address));
+            Ok(Box::pin(served))
+        }
+        // A place that was asked for must be there; the work does not wait for the usual one.
+        Err(error) if is_asked => Err(error.into()),
+        Err(error) => {
+            setup.printer.error(&error);
+            Ok(nothing)
+        }
+    }
+}
 
 /// Opens the console and the API, and says how the first account is made.
 async fn open_site(
@@ -132,10 +165,10 @@ async fn open_site(
     (asked, tls): (Option<String>, Option<Tls>),
     doors: Arc<Doors>,
     gate: Gate,
-) -> Result<Site, Failure> {
+) -> Result<Served, Failure> {
     let config = &hub.project.hub.serve;
     let text = asked.as_ref().unwrap_or(&config.web);
-    let nothing: Site = Box::pin(std::future::ready(()));
+    let nothing: Served = Box::pin(std::future::ready(()));
     if text == "off" {
         return Ok(nothing);
     }

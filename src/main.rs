@@ -128,8 +128,8 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Audit(command) => operate::audit(&setup, command).await,
         Command::Jobs(command) => jobs::jobs(&setup, command).await,
         Command::Alerts(command) => watch::alerts(&setup, command).await,
-        Command::Serve { pgwire, web, metrics } => {
-            daemon::serve(&setup, daemon::Addresses { pgwire, web, metrics }).await
+        Command::Serve { pgwire, flight, web, metrics } => {
+            daemon::serve(&setup, daemon::Addresses { pgwire, flight, web, metrics }).await
         }
         Command::Secret(command) => secret::secret(&setup, command).await,
         Command::User(command) => user::user(&setup, command).await,

@@ -6,8 +6,8 @@ use crate::hub::root;
 use crate::structure::all_rust_files;
 
 /// The sections and how many cases each has.
-const SECTIONS: [(char, usize); 6] =
-    [('A', 26), ('B', 18), ('C', 13), ('D', 12), ('E', 12), ('F', 12)];
+const SECTIONS: [(char, usize); 7] =
+    [('A', 26), ('B', 18), ('C', 13), ('D', 12), ('E', 12), ('F', 12), ('G', 14)];
 /// Sections whose rows are still to come, so that an empty table is no fault.
 const TO_COME: [char; 0] = [];
 

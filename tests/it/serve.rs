@@ -13,6 +13,8 @@ use crate::stop::terminate;
 pub(crate) struct Service {
     pub(crate) process: Child,
     port: String,
+    /// Where Arrow Flight SQL is, such as `grpc://127.0.0.1:40123`.
+    pub(crate) flight: String,
     /// Where the console and the API are, such as `127.0.0.1:40123`.
     pub(crate) web: String,
     /// The one-time token of the first account, where there was none.
@@ -33,11 +35,12 @@ pub(crate) fn with_analyst(hub: &Hub) -> String {
 impl Service {
     pub(crate) async fn start(hub: &Hub) -> Self {
         let any = "127.0.0.1:0";
-        let mut command = hub.command(&["serve", "--pgwire", any, "--web", any, "--metrics", any]);
+        let doors = ["--pgwire", any, "--flight", any, "--web", any, "--metrics", any];
+        let mut command = hub.command(&[&["serve"][..], &doors].concat());
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Command::from(command).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let (mut port, mut web, mut first) = (None, None, None);
+        let (mut port, mut flight, mut web, mut first) = (None, None, None, None);
         loop {
             let line = lines.next_line().await.unwrap().expect("serve ended before it was ready");
             // The figures are the last that is said.
@@ -47,6 +50,8 @@ impl Service {
             if line.starts_with("psql ") {
                 let mut words = line.split(' ').skip_while(|word| *word != "-p");
                 port = words.nth(1).map(str::to_owned);
+            } else if line.starts_with("grpc://") {
+                flight = Some(line);
             } else if let Some(address) = line.strip_prefix("http://") {
                 let token = address.contains("/setup").then(|| address.rsplit(' ').next());
                 first = token.flatten().map(str::to_owned);
@@ -55,7 +60,8 @@ impl Service {
         }
         // Nobody may block on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { process, port: port.unwrap(), web: web.unwrap(), first }
+        let (flight, web) = (flight.unwrap(), web.unwrap());
+        Self { process, port: port.unwrap(), flight, web, first }
     }
 
     /// What psql prints, or what it says when it fails.
@@ -63,6 +69,24 @@ impl Service {
         let mut command = self.psql_command(password);
         command.args(["-v", "ON_ERROR_STOP=1", "-c", statement, "huiliu"]);
         let output = command.output().await.expect("psql is missing; ./test installs it");
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    /// What ADBC prints for a statement over Flight, or what it says when it fails.
+    pub(crate) async fn flight(&self, token: &str, statement: &str) -> Result<String, String> {
+        let python = std::env::var_os("HUILIU_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+        let program = "
+import sys, adbc_driver_flightsql.dbapi as flight
+uri, user, token, statement = sys.argv[1:]
+with flight.connect(uri, db_kwargs={'username': user, 'password': token}, autocommit=True) as db:
+    with db.cursor() as cursor:
+        cursor.execute(statement)
+        print(*cursor.fetchall(), sep='\\n')
+";
+        let mut command = Command::new(python);
+        command.args(["-c", program, &self.flight, ANALYST, token, statement]).kill_on_drop(true);
+        let output = command.output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
@@ -128,6 +152,8 @@ async fn psql_lists_the_tables_shows_a_figure_and_sigterm_ends_it() {
     let sql = "select value from metrics.figures where key = 'items_total'";
     let figure = service.psql(&token, sql).await.unwrap();
     assert_eq!(figure.trim(), hub.truth()["figures"]["items_total"].to_string());
+    let over_flight = service.flight(&token, sql).await.unwrap();
+    assert!(over_flight.contains(figure.trim()), "{over_flight}");
 
     let refused = service.psql("not-the-token", "select 1").await.unwrap_err();
     assert!(refused.contains("password authentication failed"), "{refused}");

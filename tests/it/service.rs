@@ -184,6 +184,7 @@ async fn disabling_a_user_takes_effect_within_a_second_everywhere() {
     assert_eq!(lines.next_line().await.unwrap(), None);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert!(service.psql(&token, "select 3").await.is_err());
+    assert!(service.flight(&token, "select 3").await.unwrap_err().contains("E-SIGN-IN"));
 }
 
 #[tokio::test]
@@ -258,6 +259,8 @@ async fn what_cannot_be_noted_is_not_given_out() {
     assert!(!refused.body.contains("huiliu_audit"), "{}", refused.body);
     let refused = service.psql(&token, "select count(*) from metrics.figures").await.unwrap_err();
     assert!(refused.contains("audit"), "{refused}");
+    let refused = service.flight(&token, "select 1").await.unwrap_err();
+    assert!(refused.contains("E-AUDIT-CLOSED"), "the login cannot be noted: {refused}");
     execute(&hub.database(), "alter table gone rename to huiliu_audit").await;
     program.post("/query", &question).await.expect(200);
     hub.run(&["audit", "verify"]).expect(0);

@@ -22,6 +22,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// How a client that begins with TLS at once says that it speaks the Postgres wire.
 const POSTGRES: &[u8] = b"postgresql";
 const HTTP: &[u8] = b"http/1.1";
+/// What Flight is spoken over.
+const HTTP2: &[u8] = b"h2";
 
 /// Where certificates and key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,7 @@ type Hash = [u8; 32];
 struct Spoken {
     web: Arc<ServerConfig>,
     postgres: Arc<ServerConfig>,
+    flight: Arc<ServerConfig>,
 }
 
 /// The files as they are.
@@ -86,6 +89,11 @@ impl Tls {
     /// What takes the connections of the Postgres wire now.
     pub(crate) async fn postgres(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.now().await.postgres)
+    }
+
+    /// What takes the connections of Flight now.
+    pub(crate) async fn flight(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.now().await.flight)
     }
 
     async fn now(&self) -> Spoken {
@@ -192,7 +200,8 @@ impl Contents {
             config.alpn_protocols = vec![protocol.to_vec()];
             Arc::new(config)
         };
-        Ok(Spoken { web: speaking(HTTP), postgres: speaking(POSTGRES) })
+        let (web, postgres, flight) = (speaking(HTTP), speaking(POSTGRES), speaking(HTTP2));
+        Ok(Spoken { web, postgres, flight })
     }
 }
 

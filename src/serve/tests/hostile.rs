@@ -1,7 +1,9 @@
 //! Hundreds of statements that must do nothing, through each door and both protocols of the wire.
 
 use serde_json::json;
+use tonic::Code;
 
+use crate::flyer::Flyer;
 use crate::psql::HOSTILE;
 use crate::site::Site;
 
@@ -91,6 +93,16 @@ print('done', len(statements))
         ))
         .await;
     assert_eq!(printed.trim(), format!("done {}", statements().len()));
+    let mut flyer = Flyer::analyst(&site.world).await;
+    for sql in statements() {
+        let told = [flyer.query(&sql).await.err(), flyer.prepared(&sql).await.err()];
+        for told in told {
+            let told = told.unwrap_or_else(|| panic!("answered over Flight: {sql}"));
+            assert!(told.message().starts_with("E-"), "{sql}: {told}");
+            assert!(![Code::Internal, Code::Unknown].contains(&told.code()), "{sql}: {told}");
+            assert!(!told.message().contains("root:"), "{sql}: {told}");
+        }
+    }
     assert_eq!(site.world.engine.lake().latest_snapshot().await.unwrap(), snapshot);
     assert_eq!(site.world.rows("select count(*) from current.cases").await, "100");
     assert!(!std::path::Path::new("/tmp/huiliu-door-test").exists());

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod extended;
+mod flight;
+mod flight_rows;
+mod flyer;
 mod hostile;
 mod limits;
 mod login;

@@ -232,6 +232,21 @@ async fn a_snapshot_can_be_pinned_for_a_connection() {
     assert!(refusal.contains("999999"), "{refusal}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn several_statements_of_one_message_run_one_after_the_other() {
+    let world = World::open().await;
+    let each: Vec<String> = (1..=5)
+        .map(|number| format!("select {number}, count(*) from generate_series(1, 300000)"))
+        .collect();
+    let expected: Vec<String> = (1..=5).map(|number| format!("{number}|300000")).collect();
+    assert_eq!(world.rows(&each.join("; ")).await, expected.join("\n"));
+    // What comes after one that fails does not run.
+    let refusal = world
+        .refusal(&format!("select 1; select 1 / (value - 2) from generate_series(1, 3); {ENDLESS}"))
+        .await;
+    assert!(refusal.contains("ivide by zero") || refusal.contains("ivision"), "{refusal}");
+}
+
 /// Rows enough for hours.
 const ENDLESS: &str = "select count(*) from generate_series(1, 1000000) a, \
                        generate_series(1, 1000000) b where (a.value * b.value) % 7 = 3";
@@ -261,6 +276,30 @@ async fn a_statement_that_never_pauses_stops_nobody_else() {
     assert!(refusal.contains("57014"), "{refusal}");
     assert_eq!(other, "1");
     assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_large_and_endless_statements_end_and_hold_up_nobody() {
+    let world = World::with_timeout(Duration::from_secs(2)).await;
+    let nested = |depth: usize| format!("select {}1{}", "(".repeat(depth), ")".repeat(depth));
+    let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) \
+                   select count(*) from n";
+    for (sql, refused) in [
+        (nested(50_000), "words and signs"),
+        (nested(2_000), "ERROR"),
+        ("select count(*) from generate_series(1, 9000000000)".to_owned(), "57014"),
+        (endless.to_owned(), "57014"),
+    ] {
+        let began = Instant::now();
+        let (refusal, other) = tokio::join!(world.refusal(&sql), world.rows("select 1"));
+        let shown: String = sql.chars().take(60).collect();
+        assert!(refusal.contains(refused), "{shown}: {refusal}");
+        assert_eq!(other, "1", "{shown}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{shown}");
+    }
+    // A pattern is matched in time that grows with the text alone.
+    let pattern = "select repeat('a', 100000) || '!' ~ '^(a+)+$' as matched";
+    assert_eq!(world.rows(pattern).await, "f");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! TLS of both doors, with certificates that openssl makes and clients that look at them.
+//! TLS of all doors, with certificates that openssl makes and clients that look at them.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use huiliu_serve::web::{App, WebOptions, WebSettings, router, serve};
-use huiliu_serve::{PgOptions, Tls, TlsFiles, start_pg};
+use huiliu_serve::{FlightOptions, PgOptions, Tls, TlsFiles, start_flight, start_pg};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
@@ -77,12 +77,13 @@ impl Certificates {
     }
 }
 
-/// Both doors over TLS.
+/// All doors over TLS.
 struct Doors {
     world: World,
     certificates: Certificates,
     web: SocketAddr,
     wire: SocketAddr,
+    flight: SocketAddr,
 }
 
 impl Doors {
@@ -96,11 +97,16 @@ impl Doors {
         let (web, served) =
             serve(router(&Arc::new(app)), options, world.cancel.clone()).await.unwrap();
         tokio::spawn(served);
-        let options = PgOptions { address, tls };
+        let options = PgOptions { address, tls: tls.clone() };
         let (wire, served) =
             start_pg(world.gate.clone(), options, world.cancel.clone()).await.unwrap();
         tokio::spawn(served);
-        Self { world, certificates, web: web.address, wire: wire.address }
+        let options = FlightOptions { address, tls };
+        let (flight, served) =
+            start_flight(world.gate.clone(), options, world.cancel.clone()).await.unwrap();
+        tokio::spawn(served);
+        let (web, wire, flight) = (web.address, wire.address, flight.address);
+        Self { world, certificates, web, wire, flight }
     }
 
     /// What curl gets of the web, with these options beside.
@@ -125,6 +131,38 @@ impl Doors {
         let output = command.output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap().trim().to_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+}
+
+impl Doors {
+    /// What ADBC is told over Flight, which looks at the certificate of `authority` and may show one
+    /// of its own; `tls` is left out of the address where it is not spoken.
+    async fn adbc(&self, tls: &str, authority: &str, shown: Option<&str>) -> String {
+        let folder = self.certificates.0.path().display();
+        let port = self.flight.port();
+        let shown = shown.map_or(String::new(), |name| {
+            format!(
+                "options[kind + 'mtls_cert_chain'] = open('{folder}/{name}.pem').read()
+options[kind + 'mtls_private_key'] = open('{folder}/{name}.key').read()"
+            )
+        });
+        let program = format!(
+            "
+import adbc_driver_flightsql.dbapi as flight, os
+kind = 'adbc.flight.sql.client_option.'
+options = {{'username': os.environ['PGUSER'], 'password': os.environ['PGPASSWORD'],
+           kind + 'tls_root_certs': open('{folder}/{authority}.pem').read()}}
+{shown}
+try:
+    with flight.connect('grpc{tls}://localhost:{port}', db_kwargs=options, autocommit=True) as db:
+        with db.cursor() as cursor:
+            cursor.execute('select 40 + 2')
+            print(cursor.fetchone()[0])
+except Exception as error:
+    print('refused', error)
+"
+        );
+        self.world.python(&program).await.trim().to_owned()
     }
 }
 
@@ -180,6 +218,24 @@ async fn the_wire_speaks_tls_and_beyond_this_machine_nothing_else() {
     assert!(told.is_empty(), "{told:?}");
     let answer = anywhere.curl("/health", "--cacert ca.pem").await;
     assert!(answer.status.success(), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flight_speaks_tls_and_nothing_else() {
+    let doors = Doors::open("0.0.0.0", None).await;
+    assert_eq!(doors.adbc("+tls", "ca", None).await, "42");
+    let stranger = doors.adbc("+tls", "stranger", None).await;
+    assert!(stranger.starts_with("refused") && stranger.contains("certificate"), "{stranger}");
+    let plain = doors.adbc("", "ca", None).await;
+    assert!(plain.starts_with("refused"), "{plain}");
+
+    let doors = Doors::open("127.0.0.1", Some("ca.pem")).await;
+    doors.certificates.issue("stranger", "forged", "client");
+    assert_eq!(doors.adbc("+tls", "ca", Some("client")).await, "42");
+    for shown in [None, Some("forged")] {
+        let told = doors.adbc("+tls", "ca", shown).await;
+        assert!(told.starts_with("refused"), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

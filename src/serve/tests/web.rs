@@ -152,7 +152,8 @@ async fn what_another_site_sends_does_nothing() {
 async fn guessing_is_slow_for_one_name_and_others_come_in() {
     let site = Site::open().await;
     let mut throttled = 0;
-    for number in 0..200 {
+    let guesses = 2_000;
+    for number in 0..guesses {
         let body = json!({ "user": "admin", "password": format!("wrong-{number}-Guess") });
         let answer = site.json("POST", "/api/v1/login", &[], &body).await;
         match answer.status {
@@ -163,11 +164,11 @@ async fn guessing_is_slow_for_one_name_and_others_come_in() {
             }
             other => panic!("{other}: {}", answer.body),
         }
-        if number % 50 == 0 {
+        if number % 500 == 0 {
             site.login("operator").await;
         }
     }
-    assert!(throttled >= 190, "{throttled} of 200 guesses had to wait");
+    assert!(throttled >= guesses - 10, "{throttled} of {guesses} guesses had to wait");
     let body = json!({ "user": "admin", "password": PASSWORD });
     let answer = site.json("POST", "/api/v1/login", &[], &body).await;
     assert_eq!(answer.status, 429, "the right password waits as well");
@@ -422,6 +423,12 @@ async fn slow_large_and_many_requests_do_not_hold_up_others() {
     let answer = site.send("GET", "/health", &[("X-Long", &long)], "").await;
     assert_ne!(answer.status, 200);
 
+    let headers = session.headers();
+    let (sent, mine) =
+        tokio::join!(upload(&site, 1 << 30), site.send("GET", "/api/v1/me", &headers, ""));
+    assert_eq!(mine.status, 200);
+    assert!(sent < 64 << 20, "{sent} bytes of a body that is too large were taken");
+
     let began = Instant::now();
     let mut slow = Vec::new();
     for _ in 0..100 {
@@ -443,6 +450,26 @@ async fn slow_large_and_many_requests_do_not_hold_up_others() {
         refused += usize::from(site.send_once("GET", "/health", &[], "").await.status == 429);
     }
     assert!(refused > 0, "an address that asks without end is slowed down");
+}
+
+/// Sends a body of `size` bytes until nobody takes them any more, and says how many were taken.
+async fn upload(site: &Site, size: usize) -> usize {
+    let mut socket = TcpStream::connect(site.address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+         Content-Length: {size}\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let part = vec![b' '; 1 << 20];
+    let mut sent = 0;
+    while sent < size {
+        match tokio::time::timeout(Duration::from_secs(30), socket.write(&part)).await {
+            Ok(Ok(taken)) if taken > 0 => sent += taken,
+            // Shown out, or left alone.
+            _ => break,
+        }
+    }
+    sent
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ use huiliu_sdk::{ManualClock, Ops, WriteMode};
 use huiliu_serve::data::{NewToken, NewUser};
 use huiliu_serve::identity::{Accounts, By};
 use huiliu_serve::sql::{Gate, GateLimits};
-use huiliu_serve::{PgOptions, PgServer, start_pg};
+use huiliu_serve::{FlightOptions, FlightServer, PgOptions, PgServer, start_flight, start_pg};
 use huiliu_store::SealKey;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -41,9 +41,11 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) gate: Gate,
     pub(crate) server: PgServer,
+    pub(crate) flight: FlightServer,
     pub(crate) token: String,
     pub(crate) cancel: CancellationToken,
     pub(crate) door: JoinHandle<()>,
+    pub(crate) flight_door: JoinHandle<()>,
     /// Keeps the lake's files until the test ends.
     _folder: TempDir,
 }
@@ -79,10 +81,26 @@ impl World {
         let token = token_of(&accounts, ANALYST).await;
         let gate = Gate::new(engine.clone(), accounts.clone(), limits).unwrap();
         let cancel = CancellationToken::new();
-        let anywhere = PgOptions { address: "127.0.0.1:0".parse().unwrap(), tls: None };
-        let (server, door) = start_pg(gate.clone(), anywhere, cancel.clone()).await.unwrap();
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let options = PgOptions { address: anywhere, tls: None };
+        let (server, door) = start_pg(gate.clone(), options, cancel.clone()).await.unwrap();
         let door = tokio::spawn(door);
-        Self { engine, accounts, clock, gate, server, token, cancel, door, _folder: folder }
+        let options = FlightOptions { address: anywhere, tls: None };
+        let (flight, flights) = start_flight(gate.clone(), options, cancel.clone()).await.unwrap();
+        let flight_door = tokio::spawn(flights);
+        Self {
+            engine,
+            accounts,
+            clock,
+            gate,
+            server,
+            flight,
+            token,
+            cancel,
+            door,
+            flight_door,
+            _folder: folder,
+        }
     }
 
     fn client(&self, program: impl AsRef<Path>) -> Command {
@@ -94,6 +112,7 @@ impl World {
             .env("PGUSER", ANALYST)
             .env("PGDATABASE", "huiliu")
             .env("PGCONNECT_TIMEOUT", "10")
+            .env("FLIGHT", format!("grpc://{}", self.flight.address))
             .env("LC_ALL", "C.UTF-8")
             .kill_on_drop(true);
         command

@@ -152,6 +152,10 @@ pub struct ServeConfig {
     /// `127.0.0.1:15432`.
     #[serde(default = "default_pgwire")]
     pub pgwire: String,
+    /// Address of Arrow Flight SQL, or `off`. Only loopback addresses are accepted without `tls`.
+    /// Default: `127.0.0.1:18081`.
+    #[serde(default = "default_flight")]
+    pub flight: String,
     /// Address of the console and the API, or `off`. Only loopback addresses are accepted without
     /// `tls` and without `behind_proxy`. Default: `127.0.0.1:18080`.
     #[serde(default = "default_web")]
@@ -199,6 +203,7 @@ impl Default for ServeConfig {
     fn default() -> Self {
         Self {
             pgwire: default_pgwire(),
+            flight: default_flight(),
             web: default_web(),
             public_url: None,
             behind_proxy: false,
@@ -215,6 +220,10 @@ fn default_metrics() -> String {
 
 fn default_web() -> String {
     "127.0.0.1:18080".into()
+}
+
+fn default_flight() -> String {
+    "127.0.0.1:18081".into()
 }
 
 fn default_pgwire() -> String {

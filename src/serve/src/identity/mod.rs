@@ -49,6 +49,7 @@ struct Inner {
     hasher: Hasher,
     by_account: Throttle,
     by_address: Throttle,
+    by_token: Throttle,
 }
 
 /// Who does something to accounts, and why, for the audit.
@@ -95,6 +96,7 @@ impl Accounts {
             hasher: Hasher::new()?,
             by_account: Throttle::new(FREE_OF_ACCOUNT),
             by_address: Throttle::new(FREE_OF_ADDRESS),
+            by_token: Throttle::new(FREE_OF_ADDRESS),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

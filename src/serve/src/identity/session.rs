@@ -1,10 +1,13 @@
 //! Logging in with a password, and the sessions that come of it.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use huiliu_core::access::is_user_name;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{AuditEntry, LoginRow, UserRow};
 use serde_json::json;
+use tokio::time::MissedTickBehavior;
 
 use super::secret::{fingerprint, random_hex};
 use super::{Accounts, By, Entry, Visitor, account, stored};
@@ -16,6 +19,8 @@ const IDLE: TimeDelta = TimeDelta::minutes(30);
 const ABSOLUTE: TimeDelta = TimeDelta::hours(12);
 /// How exactly the last use is noted.
 const SEEN: TimeDelta = TimeDelta::minutes(1);
+/// How often it is looked whether whoever is served still may be.
+const RECHECK: Duration = Duration::from_millis(500);
 /// How much of its hash names a session to people.
 const SHOWN: usize = 16;
 
@@ -30,7 +35,7 @@ pub struct LoggedIn {
 pub(super) fn wait(wait: TimeDelta) -> Error {
     let seconds = wait.num_seconds().max(1);
     let ms = u64::try_from(wait.num_milliseconds()).unwrap_or(1);
-    let message = format!("too many wrong passwords: wait {seconds} s");
+    let message = format!("too many wrong passwords or tokens: wait {seconds} s");
     Error::new(ErrorKind::Throttled, "E-SIGN-IN-SLOW", message)
         .hint("an administrator can give you another password")
         .retry_after_ms(ms)
@@ -128,6 +133,23 @@ impl Accounts {
             Entry::Token(id) => {
                 let token = self.store().token(id).await?;
                 Ok(token.is_some_and(|token| self.is_good(&token)))
+            }
+        }
+    }
+
+    /// Ends when a visitor may not be here any more.
+    pub(crate) async fn put_out(&self, visitor: &Visitor) {
+        let mut ticks = tokio::time::interval(RECHECK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match self.is_still_in(visitor).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::error!(%error, code = error.code(), "an account could not be looked up");
+                    return;
+                }
             }
         }
     }

@@ -175,11 +175,35 @@ impl Accounts {
         Ok(Verifier { salt, salted, visitor: None })
     }
 
-    /// Notes a login over the Postgres wire.
-    pub(crate) async fn note_wire_login(
+    /// Whoever comes through `door` with a token and, as some clients ask for one, a name: `user` or
+    /// `user/ID`. Wrong ones are noted, and whoever sends many of them waits.
+    pub(crate) async fn token_login(
+        &self,
+        login: Option<&str>,
+        text: &str,
+        address: &str,
+        door: &str,
+    ) -> Result<Visitor> {
+        let found = self.token_visitor(text, address).await?;
+        if let Some(visitor) =
+            found.filter(|visitor| login.is_none_or(|login| is_of(visitor, login)))
+        {
+            return Ok(visitor);
+        }
+        self.inner.by_token.begin(address, self.clock_now()).map_err(super::session::wait)?;
+        self.note_token_login(login.unwrap_or("?"), address, door, false).await?;
+        Err(Error::new(ErrorKind::Auth, "E-SIGN-IN", "the user or the token is wrong").hint(
+            "the password is a token of this user that may query; the console makes one, or \
+             `huiliu user token create`",
+        ))
+    }
+
+    /// Notes a login with a token, good or not.
+    pub(crate) async fn note_token_login(
         &self,
         login: &str,
         address: &str,
+        door: &str,
         is_in: bool,
     ) -> Result<()> {
         let name = login.split_once('/').map_or(login, |(name, _)| name);
@@ -189,10 +213,18 @@ impl Accounts {
             who: name.to_owned(),
             action: if is_in { "login" } else { "login refused" }.into(),
             object: name.to_owned(),
-            after: Some(json!({ "address": address, "door": "postgres" })),
+            after: Some(json!({ "address": address, "door": door })),
             ..huiliu_store::AuditEntry::default()
         };
         self.store().note(entry).await.map(drop)
+    }
+}
+
+/// Whether a login, `user` or `user/ID`, names a visitor and the token.
+fn is_of(visitor: &Visitor, login: &str) -> bool {
+    match login.split_once('/') {
+        Some((user, id)) => visitor.user == user && visitor.entry == Entry::Token(id.to_owned()),
+        None => visitor.user == login,
     }
 }
 

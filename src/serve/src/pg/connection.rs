@@ -15,7 +15,6 @@ use datafusion_postgres::pgwire::tokio::server::{
 };
 use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::net::TcpStream;
-use tokio::time::MissedTickBehavior;
 use tokio_util::codec::Framed;
 
 use super::failure::{fatal, state};
@@ -26,8 +25,6 @@ use super::server::Door;
 
 /// How long a login may take.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often it is looked whether whoever logged in still may be here.
-const RECHECK: Duration = Duration::from_millis(500);
 /// How much longer than its statement a message may take, for clients that do not read.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -117,20 +114,9 @@ async fn talk(socket: TcpStream, peer: SocketAddr, door: &Arc<Door>) -> io::Resu
 
 /// Ends when whoever logged in may not be here any more; never before a login.
 async fn put_out(door: &Door, login: &Login) {
-    let mut ticks = tokio::time::interval(RECHECK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let visitor = login.visitor();
-    loop {
-        ticks.tick().await;
-        let Some(visitor) = visitor.get() else { continue };
-        match door.gate.accounts().is_still_in(visitor).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                tracing::error!(%error, code = error.code(), "an account could not be looked up");
-                return;
-            }
-        }
+    match login.visitor().get() {
+        Some(visitor) => door.gate.accounts().put_out(visitor).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -43,10 +43,22 @@ pub(crate) struct Running {
 impl Running {
     /// Begins a statement that may take `timeout`.
     pub(crate) fn begin(&self, timeout: Duration) -> Limit {
+        self.until(Instant::now() + timeout)
+    }
+
+    /// Goes on with a statement after others had their turn, unless it was stopped meanwhile.
+    pub(crate) fn go_on(&self, limit: &Limit) -> PgWireResult<Limit> {
+        if limit.cancelled.is_cancelled() {
+            return Err(cancelled());
+        }
+        Ok(self.until(limit.deadline))
+    }
+
+    fn until(&self, deadline: Instant) -> Limit {
         let cancelled = CancellationToken::new();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         *current = cancelled.clone();
-        Limit { deadline: Instant::now() + timeout, cancelled }
+        Limit { deadline, cancelled }
     }
 
     /// Stops the statement that runs now.

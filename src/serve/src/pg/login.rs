@@ -149,7 +149,8 @@ impl Login {
     }
 
     async fn note(&self, name: &str, is_in: bool) -> PgWireResult<()> {
-        self.accounts.note_wire_login(name, &self.address, is_in).await.map_err(|error| {
+        let noted = self.accounts.note_token_login(name, &self.address, "postgres", is_in).await;
+        noted.map_err(|error| {
             tracing::error!(%error, code = error.code(), "a login could not be noted");
             fatal(state::INTERNAL, "the login cannot be noted in the audit", "see the hub's log")
         })

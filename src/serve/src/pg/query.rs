@@ -23,7 +23,6 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Sink, StreamExt, stream};
 use huiliu_engine::Session;
-use serde_json::json;
 
 use super::failure::{engine_error, fatal, hub_error, refuse, state};
 use super::limit::{Limit, Running};
@@ -32,7 +31,7 @@ use super::server::Door;
 use super::setting;
 use crate::identity::Visitor;
 use crate::sql::statement::{Request, classify};
-use crate::sql::{Batches, Gate, Ticket};
+use crate::sql::{Flow, Stopped};
 
 /// The statements of one connection.
 #[derive(Clone)]
@@ -74,7 +73,9 @@ impl Statements {
         self.door.gate.parse(sql).map_err(|e| hub_error(&e))
     }
 
+    /// Begins a statement under the settings of the connection, those it came with included.
     fn begin(&self, client: &(impl ClientInfo + ?Sized)) -> Limit {
+        self.pin(setting::snapshot(client.metadata()));
         let longest = self.door.gate.limits().time;
         self.running.begin(setting::statement_timeout(client.metadata(), longest))
     }
@@ -117,20 +118,11 @@ impl Statements {
         limit.wait(planned).await?.map_err(|e| hub_error(&e))
     }
 
-    /// Plans and notes a statement that is to run, with a place for it.
-    async fn admit(&self, sql: &str, limit: &Limit) -> PgWireResult<(DataFrame, Ticket)> {
+    /// Plans a statement that is to run, if there is a place for it.
+    async fn admit(&self, sql: &str, limit: &Limit) -> PgWireResult<DataFrame> {
         let visitor = self.visitor().await?;
-        let ticket = self.door.gate.admit(visitor).map_err(|e| hub_error(&e))?;
-        Ok((self.plan(sql, limit).await?, ticket))
-    }
-
-    /// Notes what a statement is about to read; what cannot be noted is not read.
-    async fn note(&self, sql: &str, frame: &DataFrame) -> PgWireResult<Option<Told>> {
-        let visitor = self.visitor().await?;
-        let plan = frame.logical_plan();
-        let noted = self.door.gate.note(visitor, "postgres", sql, plan, None).await;
-        let tables = noted.map_err(|e| hub_error(&e))?;
-        Ok(tables.map(|tables| Told { visitor: visitor.clone(), tables, rows: 0 }))
+        let _place = self.door.gate.admit(visitor).map_err(|e| hub_error(&e))?;
+        self.plan(sql, limit).await
     }
 
     /// Reads `snapshot` from now on, also in a transaction that began with another.
@@ -164,17 +156,14 @@ impl Statements {
             }
             Request::Set { name, value } => {
                 setting::set(client.metadata_mut(), name, value)?;
-                self.pin(setting::snapshot(client.metadata()));
                 done("SET")
             }
             Request::Reset(name) => {
                 setting::reset(client.metadata_mut(), name.as_deref());
-                self.pin(setting::snapshot(client.metadata()));
                 done("RESET")
             }
             Request::Discard => {
                 setting::reset(client.metadata_mut(), None);
-                self.pin(None);
                 done("DISCARD ALL")
             }
             Request::Show(name) => {
@@ -193,31 +182,36 @@ impl Statements {
         }
     }
 
-    /// The rows of `frame` as they come, until `limit`.
+    /// The rows of a planned statement as they come, until `limit`. It begins when the first one is asked
+    /// for, so that of several statements in one message one runs at a time.
     fn rows(
         &self,
+        sql: &str,
         frame: DataFrame,
         format: &Format,
         client: &(impl ClientInfo + ?Sized),
-        turn: Turn,
+        limit: Limit,
     ) -> PgWireResult<Response> {
         let schema = frame.schema().as_arrow();
         check_formats(format, schema.fields().len())?;
         let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
         let fields = Arc::new(arrow_schema_to_pg_fields(schema, format, Some(options))?);
         let header = Arc::clone(&fields);
-        let flow = Flow {
-            batches: self.door.gate.run(frame),
-            gate: self.door.gate.clone(),
-            left: self.door.gate.limits().rows,
-            turn,
-        };
-        let rows = stream::unfold(Some(flow), |open| async move {
-            let mut flow = open?;
-            match flow.next().await {
+        let planned = Planned { statements: self.clone(), sql: sql.to_owned(), frame, limit };
+        let rows = stream::unfold(Turn::Planned(Box::new(planned)), |turn| async move {
+            let begun = match turn {
+                Turn::Planned(planned) => Box::pin(planned.begin()).await,
+                Turn::Begun(flow, limit) => Ok((flow, limit)),
+                Turn::Over => return None,
+            };
+            let (mut flow, limit) = match begun {
+                Ok(begun) => begun,
+                Err(error) => return Some((Err(error), Turn::Over)),
+            };
+            match next(&mut flow, &limit).await {
                 Ok(None) => None,
-                Ok(Some(batch)) => Some((Ok(batch), Some(flow))),
-                Err(error) => Some((Err(error), None)),
+                Ok(Some(batch)) => Some((Ok(batch), Turn::Begun(flow, limit))),
+                Err(error) => Some((Err(error), Turn::Over)),
             }
         })
         .flat_map(move |batch| match batch {
@@ -255,10 +249,8 @@ impl SimpleQueryHandler for Statements {
                 continue;
             }
             let limit = self.begin(client);
-            let (frame, ticket) = self.admit(&sql, &limit).await?;
-            let told = self.note(&sql, &frame).await?;
-            let turn = Turn { limit, _ticket: ticket, told };
-            responses.push(self.rows(frame, &Format::UnifiedText, client, turn)?);
+            let frame = self.admit(&sql, &limit).await?;
+            responses.push(self.rows(&sql, frame, &Format::UnifiedText, client, limit)?);
         }
         Ok(responses)
     }
@@ -291,7 +283,7 @@ impl ExtendedQueryHandler for Statements {
             return self.answer(client, &prepared.request);
         };
         let limit = self.begin(client);
-        let (mut frame, ticket) = self.admit(&prepared.sql, &limit).await?;
+        let mut frame = self.admit(&prepared.sql, &limit).await?;
         if frame.logical_plan().schema().as_arrow().fields()
             != described.schema().as_arrow().fields()
         {
@@ -305,9 +297,8 @@ impl ExtendedQueryHandler for Statements {
         if !portal.parameters.is_empty() {
             frame = frame.with_param_values(values).map_err(|e| engine_error(&e))?;
         }
-        let told = self.note(&prepared.sql, &frame).await?;
-        let turn = Turn { limit, _ticket: ticket, told };
-        self.rows(frame, &portal.result_column_format, client, turn)
+        let format = &portal.result_column_format;
+        self.rows(&prepared.sql, frame, format, client, limit)
     }
 }
 
@@ -365,52 +356,39 @@ impl QueryParser for Statements {
     }
 }
 
-/// What goes with a statement while it runs.
-struct Turn {
+/// A statement that has not begun.
+struct Planned {
+    statements: Statements,
+    sql: String,
+    frame: DataFrame,
     limit: Limit,
-    /// Its place among the user's statements, free again when it is dropped.
-    _ticket: Ticket,
-    told: Option<Told>,
 }
 
-/// What the audit was told of a statement, and how many rows it has given.
-struct Told {
-    visitor: Visitor,
-    tables: String,
-    rows: usize,
+/// How far a statement is.
+enum Turn {
+    Planned(Box<Planned>),
+    Begun(Flow, Limit),
+    Over,
 }
 
-/// The rows of one statement on their way to the client.
-struct Flow {
-    batches: Batches,
-    gate: Gate,
-    /// How many rows may still come.
-    left: usize,
-    turn: Turn,
-}
-
-impl Flow {
-    async fn next(&mut self) -> PgWireResult<Option<RecordBatch>> {
-        let Some(batch) = self.turn.limit.wait(self.batches.next()).await? else {
-            if let Some(told) = self.turn.told.take() {
-                let what = json!({ "door": "postgres", "rows": told.rows });
-                let accounts = self.gate.accounts();
-                let noted =
-                    accounts.note_read(&told.visitor, "query rows", &told.tables, what).await;
-                noted.map_err(|error| hub_error(&error))?;
-            }
-            return Ok(None);
-        };
-        let batch = batch.map_err(|error| engine_error(&error))?;
-        if let Some(told) = &mut self.turn.told {
-            told.rows += batch.num_rows();
-        }
-        self.left = self.left.checked_sub(batch.num_rows()).ok_or_else(|| {
-            let hint = "ask for less, or take the lake's files";
-            refuse(state::TOO_LONG, "the statement gives more rows than are given at once", hint)
-        })?;
-        Ok(Some(batch))
+impl Planned {
+    async fn begin(self) -> PgWireResult<(Flow, Limit)> {
+        let Self { statements, sql, frame, limit } = self;
+        let limit = statements.running.go_on(&limit)?;
+        let visitor = statements.visitor().await?;
+        let gate = &statements.door.gate;
+        let ticket = gate.admit(visitor).map_err(|e| hub_error(&e))?;
+        let started = gate.start(visitor, "postgres", &sql, frame, ticket).await;
+        Ok((started.map_err(|e| hub_error(&e))?, limit))
     }
+}
+
+/// The next rows of a statement, unless it is stopped.
+async fn next(flow: &mut Flow, limit: &Limit) -> PgWireResult<Option<RecordBatch>> {
+    limit.wait(flow.next()).await?.map_err(|stopped| match stopped {
+        Stopped::Hub(error) => hub_error(&error),
+        Stopped::Engine(error) => engine_error(&error),
+    })
 }
 
 fn check_formats(format: &Format, columns: usize) -> PgWireResult<()> {

@@ -53,10 +53,16 @@ impl PgCatalog {
         })
     }
 
-    /// Adds `pg_catalog` and the functions clients call to a session, which is the newest one.
+    /// Lets `pg_catalog` describe the tables of a session, which is the newest one.
+    pub(crate) fn describe(&self, context: &SessionContext) {
+        if let Some(hub) = context.catalog(DATABASE) {
+            self.newest.show(&hub);
+        }
+    }
+
+    /// Adds `pg_catalog` and the functions clients call to a session.
     pub(crate) fn install(&self, context: &SessionContext) {
         let Some(hub) = context.catalog(DATABASE) else { return };
-        self.newest.show(&hub);
         let schema = Arc::clone(&self.schema);
         context.register_catalog(DATABASE, Arc::new(DoorCatalog { hub, pg_catalog: schema }));
         for function in &self.functions {

@@ -9,6 +9,8 @@
 mod catalog;
 mod execute;
 mod export;
+mod flow;
+pub(crate) mod parameter;
 mod session;
 pub(crate) mod statement;
 mod tables;
@@ -36,8 +38,11 @@ use self::statement::{Request, check_size, classify};
 use crate::data::{Column, Table};
 use crate::identity::{Accounts, Visitor};
 
+pub(crate) use self::catalog::DATABASE;
 pub(crate) use self::execute::Batches;
 pub use self::export::ExportFormat;
+pub(crate) use self::flow::{Flow, Stopped};
+pub(crate) use self::tables::{Listed, schemas};
 
 /// What a statement may take.
 #[derive(Debug, Clone, Copy)]
@@ -160,7 +165,7 @@ impl Gate {
     }
 
     /// The text of a single statement that only reads.
-    fn reading(&self, sql: &str) -> Result<String> {
+    pub(crate) fn reading(&self, sql: &str) -> Result<String> {
         let mut statements = self.parse(sql)?;
         let only = match (statements.pop(), statements.is_empty()) {
             (Some(only), true) => only,
@@ -214,6 +219,27 @@ impl Gate {
         made.await.ok_or_else(|| Error::internal("a session could not be made"))?
     }
 
+    /// A session at `snapshot`, or at the latest one, that shows what people with these limits may
+    /// see.
+    pub(crate) async fn session_at(
+        &self,
+        snapshot: Option<i64>,
+        limits: &Limits,
+    ) -> Result<Arc<Session>> {
+        let Some(snapshot) = snapshot else { return self.session(limits).await };
+        let (inner, limits) = (Arc::clone(&self.inner), limits.clone());
+        let made =
+            self.inner.workers.compute(async move { inner.sessions.at(snapshot, &limits).await });
+        made.await.ok_or_else(|| Error::internal("a session could not be made"))?
+    }
+
+    /// The tables of a session that hold data and may be asked.
+    pub(crate) async fn tables(&self, session: &Arc<Session>) -> Result<Vec<Listed>> {
+        let session = Arc::clone(session);
+        let listed = self.inner.workers.compute(async move { tables::list(&session).await });
+        listed.await.ok_or_else(|| Error::internal("the tables could not be listed"))?
+    }
+
     /// Plans one reading statement and checks what it reads.
     pub(crate) async fn plan(
         &self,
@@ -232,20 +258,6 @@ impl Gate {
     /// Starts a planned statement.
     pub(crate) fn run(&self, frame: DataFrame) -> Batches {
         self.inner.workers.run(frame)
-    }
-
-    /// A session at `snapshot`, or at the latest one, that shows what people with these limits may
-    /// see.
-    pub(crate) async fn session_at(
-        &self,
-        snapshot: Option<i64>,
-        limits: &Limits,
-    ) -> Result<Arc<Session>> {
-        let Some(snapshot) = snapshot else { return self.session(limits).await };
-        let (inner, limits) = (Arc::clone(&self.inner), limits.clone());
-        let made =
-            self.inner.workers.compute(async move { inner.sessions.at(snapshot, &limits).await });
-        made.await.ok_or_else(|| Error::internal("a session could not be made"))?
     }
 
     /// The threads that serve connections.

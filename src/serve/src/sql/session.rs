@@ -52,6 +52,7 @@ impl Sessions {
         }
         let made = Instant::now();
         let session = Box::pin(self.engine.session_for(None, &shared.viewer)).await?;
+        shared.pg_catalog.describe(session.context());
         shared.pg_catalog.install(session.context());
         let session = Arc::new(session);
         *newest = Some((Arc::clone(&session), made));

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::logical_expr::{LogicalPlan, TableScan};
-
+use datafusion::logical_expr::{LogicalPlan, TableScan, TableType};
+use huiliu_engine::Session;
 use huiliu_sdk::{Error, ErrorKind, Result};
 
 use super::catalog::DATABASE;
@@ -29,6 +30,42 @@ const CATALOGS: [&str; 2] = ["information_schema", "pg_catalog"];
 const HIDDEN: [&str; 1] = ["df_settings"];
 /// The schema of a name without one.
 const USUAL: &str = "standard";
+
+/// A table that may be asked.
+pub(crate) struct Listed {
+    pub(crate) schema: &'static str,
+    pub(crate) name: String,
+    pub(crate) is_view: bool,
+    pub(crate) columns: SchemaRef,
+}
+
+/// The tables that hold data and may be asked, as `session` shows them.
+pub(super) async fn list(session: &Session) -> Result<Vec<Listed>> {
+    let catalog = session.context().catalog(DATABASE);
+    let mut listed = Vec::new();
+    for schema in DATA {
+        let Some(provider) = catalog.as_ref().and_then(|catalog| catalog.schema(schema)) else {
+            continue;
+        };
+        for name in provider.table_names() {
+            if !may_be_asked(&TableReference::partial(schema, name.as_str())) {
+                continue;
+            }
+            let table = provider.table(&name).await;
+            let table = table.map_err(|e| huiliu_engine::engine_error("list the tables", e))?;
+            if let Some(table) = table {
+                let (is_view, columns) = (table.table_type() == TableType::View, table.schema());
+                listed.push(Listed { schema, name, is_view, columns });
+            }
+        }
+    }
+    Ok(listed)
+}
+
+/// The schemas whose tables hold data.
+pub(crate) fn schemas() -> [&'static str; 10] {
+    DATA
+}
 
 /// Fails with `E-SQL-TABLE` when a plan reads anything but what may be asked.
 pub(super) fn check(plan: &LogicalPlan) -> Result<()> {

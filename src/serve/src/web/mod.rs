@@ -28,6 +28,7 @@ pub use form::{Form, csrf_field};
 pub(crate) use guard::Address;
 pub use guard::ReadNote;
 pub use language::Language;
+pub(crate) use rate::Rates;
 pub use route::{Face, Need, Route};
 pub use router::router;
 pub use server::{WebOptions, WebServer, serve};

@@ -1,0 +1,88 @@
+//! The rows of one statement on their way out, whichever door they leave by.
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::DataFrame;
+use huiliu_sdk::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use super::{Batches, Gate, Ticket};
+use crate::identity::Visitor;
+
+/// Why no more rows come. The doors tell an error of the engine each in its own way.
+pub(crate) enum Stopped {
+    Hub(Error),
+    Engine(DataFusionError),
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Hub(error) => error,
+            Stopped::Engine(error) => huiliu_engine::engine_error("the query", error),
+        }
+    }
+}
+
+/// The rows of one running statement; dropping them ends it.
+pub(crate) struct Flow {
+    gate: Gate,
+    batches: Batches,
+    /// How many rows may still come.
+    left: usize,
+    told: Option<Told>,
+    /// Its place among the user's statements, free again when it is dropped.
+    _ticket: Ticket,
+}
+
+/// What the audit was told of a statement, and how many rows it has given.
+struct Told {
+    visitor: Visitor,
+    door: &'static str,
+    tables: String,
+    rows: usize,
+}
+
+impl Gate {
+    /// Notes what a planned statement is about to read, and starts it; what cannot be noted is not
+    /// read.
+    pub(crate) async fn start(
+        &self,
+        visitor: &Visitor,
+        door: &'static str,
+        sql: &str,
+        frame: DataFrame,
+        ticket: Ticket,
+    ) -> Result<Flow> {
+        let tables = self.note(visitor, door, sql, frame.logical_plan(), None).await?;
+        let told = tables.map(|tables| Told { visitor: visitor.clone(), door, tables, rows: 0 });
+        let (batches, left) = (self.run(frame), self.limits().rows);
+        Ok(Flow { gate: self.clone(), batches, left, told, _ticket: ticket })
+    }
+}
+
+impl Flow {
+    /// The next rows; none when all were given and the audit knows how many.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, Stopped> {
+        let Some(batch) = self.batches.next().await else {
+            if let Some(told) = self.told.take() {
+                let what = json!({ "door": told.door, "rows": told.rows });
+                let accounts = self.gate.accounts();
+                let noted =
+                    accounts.note_read(&told.visitor, "query rows", &told.tables, what).await;
+                noted.map_err(Stopped::Hub)?;
+            }
+            return Ok(None);
+        };
+        let batch = batch.map_err(Stopped::Engine)?;
+        if let Some(told) = &mut self.told {
+            told.rows += batch.num_rows();
+        }
+        self.left = self.left.checked_sub(batch.num_rows()).ok_or_else(|| {
+            let message = "the statement gives more rows than are given at once";
+            let error = Error::new(ErrorKind::Data, "E-SQL-ROWS", message);
+            Stopped::Hub(error.hint("ask for less, or take the lake's files"))
+        })?;
+        Ok(Some(batch))
+    }
+}
