@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(found, [0, 63, 64, 200]);
         assert!(Marks::new(std::iter::empty()).is_alive(0));
         // Runs within the marks and beyond them, and rows in any order, are answered alike.
-        let runs = (0..260_i64).flat_map(|from| [1, 2, 64, 65].map(|count| (from..from + count)));
+        let runs = (0..260_i64).flat_map(|from| [1, 2, 64, 65].map(|count| from..from + count));
         let odd = [vec![], vec![64, 63, 200], vec![0, 2, 1, 3], vec![-1], vec![i64::MAX, i64::MIN]];
         for positions in runs.map(Iterator::collect::<Vec<i64>>).chain(odd) {
             let alive: Vec<bool> = marks.alive(&positions).iter().collect();

@@ -200,17 +200,18 @@ impl Statements {
         let planned = Planned { statements: self.clone(), sql: sql.to_owned(), frame, limit };
         let rows = stream::unfold(Turn::Planned(Box::new(planned)), |turn| async move {
             let begun = match turn {
-                Turn::Planned(planned) => Box::pin(planned.begin()).await,
-                Turn::Begun(flow, limit) => Ok((flow, limit)),
+                Turn::Planned(planned) => Box::pin(planned.begin()).await.map(Box::new),
+                Turn::Begun(begun) => Ok(begun),
                 Turn::Over => return None,
             };
-            let (mut flow, limit) = match begun {
+            let mut begun = match begun {
                 Ok(begun) => begun,
                 Err(error) => return Some((Err(error), Turn::Over)),
             };
-            match next(&mut flow, &limit).await {
+            let (flow, limit) = begun.as_mut();
+            match next(flow, limit).await {
                 Ok(None) => None,
-                Ok(Some(batch)) => Some((Ok(batch), Turn::Begun(flow, limit))),
+                Ok(Some(batch)) => Some((Ok(batch), Turn::Begun(begun))),
                 Err(error) => Some((Err(error), Turn::Over)),
             }
         })
@@ -367,7 +368,7 @@ struct Planned {
 /// How far a statement is.
 enum Turn {
     Planned(Box<Planned>),
-    Begun(Flow, Limit),
+    Begun(Box<(Flow, Limit)>),
     Over,
 }
 
