@@ -222,10 +222,10 @@ pub(crate) enum Command {
     /// Keep the schedule of config/jobs.toml, serve the console and the API, answer SQL over the
     /// Postgres wire and Arrow Flight.
     Serve {
-        /// Address of the Postgres wire instead of the one in config/hub.toml; loopback only.
+        /// Address of the Postgres wire instead of the one in config/hub.toml.
         #[arg(long, value_name = "ADDRESS")]
         pgwire: Option<String>,
-        /// Address of Arrow Flight SQL instead of the one in config/hub.toml, or `off`; loopback only.
+        /// Address of Arrow Flight SQL instead of the one in config/hub.toml, or `off`.
         #[arg(long, value_name = "ADDRESS")]
         flight: Option<String>,
         /// Address of the console and the API instead of the one in config/hub.toml, or `off`.

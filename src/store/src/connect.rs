@@ -66,11 +66,13 @@ pub fn postgres_readers(address: &PostgresAddress) -> Result<PgPool> {
         .connect_lazy_with(options))
 }
 
-/// The pool of the one writing connection. As in all our pools, connections neither age nor rest too
-/// long: the driver's task that looks for such may begin to count from below zero, and then never
-/// ends (<https://github.com/launchbadge/sqlx/issues/3645>). A transaction that SQLite itself took back, such as on a
+/// The pool of the one writing connection. A transaction that SQLite itself took back, such as on a
 /// full disk, leaves a connection whose driver thinks that it goes on and refuses every next one;
 /// such a connection is made anew.
+///
+/// As in all our pools, connections neither age nor rest too long: the driver's task that looks for
+/// such may begin to count from below zero, and then never ends
+/// (<https://github.com/launchbadge/sqlx/issues/3645>).
 pub(crate) async fn sqlite_writer(options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
     SqlitePoolOptions::new()
         .max_connections(1)

@@ -1,4 +1,4 @@
-//! The latest row of each key in one file that is being written: about 60 bytes a row, so that a
+//! The latest row of each key in one file that is being written: about 64 bytes a row, so that a
 //! whole file of them stays small.
 
 use crate::hash::map_order;
