@@ -235,6 +235,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDRESS")]
         metrics: Option<String>,
     },
+    /// Answer the statements of analysts for the service, which starts this itself.
+    #[command(hide = true)]
+    Statements,
     /// What `${secret:NAME}` stands for in configuration, encrypted in the data folder.
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -626,6 +629,8 @@ pub(crate) enum DemoCommand {
         #[arg(long, default_value_t = 100)]
         rows: u64,
     },
+    /// Let the systems' night pass: they take in what was pushed to them, and answer for it.
+    Night,
 }
 
 /// What the program takes from its environment, read once.

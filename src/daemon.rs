@@ -17,6 +17,7 @@ use huiliu_serve::{FlightOptions, PgOptions, PgServer, Tls, TlsFiles, start_flig
 use crate::doors::Doors;
 use crate::output::Printer;
 use crate::setup::{Failure, Setup};
+use crate::statement;
 use crate::user::accounts;
 use crate::watch;
 use crate::work::print_report;
@@ -41,7 +42,8 @@ pub(crate) async fn serve(setup: &Setup, addresses: Addresses) -> Result<u8, Fai
     hub.lake().verify_sizes().await?.check()?;
     let printer = setup.printer;
     let accounts = accounts(&hub)?;
-    let gate = Gate::new(hub.engine.clone(), accounts.clone(), GateLimits::default())?;
+    let program = statement::program(setup);
+    let gate = Gate::new(hub.engine.clone(), accounts.clone(), GateLimits::default(), program)?;
     let address = address(&pgwire.unwrap_or_else(|| hub.project.hub.serve.pgwire.clone()))?;
     let tls = tls(setup, &hub.project.hub.serve)?;
     let options = PgOptions { address, tls: tls.clone() };

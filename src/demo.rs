@@ -25,14 +25,8 @@ use compare::{Compared, Comparison};
 /// Runs the demo.
 pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
     let folder = city_folder(&setup.data)?;
-    if let Some(DemoCommand::Change { rows }) = args.command {
-        let changed = huiliu_city::change(&folder, rows).await?;
-        if setup.printer.is_json() {
-            setup.printer.json(&json!({ "changed": changed }));
-        } else {
-            let text = setup.printer.pick("rows changed at the city platform", "行已在市平台修改");
-            setup.printer.line(&format!("{changed} {text}"));
-        }
+    if let Some(command) = &args.command {
+        happen(setup, &folder, command, args.with_servers).await?;
         return Ok(exit::DONE);
     }
     let began = Instant::now();
@@ -94,6 +88,46 @@ pub(crate) async fn demo(setup: &Setup, args: DemoArgs) -> Result<u8, Failure> {
     city.stop().await;
     hub.close().await;
     Ok(code)
+}
+
+/// Lets something happen in the city, and in its front databases on servers if it has some there.
+async fn happen(
+    setup: &Setup,
+    folder: &Path,
+    command: &DemoCommand,
+    with_servers: bool,
+) -> Result<(), Error> {
+    let printer = setup.printer;
+    match command {
+        DemoCommand::Change { rows } => {
+            let changed = huiliu_city::change(folder, *rows).await?;
+            if printer.is_json() {
+                printer.json(&json!({ "changed": changed }));
+            } else {
+                let text = printer.pick("rows changed at the city platform", "行已在市平台修改");
+                printer.line(&format!("{changed} {text}"));
+            }
+        }
+        DemoCommand::Night => {
+            let mut night = huiliu_city::night(folder).await?;
+            if with_servers {
+                let servers = servers::servers(setup);
+                night += huiliu_city::night_on_servers(folder, &servers).await?;
+            }
+            if printer.is_json() {
+                printer.json(&json!(night));
+                return Ok(());
+            }
+            for (count, english, chinese) in [
+                (night.taken_in, "records taken in", "条推送的记录已被采用"),
+                (night.answered, "records answered for", "条记录有了回执"),
+                (night.cards, "cards issued", "张牌已发"),
+            ] {
+                printer.line(&format!("{count} {}", printer.pick(english, chinese)));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn city_folder(data: &Path) -> Result<PathBuf, Error> {

@@ -18,6 +18,8 @@ use huiliu_sdk::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use crate::metric::{count, names};
+use crate::query::DOOR;
 use crate::registry::registry;
 use crate::setup::{Failure, Setup};
 
@@ -211,15 +213,22 @@ pub(crate) async fn preview(setup: &Setup, stream: &str, limit: u64) -> Result<u
         Ok((batches, rejected))
     })
     .await?;
+    // Where there is no data folder yet, there is no audit either.
+    if setup.has_data(&project) {
+        let what = json!({ "door": DOOR, "columns": names(&batches), "rows": count(&batches) });
+        let hub = setup.open_existing().await?;
+        hub.note_read(&setup.who(), "read", &format!("preview {stream}"), what).await?;
+        hub.close().await;
+    }
     setup.printer.rows(&batches)?;
     let printer = setup.printer;
     if batches.iter().all(|batch| batch.num_rows() == 0) {
         printer.note(printer.pick("no rows", "没有数据"));
     }
-    let (count, first) = rejected;
-    if count > 0 {
+    let (unfit, first) = rejected;
+    if unfit > 0 {
         printer.note(&format!(
-            "{count} {} {first}",
+            "{unfit} {} {first}",
             printer.pick(
                 "rows do not fit and would go to quarantine; the first:",
                 "行不符合要求，将转入隔离区；第一行："

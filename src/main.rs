@@ -28,6 +28,7 @@ mod repair;
 mod report;
 mod secret;
 mod setup;
+mod statement;
 mod systems;
 mod toml;
 mod user;
@@ -131,6 +132,7 @@ async fn dispatch(command: Command, setup: Setup) -> Result<u8, Failure> {
         Command::Serve { pgwire, flight, web, metrics } => {
             daemon::serve(&setup, daemon::Addresses { pgwire, flight, web, metrics }).await
         }
+        Command::Statements => Ok(statement::serve(&setup)),
         Command::Secret(command) => secret::secret(&setup, command).await,
         Command::User(command) => user::user(&setup, command).await,
         Command::Openapi => {

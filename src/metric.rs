@@ -1,5 +1,6 @@
 //! The verbs on figures: show them, open them, explain, seal and verify them.
 
+use arrow::record_batch::RecordBatch;
 use huiliu_core::model::Unit;
 use huiliu_core::policy::exit;
 use huiliu_engine::{Breakdown, Explanation, Figure};
@@ -10,6 +11,7 @@ use serde_json::json;
 use crate::cli::{MetricCommand, Part};
 use crate::operate::stated;
 use crate::output::Printer;
+use crate::query::DOOR;
 use crate::setup::{Failure, Setup};
 
 /// Does what was asked with figures.
@@ -46,6 +48,8 @@ pub(crate) async fn metric(setup: &Setup, command: MetricCommand) -> Result<u8, 
             let numerator = of == Part::Numerator;
             let metric = hub.metric(&key)?;
             let rows = session.figure_rows(metric, &hub.today(), numerator, Some(limit)).await?;
+            let what = json!({ "door": DOOR, "columns": names(&rows), "rows": count(&rows) });
+            hub.note_read(&setup.who(), "read", &format!("metrics.{key}"), what).await?;
             printer.rows(&rows)?;
         }
         MetricCommand::Explain { key, from, to } => {
@@ -84,6 +88,18 @@ pub(crate) async fn metric(setup: &Setup, command: MetricCommand) -> Result<u8, 
     }
     hub.close().await;
     Ok(code)
+}
+
+/// The columns of rows, for the audit.
+pub(crate) fn names(rows: &[RecordBatch]) -> Vec<String> {
+    let first = rows.first().map(RecordBatch::schema);
+    let names = first.iter().flat_map(|schema| schema.fields().iter());
+    names.map(|field| field.name().clone()).collect()
+}
+
+/// How many rows there are.
+pub(crate) fn count(rows: &[RecordBatch]) -> usize {
+    rows.iter().map(RecordBatch::num_rows).sum()
 }
 
 /// Says which audits keep a figure from being computed by runs: what is shown counts their rows.

@@ -269,7 +269,7 @@ async fn show_row(
 ) -> Result<(), Error> {
     let mut view = hub.quarantined_original(id).await?;
     if reveal {
-        hub.note_reveal(&view.row, deed).await?;
+        hub.note_reveal(&view, deed).await?;
     }
     let shown: Value = match shown_columns(hub, &mut view, reveal) {
         Some(columns) => columns.into_iter().collect(),

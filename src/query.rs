@@ -7,6 +7,9 @@ use crate::cli::RunsCommand;
 use crate::setup::{Failure, Setup};
 use crate::work;
 
+/// What the audit calls the command line.
+pub(crate) const DOOR: &str = "command line";
+
 /// Runs one read-only statement.
 pub(crate) async fn query(
     setup: &Setup,
@@ -16,9 +19,18 @@ pub(crate) async fn query(
 ) -> Result<u8, Failure> {
     let hub = setup.open_existing().await?;
     let session = hub.engine.session(snapshot).await?;
+    let read = huiliu_serve::sql::read_by_statement(&session, sql).await?;
     let rows = session.collect(sql, Some(limit)).await?;
-    setup.printer.rows(&rows)?;
     let count: usize = rows.iter().map(arrow::record_batch::RecordBatch::num_rows).sum();
+    // Whoever owns the data folder sees persons as they are, so that is noted before it is shown.
+    if hub.engine.are_personal(&session, &read.columns).await? {
+        let tables: Vec<&str> = read.columns.keys().map(String::as_str).collect();
+        let what = json!({
+            "door": DOOR, "sql": read.shape, "columns": read.columns, "rows": count,
+        });
+        hub.note_read(&setup.who(), "query", &tables.join(", "), what).await?;
+    }
+    setup.printer.rows(&rows)?;
     if count == limit && !setup.printer.is_json() {
         setup.printer.note(&format!("(the first {limit} rows; --limit shows more)"));
     }

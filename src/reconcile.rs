@@ -1,5 +1,7 @@
 //! `huiliu reconcile` and `huiliu trace`: what systems agree on, what they do not, and why.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use huiliu_core::policy::exit;
 use huiliu_runner::{AgedDifference, Decided, Deed, ReconcileSummary, TraceEntry};
 use huiliu_sdk::{Error, ErrorKind};
@@ -9,6 +11,7 @@ use crate::cli::{LedgerArgs, ReconcileCommand};
 use crate::inspect::mask;
 use crate::operate::stated;
 use crate::output::Printer;
+use crate::query::DOOR;
 use crate::repair::repair;
 use crate::setup::{Failure, Setup};
 
@@ -28,7 +31,7 @@ pub(crate) async fn reconcile(setup: &Setup, command: ReconcileCommand) -> Resul
             if summary.findings.is_empty() { exit::DONE } else { exit::FINDINGS }
         }
         ReconcileCommand::Ledger(args) => {
-            ledger(&hub, printer, &args).await?;
+            ledger(setup, &hub, &args).await?;
             exit::DONE
         }
         ReconcileCommand::Repair(command) => {
@@ -49,6 +52,11 @@ pub(crate) async fn reconcile(setup: &Setup, command: ReconcileCommand) -> Resul
                 }
             } else {
                 let decided = hub.decided(rec, &key).await?;
+                let fields: BTreeSet<&str> =
+                    decided.fields.iter().map(|field| field.field.as_str()).collect();
+                let what = json!({ "door": DOOR, "columns": fields, "rows": 1 });
+                let object = format!("{} {key}", decided.reconciliation);
+                hub.note_read(&setup.who(), "read", &object, what).await?;
                 if printer.is_json() {
                     printer.json(&json!(decided));
                 } else {
@@ -62,11 +70,8 @@ pub(crate) async fn reconcile(setup: &Setup, command: ReconcileCommand) -> Resul
     Ok(code)
 }
 
-async fn ledger(
-    hub: &huiliu_runner::Hub,
-    printer: Printer,
-    args: &LedgerArgs,
-) -> Result<(), Failure> {
+async fn ledger(setup: &Setup, hub: &huiliu_runner::Hub, args: &LedgerArgs) -> Result<(), Failure> {
+    let printer = setup.printer;
     let rec = hub.reconciliation(args.of.as_deref())?;
     let states = ["open", "explained", "fixed", "closed"];
     if let Some(state) = args.state.as_deref().filter(|state| !states.contains(state)) {
@@ -92,6 +97,10 @@ async fn ledger(
         .await?;
     let count = rows.len();
     rows.truncate(args.limit);
+    let fields: BTreeSet<&str> =
+        rows.iter().filter_map(|row| row.difference.field.as_deref()).collect();
+    let what = json!({ "door": DOOR, "columns": fields, "rows": rows.len() });
+    hub.note_read(&setup.who(), "read", &format!("ledger {}", rec.name), what).await?;
     if printer.is_json() {
         printer.json(&json!({ "count": count, "differences": rows }));
         return Ok(());
@@ -230,6 +239,13 @@ pub(crate) async fn trace(setup: &Setup, key: &str, of: Option<&str>) -> Result<
     let hub = setup.open_existing().await?;
     let rec = hub.reconciliation(of)?;
     let mut entries = hub.trace(rec, key).await?;
+    let mut columns: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for entry in &entries {
+        let names = entry.details.iter().map(|detail| detail.name.as_str());
+        columns.entry(entry.of.as_str()).or_default().extend(names);
+    }
+    let what = json!({ "door": DOOR, "columns": columns, "rows": entries.len() });
+    hub.note_read(&setup.who(), "read", &format!("trace {} {key}", rec.name), what).await?;
     hub.close().await;
     for detail in entries.iter_mut().flat_map(|entry| &mut entry.details) {
         if let (Some(tag), Value::String(value)) = (&detail.tag, &detail.value) {

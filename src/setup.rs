@@ -12,7 +12,7 @@ use huiliu_store::StoreAddress;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Environment, Global};
+use crate::cli::{Environment, Global, LogFormat};
 use crate::output::Printer;
 use crate::pairs;
 use crate::registry::registry;
@@ -48,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) project: PathBuf,
     /// The data folder.
     pub(crate) data: PathBuf,
+    /// How the log is written.
+    pub(crate) log_format: LogFormat,
     /// Prints results and errors.
     pub(crate) printer: Printer,
     /// Set by a signal.
@@ -64,7 +66,8 @@ impl Setup {
     ) -> Self {
         let project = global.project.clone();
         let data = global.data.clone().unwrap_or_else(|| project.join("data"));
-        Self { project, data, printer, cancel, environment }
+        let log_format = global.log_format;
+        Self { project, data, log_format, printer, cancel, environment }
     }
 
     /// The values of references: the process's environment first, then the data folder's `env`
@@ -116,7 +119,8 @@ impl Setup {
         self.open_project(self.load()?).await
     }
 
-    async fn open_project(&self, project: Project) -> Result<Arc<Hub>, Failure> {
+    /// Opens the data of a project.
+    pub(crate) async fn open_project(&self, project: Project) -> Result<Arc<Hub>, Failure> {
         let options = HubOptions {
             data: self.data.clone(),
             key_file: self.environment.key_file(),

@@ -11,14 +11,19 @@ use crate::setup::{Failure, Setup};
 const POSTGRES: &str = "postgresql://postgres@127.0.0.1:5432/postgres";
 const MYSQL: &str = "mysql://root@127.0.0.1:3306";
 
+/// Where the servers are.
+pub(super) fn servers(setup: &Setup) -> Servers {
+    let address = |variable, usual: &str| setup.variable(variable).unwrap_or(usual).to_owned();
+    Servers {
+        postgres: address("HUILIU_DEMO_POSTGRES_URL", POSTGRES),
+        mysql: address("HUILIU_DEMO_MYSQL_URL", MYSQL),
+    }
+}
+
 /// Copies the front databases to the servers and makes a copy of the project in which their systems
 /// are read from there; the city's SQLite files stay and are not read.
 pub(super) async fn move_fronts(setup: &Setup, city: &Path) -> Result<Setup, Failure> {
-    let address = |variable, usual: &str| setup.variable(variable).unwrap_or(usual).to_owned();
-    let servers = Servers {
-        postgres: address("HUILIU_DEMO_POSTGRES_URL", POSTGRES),
-        mysql: address("HUILIU_DEMO_MYSQL_URL", MYSQL),
-    };
+    let servers = servers(setup);
     setup.printer.note(setup.printer.pick(
         "copying the front databases to PostgreSQL and MariaDB",
         "正在把前置库复制到 PostgreSQL 和 MariaDB",

@@ -60,6 +60,8 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
+        // Keys go to the page although no window has the focus.
+        browser.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }));
         let downloads = json!({ "behavior": "allow", "downloadPath": browser.downloads(), "eventsEnabled": true });
         browser.call("Browser.setDownloadBehavior", downloads);
         browser
@@ -160,6 +162,41 @@ impl Browser {
         let script = format!("document.querySelector({}).click()", json!(selector));
         self.ask(&script);
         self.wait("Page.loadEventFired", from);
+    }
+
+    /// Presses Tab or Enter.
+    pub(crate) fn press(&mut self, key: &str) {
+        let (number, text) = match key {
+            "Tab" => (9, None),
+            "Enter" => (13, Some("\r")),
+            other => panic!("{other} is not pressed here"),
+        };
+        let mut event = json!({
+            "type": "rawKeyDown", "key": key, "code": key,
+            "windowsVirtualKeyCode": number, "nativeVirtualKeyCode": number,
+        });
+        if let Some(text) = text {
+            event["type"] = "keyDown".into();
+            event["text"] = text.into();
+        }
+        self.call("Input.dispatchKeyEvent", event.clone());
+        event["type"] = "keyUp".into();
+        if let Some(event) = event.as_object_mut() {
+            event.remove("text");
+        }
+        self.call("Input.dispatchKeyEvent", event);
+    }
+
+    /// Presses Enter, and waits for the page that follows.
+    pub(crate) fn enter(&mut self) {
+        let from = self.events.len();
+        self.press("Enter");
+        self.wait("Page.loadEventFired", from);
+    }
+
+    /// Writes where the focus is.
+    pub(crate) fn insert(&mut self, text: &str) {
+        self.call("Input.insertText", json!({ "text": text }));
     }
 
     /// Waits until an expression is true. It is asked again whenever the browser tells anything;

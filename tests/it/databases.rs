@@ -3,6 +3,7 @@
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
 
+use crate::beginning::Begun;
 use crate::hub::{Hub, step};
 use crate::lake;
 use crate::office::{Office, execute};
@@ -223,6 +224,7 @@ async fn discovered_files_run_as_they_are(kind: Kind, sql: &str) {
     let shown = hub.run(&[&base[..], &place].concat()).expect(0).out;
     let file = hub.project().join("config/systems/box.toml");
     assert!(!file.exists(), "nothing is written unless it is asked for");
+    let time = Begun::now();
     hub.run(&[&base[..], &place, &["--write"]].concat()).expect(0);
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(shown.contains(text.split_once("[[streams]]").unwrap().1.trim()), "{shown}\n{text}");
@@ -230,10 +232,11 @@ async fn discovered_files_run_as_they_are(kind: Kind, sql: &str) {
     assert!(text.contains("# about "), "{text}");
     // Types would only repeat what the source says, or widen it.
     assert!(!text.lines().any(|line| line.starts_with("columns.")), "{text}");
-    let marked = kind != Kind::Sqlite;
-    assert_eq!(text.contains("read = \"flagged\", flag = \"is_sync\""), marked, "{text}");
+    assert!(text.contains("read = \"flagged\", flag = \"is_sync\""), "{text}");
     hub.run(&["check"]).expect(0);
+    hub.run(&["preview", "box.plain"]).expect(0);
     let report = hub.run_json(&["run", "box.*"]).expect(0).json();
+    time.has_rows(kind.word());
     assert_eq!(report["streams"].as_array().unwrap().len(), 6, "{text}");
     for (table, rows) in
         [("table", "2"), ("plain", "1"), ("no_key", "2"), ("vacant", "0"), ("scores", "1")]

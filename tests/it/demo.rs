@@ -73,7 +73,7 @@ fn check_classes(hub: &Hub, truth: &Value) {
 /// Every row read is accounted for, and those set aside are the ones that were broken.
 fn check_balances(report: &Value, truth: &Value) {
     let streams = report["streams"].as_array().unwrap();
-    assert_eq!(streams.len(), 59, "{streams:?}");
+    assert_eq!(streams.len(), 69, "{streams:?}");
     for stream in streams {
         let part = |name: &str| stream[name].as_u64().unwrap_or_else(|| panic!("{name}: {stream}"));
         let parts = ["written", "unchanged", "deduplicated", "filtered", "quarantined", "echoed"];
@@ -165,29 +165,59 @@ async fn front_databases_on_real_servers_give_the_city_its_own_truth() {
     let hub = Hub::shipped();
     let servers =
         huiliu_city::Servers { postgres: server(Kind::Postgres), mysql: server(Kind::Mysql) };
-    let arguments =
-        ["--output", "json", "demo", "--scale", "0.02", "--seed", "19", "--with-servers"];
-    let demo = || {
+    let run = |arguments: &[&str]| {
+        let arguments = [&["--output", "json", "demo", "--with-servers"], arguments].concat();
         let mut command = hub.command(&arguments);
         command.env("HUILIU_DEMO_POSTGRES_URL", &servers.postgres);
         command.env("HUILIU_DEMO_MYSQL_URL", &servers.mysql);
         Done::of(command.output().unwrap(), &arguments)
     };
+    let demo = || run(&["--scale", "0.05", "--seed", "19"]);
     let (first, second) = (demo(), demo());
-    // Before anything is compared, so that nothing stays there.
+    // By night the other systems take in what was pushed, and the lake is another one.
+    let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let (report, truth) = (first.json(), hub.truth());
+        // A name in no encoding of the server's is no row there, as it is none in the hub.
+        check_classes(&hub, &truth);
+        crate::item_findings::check_findings(&hub, &report);
+        crate::systems::check_systems(&hub, &report);
+    }));
+    let (night, third) = (run(&["night"]), demo());
+    // Before anything fails, so that nothing stays there.
     let city = hub.city().canonicalize().unwrap();
     huiliu_city::remove_from_servers(&city, &servers).await.unwrap();
+    if let Err(failure) = checked {
+        std::panic::resume_unwind(failure);
+    }
     let report = first.expect(0).json();
     let truth = hub.truth();
     check_figures(&report, &truth);
-    // A name in no encoding of the server's is no row there, as it is none in the hub.
-    check_classes(&hub, &truth);
     let accepted = step(&report, "streams", "city_cases.accepted");
     let unreadable = truth["quarantined"]["operation.up_pro_accept"].as_i64().unwrap();
     let rows = truth["rows"]["operation.up_pro_accept"].as_i64().unwrap();
     assert_eq!(accepted["read"], rows - unreadable, "{accepted}");
+    // All of what is read by a flag was there, and is marked.
+    for (stream, table, lost) in [
+        ("dept_planning.cases", "planning.up_pro_accept_ghj", "department.planning"),
+        ("dept_land.cases", "land.inf_apply_gtj", "department.land"),
+    ] {
+        let rows = truth["rows"][table].as_i64().unwrap();
+        let unreadable = truth["quarantined"][lost].as_i64().unwrap();
+        assert_eq!(step(&report, "streams", stream)["read"], rows - unreadable, "{stream}");
+    }
     let second = second.expect(0).json();
     for stream in second["streams"].as_array().unwrap() {
         assert_eq!(stream["written"], 0, "{stream}");
     }
+    for stream in ["dept_planning.cases", "dept_land.cases", "dept_land.results"] {
+        assert_eq!(step(&second, "streams", stream)["read"], 0, "{stream}");
+    }
+    // States that were pushed into a front database there are answered for there.
+    let pushed = step(&report, "pushes", "push.parallel.states");
+    assert_eq!((&pushed["sent"], &pushed["waiting"]), (&2.into(), &2.into()), "{pushed}");
+    night.expect(0);
+    let third = third.expect(0).json();
+    let told = step(&third, "pushes", "push.parallel.states");
+    assert_eq!((&told["accepted"], &told["rejected"]), (&1.into(), &1.into()), "{told}");
+    assert_eq!(step(&third, "streams", "parallel.cases")["echoed"], 1);
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -176,20 +176,28 @@ async fn a_web_page_instead_of_json_stops_its_system_only() {
     world.check(Fault { system, owner, code, alone: 3, words }, break_it, || world.mend()).await;
 }
 
-/// The newest drop of the department of land, and its control file.
+/// The newest drop of the department of quality, and its control file.
 fn newest_drop(world: &World) -> (PathBuf, PathBuf) {
-    let folder = world.hub.city().join("drops/land");
-    (folder.join("cases_201812.csv"), folder.join("cases_201812.ctl"))
+    let folder = std::fs::read_dir(world.hub.city().join("drops/quality")).unwrap();
+    let files = folder.map(|entry| entry.unwrap().path());
+    let drops = files.filter(|path| path.extension().is_some_and(|ending| ending == "csv"));
+    let newest = drops.max().unwrap();
+    let control = newest.with_extension("ctl");
+    (newest, control)
+}
+
+fn name_of(file: &Path) -> &str {
+    file.file_name().unwrap().to_str().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_shorter_than_its_control_file_says_is_not_taken() {
     let world = World::new(46).await;
-    let (file, _) = newest_drop(&world);
+    let (file, control) = newest_drop(&world);
     let whole = std::fs::read(&file).unwrap();
     let break_it = || std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    let words = &["cases_201812.csv", "cases_201812.ctl", "deliver"];
-    let (system, owner, code) = ("dept_land", "市国土资源局", "E-CONTROL");
+    let words = &[name_of(&file), name_of(&control), "deliver"];
+    let (system, owner, code) = ("dept_quality", "市质监局", "E-CONTROL");
     let mend = || std::fs::write(&file, &whole).unwrap();
     world.check(Fault { system, owner, code, alone: 3, words }, break_it, mend).await;
 }
@@ -200,16 +208,17 @@ async fn a_file_that_is_cut_off_within_quotes_is_not_taken() {
     let (file, control) = newest_drop(&world);
     let (whole, promise) = (std::fs::read(&file).unwrap(), std::fs::read(&control).unwrap());
     let rows = whole.iter().filter(|byte| **byte == b'\n').count();
-    let cut = [whole.as_slice(), b"GT201812999999,\"3405"].concat();
+    let cut = [whole.as_slice(), b"ZJ201812999999,\"3405"].concat();
     let digest: String = Sha256::digest(&cut).iter().map(|byte| format!("{byte:02x}")).collect();
-    let promised = format!("file=cases_201812.csv\nrows={rows}\nsha256={digest}\n");
+    let name = name_of(&file);
+    let promised = format!("file={name}\nrows={rows}\nsha256={digest}\n");
     let break_it = || {
         std::fs::write(&file, &cut).unwrap();
         std::fs::write(&control, &promised).unwrap();
     };
-    let place = format!("line {} of file cases_201812.csv", rows + 1);
+    let place = format!("line {} of file {name}", rows + 1);
     let words = &[place.as_str(), "quote"];
-    let (system, owner, code) = ("dept_land", "市国土资源局", "E-QUOTE");
+    let (system, owner, code) = ("dept_quality", "市质监局", "E-QUOTE");
     let mend = || {
         std::fs::write(&file, &whole).unwrap();
         std::fs::write(&control, &promise).unwrap();

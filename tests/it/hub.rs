@@ -102,8 +102,13 @@ impl Hub {
 
     /// A demo of the small city of `seed`, which must end well.
     pub(crate) fn demo(&self, seed: u64) -> Value {
+        self.demo_of(seed, "0.05")
+    }
+
+    /// A demo of the city of `seed` and this scale, which must end well.
+    pub(crate) fn demo_of(&self, seed: u64, scale: &str) -> Value {
         let seed = seed.to_string();
-        self.run_json(&["demo", "--scale", "0.05", "--seed", &seed]).expect(0).json()
+        self.run_json(&["demo", "--scale", scale, "--seed", &seed]).expect(0).json()
     }
 
     /// All rows of a query.

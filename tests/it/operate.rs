@@ -306,6 +306,57 @@ async fn a_replayed_row_never_overwrites_a_newer_one() {
 }
 
 #[tokio::test]
+async fn what_is_read_of_persons_is_written_down_before_it_is_shown() {
+    let office = office().await;
+    office.describe("sqlite", &format!("{CASES}columns.name = {{ tag = \"name\" }}\n"));
+    // There is no audit before there is a hub.
+    office.hub.run(&["preview", "office.cases"]).expect(0);
+    office.run(0, "office.cases");
+    let rows = || {
+        let list = office.hub.run_json(&["audit", "list"]).expect(0).json();
+        list["audit"].as_array().unwrap().clone()
+    };
+    office.hub.query("select id, changed from current.office_cases");
+    office.hub.query("select count(*) as n from current.office_cases");
+    assert!(rows().is_empty(), "nobody's name was read");
+    office.hub.query("select id from current.office_cases where name = '王芳'");
+    let preview = office.hub.run(&["preview", "office.cases"]).expect(0).out;
+    assert!(preview.contains("王*") && !preview.contains("王芳"), "{preview}");
+    let noted: Vec<(String, Value)> = rows()
+        .iter()
+        .map(|row| {
+            let after: Value = serde_json::from_str(row["after"].as_str().unwrap()).unwrap();
+            (row["object"].as_str().unwrap().to_owned(), after)
+        })
+        .collect();
+    assert_eq!(noted.len(), 2, "{noted:?}");
+    let (query, preview) = (&noted[0], &noted[1]);
+    assert_eq!(query.0, "current.office_cases");
+    assert_eq!(query.1["columns"]["current.office_cases"], serde_json::json!(["id", "name"]));
+    assert_eq!(query.1["rows"], 1);
+    assert!(!query.1.to_string().contains("王芳"), "{}", query.1);
+    assert_eq!((preview.0.as_str(), &preview.1["rows"]), ("preview office.cases", &2.into()));
+    assert_eq!(preview.1["columns"], serde_json::json!(["id", "name", "changed"]));
+
+    let broken = "create trigger broken before insert on huiliu_audit \
+                  begin select raise(abort, 'no more'); end";
+    execute(&office.hub.database(), broken).await;
+    for command in
+        [&["query", "select name from current.office_cases"][..], &["preview", "office.cases"]]
+    {
+        let refused = office.hub.run(command);
+        assert!(
+            refused.code != Some(0) && refused.err.contains("E-AUDIT-CLOSED"),
+            "{}",
+            refused.err
+        );
+        assert!(!refused.out.contains("王"), "{}", refused.out);
+    }
+    execute(&office.hub.database(), "drop trigger broken").await;
+    office.hub.run(&["audit", "verify"]).expect(0);
+}
+
+#[tokio::test]
 async fn a_row_in_quarantine_is_masked_unless_somebody_asks_and_is_written_down() {
     let office = office().await;
     let typed = "columns.name = { tag = \"name\" }\ncolumns.changed = { type = \"int\" }\n";
@@ -321,6 +372,8 @@ async fn a_row_in_quarantine_is_masked_unless_somebody_asks_and_is_written_down(
     assert!(open.expect(0).out.contains("王芳"));
     let audit = office.hub.run_json(&["audit", "list"]).expect(0).json();
     assert_eq!(audit["audit"][0]["action"], "quarantine reveal");
+    let after = audit["audit"][0]["after"].as_str().unwrap();
+    assert!(after.contains("\"name\"") && !after.contains("王芳"), "{after}");
     office.hub.run(&["quarantine", "discard", &id]).expect(2);
     office.hub.run(&["quarantine", "discard", &id, "--reason", "wrong file"]).expect(0);
     assert_eq!(rows_of(&office.hub).len(), 1);

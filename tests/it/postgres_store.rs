@@ -85,7 +85,7 @@ fn every_verb_works_with_the_database_in_postgres() {
     assert_eq!(place.duckdb(sql), [rows.to_string()]);
     assert_eq!(hub.query("select count(*) as n from history.city_cases_accepted")[0]["n"], 20);
     let figures = hub.run_json(&["metric", "show"]).expect(0).json();
-    assert_eq!(figures["figures"].as_array().unwrap().len(), 52);
+    assert_eq!(figures["figures"].as_array().unwrap().len(), 53);
     let behind = hub.run_json(&["metric", "rows", "cases_ytd", "--limit", "3"]).expect(0).json();
     assert_eq!(behind.as_array().unwrap().len(), 3);
     assert_eq!(hub.run_json(&["runs", "show", "1"]).expect(0).json()["balanced"], true);

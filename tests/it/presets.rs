@@ -41,23 +41,47 @@ fn table_sql(table: &str, columns: &[(String, String)]) -> String {
     )
 }
 
+/// What a system file says of where a database is.
+type Place = fn(&Source, Kind) -> String;
+
+/// For the connector of its kind.
+fn own(_: &Source, kind: Kind) -> String {
+    let key = if kind == Kind::Sqlite { "path" } else { "url" };
+    format!("kind = \"{}\"\n{key} = \"${{env:OFFICE}}\"\n", kind.word())
+}
+
+/// For its ODBC driver.
+#[cfg(feature = "odbc")]
+fn driver(source: &Source, kind: Kind) -> String {
+    let connection = if kind == Kind::Sqlite {
+        let file = source.office.source();
+        format!("Driver={{SQLite3}};Database={};NoCreat=1", file.display())
+    } else {
+        let url = source.url();
+        let (_, place) = url.rsplit_once('@').unwrap();
+        let (server, name) = place.split_once('/').unwrap();
+        let (host, port) = server.split_once(':').unwrap_or((server, "5432"));
+        format!(
+            "Driver={{PostgreSQL Unicode}};Server={host};Port={port};Database={name};\
+             Uid=postgres;UseDeclareFetch=1;Fetch=100"
+        )
+    };
+    format!("kind = \"odbc\"\nconnection = \"{connection}\"\n")
+}
+
 /// A system file over the hub's only database.
-fn system(source: &Source, kind: Kind, id: &str, body: &str) {
-    let place = if kind == Kind::Sqlite { "path" } else { "url" };
-    let text = format!(
-        "version = 1\nkind = \"{}\"\ntitle = \"前置库\"\nowner = \"政务中心\"\n\
-         {place} = \"${{env:OFFICE}}\"\n{body}",
-        kind.word()
-    );
+fn system(source: &Source, place: &str, id: &str, body: &str) {
+    let text = format!("version = 1\ntitle = \"前置库\"\nowner = \"政务中心\"\n{place}{body}");
     let file = source.office.hub.project().join(format!("config/systems/{id}.toml"));
     std::fs::write(file, text).unwrap();
 }
 
-#[tokio::test]
-async fn every_preset_reads_the_table_it_describes() {
+/// In a SQLite file.
+async fn every_preset_reads_the_table_it_describes(place: Place) {
     let tables = described();
     let sql: String = tables.iter().map(|(name, columns)| table_sql(name, columns)).collect();
     let source = Source::new(Kind::Sqlite, &sql).await;
+    let place = place(&source, Kind::Sqlite);
     let hub = &source.office.hub;
     let listed = hub.run_json(&["presets"]).expect(0).json();
     let mut counted = 0;
@@ -65,12 +89,12 @@ async fn every_preset_reads_the_table_it_describes() {
         let id = family["family"].as_str().unwrap();
         let mut body = String::new();
         for table in family["tables"].as_array().unwrap() {
-            // Nothing is marked in a SQLite file.
+            // Nothing is marked here.
             let preset = &table["name"];
             write!(body, "[[streams]]\npreset = {preset}\nread = \"incremental\"\n").unwrap();
             counted += 1;
         }
-        system(&source, Kind::Sqlite, id, &body);
+        system(&source, &place, id, &body);
     }
     assert_eq!(counted, tables.len());
     let report = hub.run_json(&["run"]).expect(0).json();
@@ -96,7 +120,18 @@ async fn every_preset_reads_the_table_it_describes() {
 }
 
 #[tokio::test]
-async fn a_department_has_its_own_tables_in_its_own_spelling() {
+async fn every_preset_reads_the_table_it_describes_in_sqlite() {
+    every_preset_reads_the_table_it_describes(own).await;
+}
+
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn every_preset_reads_the_table_it_describes_over_odbc() {
+    every_preset_reads_the_table_it_describes(driver).await;
+}
+
+/// In a SQLite file.
+async fn a_department_has_its_own_tables_in_its_own_spelling(place: Place) {
     let tables = described();
     let accept = &tables["up_pro_accept"];
     let camel = |name: &str| -> String {
@@ -122,10 +157,11 @@ async fn a_department_has_its_own_tables_in_its_own_spelling() {
         .collect();
     let sql = table_sql("up_pro_accept_v3_bdc", &wire) + &table_sql("up_pro_accept_rsj", &other);
     let source = Source::new(Kind::Sqlite, &sql).await;
+    let place = place(&source, Kind::Sqlite);
     let body = "[[streams]]\npreset = \"up_pro_accept\"\nsuffix = \"_v3_bdc\"\nnames = \"camel\"\n\
                 [[streams]]\npreset = \"up_pro_accept\"\nsuffix = \"_rsj\"\nwithout = [\"legal\"]\n\
                 fields.project_no = \"BJBH\"\n";
-    system(&source, Kind::Sqlite, "front", body);
+    system(&source, &place, "front", body);
     let hub = &source.office.hub;
     hub.run(&["run", "front.*"]).expect(0);
     for table in ["accept_v3_bdc", "accept_rsj"] {
@@ -146,10 +182,21 @@ async fn a_department_has_its_own_tables_in_its_own_spelling() {
         "[[streams]]\ncolumns.accept_date = { nullable = true }\n",
         1,
     );
-    system(&source, Kind::Sqlite, "front", &body);
+    system(&source, &place, "front", &body);
     hub.run(&["quarantine", "replay", "--stream", "front.accept_v3_bdc"]).expect(0);
     let sql = "select project_no from current.front_accept_v3_bdc where row_guid = '2'";
     assert_eq!(source.query(sql), ["B"]);
+}
+
+#[tokio::test]
+async fn a_department_has_its_own_tables_in_its_own_spelling_in_sqlite() {
+    a_department_has_its_own_tables_in_its_own_spelling(own).await;
+}
+
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn a_department_has_its_own_tables_in_its_own_spelling_over_odbc() {
+    a_department_has_its_own_tables_in_its_own_spelling(driver).await;
 }
 
 /// The table of a department's cases, as its own programs see it.
@@ -159,7 +206,7 @@ const STEPS: &str = "ORGBUSNO varchar(50) not null, PROJID varchar(50) not null,
     primary key (ORGBUSNO, PROJID, DATAVER, SN, NODESTATE)";
 
 /// Cases are fetched whole and marked; what is sent again counts by its version.
-async fn cases_are_fetched_whole_and_marked(kind: Kind, table: &str, more: &str) {
+async fn cases_are_fetched_whole_and_marked(kind: Kind, place: Place, table: &str, more: &str) {
     let insert = |rows: &str| {
         let columns = "ORGBUSNO, PROJID, DATAVER, SN, NODESTATE, NODEPROCERNAME";
         format!("insert into {table} ({columns}) values {rows};")
@@ -172,7 +219,7 @@ async fn cases_are_fetched_whole_and_marked(kind: Kind, table: &str, more: &str)
         "[[streams]]\nname = \"t\"\npreset = \"ea_jc_step_proc\"\nsuffix = \"_zjj\"\n\
          read = \"flagged\"\n{more}"
     );
-    system(&source, kind, "office", &body);
+    system(&source, &place(&source, kind), "office", &body);
     let open = async |source: &Source| {
         let sql = format!("select count(*) from {table} where SIGNSTATE <> '1'");
         source.number(&sql).await
@@ -211,16 +258,106 @@ async fn cases_are_fetched_whole_and_marked(kind: Kind, table: &str, more: &str)
 #[tokio::test]
 async fn cases_of_postgres_are_fetched_whole_and_marked() {
     let more = "names = \"lower\"\n";
-    cases_are_fetched_whole_and_marked(Kind::Postgres, "ea_jc_step_proc_zjj", more).await;
+    cases_are_fetched_whole_and_marked(Kind::Postgres, own, "ea_jc_step_proc_zjj", more).await;
 }
 
 #[tokio::test]
 async fn cases_of_mysql_are_fetched_whole_and_marked() {
-    cases_are_fetched_whole_and_marked(Kind::Mysql, "EA_JC_STEP_PROC_zjj", "").await;
+    cases_are_fetched_whole_and_marked(Kind::Mysql, own, "EA_JC_STEP_PROC_zjj", "").await;
+}
+
+#[tokio::test]
+async fn cases_of_sqlite_are_fetched_whole_and_marked() {
+    cases_are_fetched_whole_and_marked(Kind::Sqlite, own, "EA_JC_STEP_PROC_zjj", "").await;
+}
+
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn cases_of_postgres_are_fetched_whole_and_marked_over_odbc() {
+    let more = "names = \"lower\"\n";
+    cases_are_fetched_whole_and_marked(Kind::Postgres, driver, "ea_jc_step_proc_zjj", more).await;
+}
+
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn cases_of_sqlite_are_fetched_whole_and_marked_over_odbc() {
+    cases_are_fetched_whole_and_marked(Kind::Sqlite, driver, "EA_JC_STEP_PROC_zjj", "").await;
+}
+
+/// Of `up_*` nothing tells a row's version, and other readers set the flag per case.
+#[cfg(feature = "odbc")]
+async fn accepted_cases_are_fetched_whole_and_marked_over_odbc(kind: Kind) {
+    let table = "up_pro_accept_rsj";
+    let columns: Vec<String> = described()["up_pro_accept"]
+        .iter()
+        .map(|(name, declared)| {
+            let declared = match declared.as_str() {
+                "datetime" => "timestamp",
+                "int(10)" => "int",
+                other => other,
+            };
+            format!("{name} {declared}")
+        })
+        .collect();
+    let row = |guid: &str, case: &str, name: &str, flag: &str| {
+        let at = "'2018-06-12 09:00:00'";
+        format!("('{guid}', '{case}', '{name}', {at}, {at}, {flag})")
+    };
+    let sql = format!(
+        "create table {table} ({}); \
+         insert into {table} (row_guid, project_no, project_name, accept_date, update_time, is_sync) \
+         values {}, {}, {};",
+        columns.join(", "),
+        row("1", "A", "甲", "null"),
+        row("2", "A", "乙", "'0'"),
+        row("3", "B", "丙", "'1'"),
+    );
+    let source = Source::new(kind, &sql).await;
+    let body = "[[streams]]\nname = \"t\"\npreset = \"up_pro_accept\"\nsuffix = \"_rsj\"\n\
+                read = \"flagged\"\n";
+    system(&source, &driver(&source, kind), "office", body);
+    let open = format!("select count(*) from {table} where is_sync is null or is_sync <> '1'");
+    let first = source.run(0, &[]);
+    assert_eq!((&first["read"], &first["written"]), (&2.into(), &2.into()), "{first}");
+    assert_eq!(source.number(&open).await, 0);
+    // One row is sent again, and the case is read as a whole.
+    let again =
+        format!("update {table} set project_name = '改', is_sync = '0' where row_guid = '2'");
+    source.execute(&again).await;
+    let second = source.run(0, &[]);
+    assert_eq!((&second["read"], &second["written"]), (&2.into(), &1.into()), "{second}");
+    // The other one is taken away.
+    let gone = format!(
+        "delete from {table} where row_guid = '1'; \
+         update {table} set is_sync = '0' where row_guid = '2'"
+    );
+    source.execute(&gone).await;
+    let third = source.run(0, &[]);
+    assert_eq!((&third["read"], &third["deleted"]), (&1.into(), &1.into()), "{third}");
+    assert_eq!(source.number(&open).await, 0);
+    let current = "select row_guid || project_name from current.office_t order by 1";
+    assert_eq!(source.query(current), ["2改"]);
+}
+
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn accepted_cases_of_postgres_are_fetched_whole_and_marked_over_odbc() {
+    accepted_cases_are_fetched_whole_and_marked_over_odbc(Kind::Postgres).await;
+}
+
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn accepted_cases_of_sqlite_are_fetched_whole_and_marked_over_odbc() {
+    accepted_cases_are_fetched_whole_and_marked_over_odbc(Kind::Sqlite).await;
 }
 
 /// Records are pushed with their flag; what the reader there makes of them is read back.
-async fn pushed_records_are_read_back_with_their_marks(kind: Kind, table: &str, more: &str) {
+async fn pushed_records_are_read_back_with_their_marks(
+    kind: Kind,
+    place: Place,
+    table: &str,
+    more: &str,
+) {
     let source = Source::new(
         kind,
         &format!(
@@ -238,7 +375,7 @@ async fn pushed_records_are_read_back_with_their_marks(kind: Kind, table: &str, 
          [[pushes]]\nname = \"steps\"\nfrom = \"standard.steps\"\npreset = \"inf_apply_process\"\n\
          set = {{ tache_name = \"受理\" }}\n{more}"
     );
-    system(&source, kind, "office", &body);
+    system(&source, &place(&source, kind), "office", &body);
     let hub = &source.office.hub;
     let folder = hub.project().join("pipelines/models/standard");
     std::fs::create_dir_all(&folder).unwrap();
@@ -271,12 +408,33 @@ async fn pushed_records_are_read_back_with_their_marks(kind: Kind, table: &str, 
 async fn records_pushed_into_postgres_are_read_back_with_their_marks() {
     let more = "names = \"lower\"\n";
     let table = "inf_apply_process";
-    pushed_records_are_read_back_with_their_marks(Kind::Postgres, table, more).await;
+    pushed_records_are_read_back_with_their_marks(Kind::Postgres, own, table, more).await;
 }
 
 #[tokio::test]
 async fn records_pushed_into_mysql_are_read_back_with_their_marks() {
-    pushed_records_are_read_back_with_their_marks(Kind::Mysql, "INF_APPLY_PROCESS", "").await;
+    pushed_records_are_read_back_with_their_marks(Kind::Mysql, own, "INF_APPLY_PROCESS", "").await;
+}
+
+#[tokio::test]
+async fn records_pushed_into_sqlite_are_read_back_with_their_marks() {
+    pushed_records_are_read_back_with_their_marks(Kind::Sqlite, own, "INF_APPLY_PROCESS", "").await;
+}
+
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn records_pushed_into_postgres_over_odbc_are_read_back_with_their_marks() {
+    let more = "names = \"lower\"\n";
+    let table = "inf_apply_process";
+    pushed_records_are_read_back_with_their_marks(Kind::Postgres, driver, table, more).await;
+}
+
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn records_pushed_into_sqlite_over_odbc_are_read_back_with_their_marks() {
+    let more = "names = \"lower\"\n";
+    let table = "inf_apply_process";
+    pushed_records_are_read_back_with_their_marks(Kind::Sqlite, driver, table, more).await;
 }
 
 #[tokio::test]
@@ -342,6 +500,45 @@ columns.row_guid = { nullable = false }
 columns.project_no = { nullable = false }
 columns.cd_time = { nullable = false }
 columns.handle_user_name = { tag = "name" }
+
+[[streams]]
+name = "process"
+table = "up_pro_process"
+key = ["row_guid"]
+read = "incremental"
+cursor = "cd_time"
+overlap = "10m"
+zone = "Asia/Shanghai"
+columns.row_guid = { nullable = false }
+columns.project_no = { nullable = false }
+columns.handle_user_name = { tag = "name" }
+
+[[streams]]
+name = "special_procedures"
+table = "up_pro_special_procedure"
+key = ["row_guid"]
+read = "incremental"
+cursor = "cd_time"
+overlap = "10m"
+zone = "Asia/Shanghai"
+columns.row_guid = { nullable = false }
+columns.project_no = { nullable = false }
+columns.applyer_user_name = { tag = "name" }
+columns.handle_user = { tag = "name" }
+
+[[streams]]
+name = "charges"
+table = "pro_charge"
+key = ["charge_no"]
+read = "incremental"
+cursor = "update_time"
+overlap = "10m"
+zone = "Asia/Shanghai"
+columns.charge_no = { nullable = false }
+columns.project_no = { nullable = false }
+columns.amount = { type = "int", nullable = false }
+columns.pay_time = { type = "timestamp" }
+columns.update_time = { type = "timestamp", nullable = false }
 "#;
 
 /// What a file comes to, whatever it says for people.

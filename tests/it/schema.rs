@@ -25,6 +25,18 @@ fn committed_schemas_are_the_programs_own() {
     assert_eq!(committed, expected, "{refresh}");
 }
 
+/// Also those that all systems have, and those of the hub's own files.
+#[test]
+fn every_key_of_every_file_has_a_description_an_example_and_a_default() {
+    let printed = Hub::shipped().run(&["schema"]).expect(0).json();
+    let mut lacks = Vec::new();
+    for (name, schema) in printed.as_object().unwrap() {
+        let found = huiliu_sdk::schema_lacks(schema);
+        lacks.extend(found.into_iter().map(|lack| format!("{name}: {lack}")));
+    }
+    assert!(lacks.is_empty(), "{lacks:#?}");
+}
+
 #[test]
 fn the_page_about_connectors_is_the_programs_own() {
     let refresh = "refresh with: cargo run --features odbc -- connectors > docs/connectors.md";

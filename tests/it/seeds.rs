@@ -3,17 +3,20 @@
 use crate::hub::Hub;
 use crate::{demo, item_findings, reconcile, systems};
 
-/// The first seed, and how many; `benches/seeds.sh` takes more.
+/// The first seed, how many, and the size of each city; `benches/seeds.sh` takes others.
 const FIRST: u64 = 61;
 const SEEDS: u64 = 5;
+const SCALE: &str = "0.05";
 
 #[tokio::test]
 async fn other_cities_give_their_own_figures_and_everything_that_was_planted() {
-    let seeds = std::env::var_os("HUILIU_SEEDS").and_then(|text| text.to_str()?.parse().ok());
-    for seed in FIRST..FIRST + seeds.unwrap_or(SEEDS) {
-        println!("seed {seed}");
+    let given = |name: &str| std::env::var_os(name).and_then(|text| text.into_string().ok());
+    let seeds = given("HUILIU_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
+    let scale = given("HUILIU_SCALE").unwrap_or_else(|| SCALE.to_owned());
+    for seed in FIRST..FIRST + seeds {
+        println!("seed {seed}, scale {scale}");
         let hub = Hub::shipped();
-        let report = hub.demo(seed);
+        let report = hub.demo_of(seed, &scale);
         demo::check_city(&hub, &report).await;
         reconcile::check_ledger(&hub, &report);
         item_findings::check_findings(&hub, &report);

@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::hub::Hub;
 use crate::office::{Office, Service as Source, execute};
@@ -19,6 +20,10 @@ pub(crate) struct Service {
     pub(crate) web: String,
     /// The one-time token of the first account, where there was none.
     pub(crate) first: Option<String>,
+    /// Where the figures for Prometheus are, such as `127.0.0.1:40123`.
+    pub(crate) metrics: String,
+    /// All that it said, its log among it, once it has ended.
+    pub(crate) said: JoinHandle<String>,
 }
 
 /// The user whose token `with_analyst` makes.
@@ -34,18 +39,26 @@ pub(crate) fn with_analyst(hub: &Hub) -> String {
 
 impl Service {
     pub(crate) async fn start(hub: &Hub) -> Self {
+        Self::start_with(hub, &[]).await
+    }
+
+    /// The service with options of the program, such as how much it logs.
+    pub(crate) async fn start_with(hub: &Hub, options: &[&str]) -> Self {
         let any = "127.0.0.1:0";
         let doors = ["--pgwire", any, "--flight", any, "--web", any, "--metrics", any];
-        let mut command = hub.command(&[&["serve"][..], &doors].concat());
+        let mut command = hub.command(&[options, &["serve"], &doors].concat());
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Command::from(command).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let (mut port, mut flight, mut web, mut first) = (None, None, None, None);
-        loop {
+        let mut said = String::new();
+        let metrics = loop {
             let line = lines.next_line().await.unwrap().expect("serve ended before it was ready");
+            said.push_str(&line);
+            said.push('\n');
             // The figures are the last that is said.
-            if line.ends_with("/metrics") {
-                break;
+            if let Some(address) = line.strip_suffix("/metrics") {
+                break address.trim_start_matches("http://").to_owned();
             }
             if line.starts_with("psql ") {
                 let mut words = line.split(' ').skip_while(|word| *word != "-p");
@@ -57,11 +70,17 @@ impl Service {
                 first = token.flatten().map(str::to_owned);
                 web = address.split('/').next().map(str::to_owned);
             }
-        }
+        };
         // Nobody may block on a full pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let said = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                said.push_str(&line);
+                said.push('\n');
+            }
+            said
+        });
         let (flight, web) = (flight.unwrap(), web.unwrap());
-        Self { process, port: port.unwrap(), flight, web, first }
+        Self { process, port: port.unwrap(), flight, web, first, metrics, said }
     }
 
     /// What psql prints, or what it says when it fails.

@@ -47,7 +47,9 @@ async fn from_the_first_token_to_a_disabled_user() {
     let admin = Caller::session(&web, "/first-admin", &body).await;
     let again = nobody.post("/first-admin", &body).await;
     assert_eq!((again.status, again.code()), (403, "E-FIRST-TOKEN".into()));
-    assert_eq!(admin.get("/overview").await.status, 403, "an administrator reads no data");
+    let seen = admin.get("/overview").await.expect(200);
+    assert_eq!((&seen["figures"], &seen["differences"]), (&json!([]), &json!([])), "{seen}");
+    assert_eq!(admin.get("/metrics").await.status, 403, "an administrator reads no data");
 
     let operator = colleague(&admin, "caozuo", "operator").await;
     let analyst = colleague(&admin, ANALYST, "analyst").await;
@@ -75,6 +77,8 @@ async fn from_the_first_token_to_a_disabled_user() {
     let older = auditor.get(&format!("/audit?action=login&cursor={next}")).await.expect(200);
     let id = |page: &Value, at: usize| page["items"][at]["id"].as_i64().unwrap();
     assert!(id(&older, 0) < id(&audit, 1));
+    reads_are_noted(&auditor).await;
+    commands_are_noted(&hub);
     auditor.get("/audit-check").await.expect(200);
     hub.run(&["audit", "verify"]).expect(0);
     assert_eq!(terminate(&mut service.process).await, Some(143));
@@ -105,6 +109,70 @@ async fn differences(operator: &Caller) {
     assert_eq!((unknown.status, unknown.code()), (404, "E-RECONCILE-KEY".into()));
     let wrong = operator.get("/differences?cursor=abc").await;
     assert_eq!((wrong.status, wrong.code()), (400, "E-PAGE-CURSOR".into()));
+}
+
+/// Each read of single records is in the audit with its rows and columns.
+async fn reads_are_noted(auditor: &Caller) {
+    let page = auditor.get("/audit?action=read&limit=500").await.expect(200);
+    let rows = page["items"].as_array().unwrap();
+    let what = |row: &Value| -> Value {
+        serde_json::from_str(row["after"].as_str().unwrap_or_default()).unwrap()
+    };
+    for row in rows {
+        let noted = what(row);
+        assert!(noted["rows"].is_u64() && noted["columns"].is_object(), "{row}");
+        assert_eq!(row["who"], "caozuo", "{row}");
+    }
+    let of = |object: &str| {
+        let found = rows.iter().find(|row| row["object"] == object);
+        what(found.unwrap_or_else(|| panic!("{object} is not in the audit")))
+    };
+    let figure = of("/api/v1/metrics/items_total/rows");
+    let columns = figure["columns"]["items_total"].as_array().unwrap();
+    assert!(columns.contains(&json!("dept_code")), "{figure}");
+    let differences = of("/api/v1/differences");
+    assert!(!differences["columns"].as_object().unwrap().is_empty(), "{differences}");
+    let lives = rows.iter().filter(|row| row["object"].as_str().unwrap().ends_with("/trace"));
+    let life = what(lives.last().unwrap());
+    assert!(life["columns"].as_object().unwrap().keys().any(|of| of.contains('.')), "{life}");
+}
+
+/// What is read of persons on the command line is in the audit too.
+fn commands_are_noted(hub: &Hub) {
+    let ledger = ["reconcile", "ledger", "--rule", "missing_in_province", "--limit", "2"];
+    let ledger = hub.run_json(&ledger).expect(0).json();
+    let key = ledger["differences"][0]["entity_key"].as_str().unwrap();
+    hub.run(&["trace", key]).expect(0);
+    hub.run(&["reconcile", "explain", key]).expect(0);
+    hub.run(&["metric", "rows", "cases_ytd", "--limit", "3"]).expect(0);
+    let sql = "select applicant_name, mobile from current.dept_education_cases \
+               where mobile <> '4711' limit 5";
+    assert_eq!(hub.query(sql).len(), 5);
+    hub.query("select count(*) as n from ops.runs");
+    hub.query("select internal_no from current.dept_education_cases limit 1");
+    let audit = hub.run_json(&["audit", "list"]).expect(0).json();
+    let noted = |action: &str, object: &str| -> Vec<Value> {
+        let rows = audit["audit"].as_array().unwrap().iter();
+        let rows = rows.filter(|row| row["action"] == action && row["object"] == object);
+        let after = rows.map(|row| {
+            assert!(row["who"].as_str().unwrap().contains("uid "), "{row}");
+            serde_json::from_str(row["after"].as_str().unwrap()).unwrap()
+        });
+        after.collect()
+    };
+    let queried = noted("query", "current.dept_education_cases");
+    assert_eq!(queried.len(), 1, "only what shows persons: {queried:?}");
+    let columns = json!({ "current.dept_education_cases": ["applicant_name", "mobile"] });
+    assert_eq!((&queried[0]["columns"], &queried[0]["rows"]), (&columns, &json!(5)));
+    assert!(!queried[0]["sql"].as_str().unwrap().contains("4711"), "{queried:?}");
+    let rows = noted("read", "metrics.cases_ytd");
+    assert_eq!(rows[0]["rows"], 3);
+    assert!(rows[0]["columns"].as_array().unwrap().len() > 3, "{rows:?}");
+    for object in [format!("trace case {key}"), format!("case {key}"), "ledger case".to_owned()] {
+        let read = noted("read", &object);
+        assert_eq!(read.len(), 1, "{object}");
+        assert!(read[0]["rows"].as_u64().unwrap() > 0, "{object}: {read:?}");
+    }
 }
 
 async fn rows_of_figures(operator: &Caller) {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::beginning::Begun;
 use crate::databases::{Kind, Source};
 use crate::hub::{Hub, step};
 
@@ -72,6 +73,7 @@ async fn streams_of_a_tap_reach_the_lake_together_and_go_on_to_targets() {
         set(&format!("config.{key}"), &value);
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let time = Begun::now();
     hub.run(&arguments).expect(0);
     let text = std::fs::read_to_string(hub.project().join("config/systems/plan.toml")).unwrap();
     assert!(!text.contains("canary") && text.matches("[[streams]]").count() == 2, "{text}");
@@ -79,6 +81,7 @@ async fn streams_of_a_tap_reach_the_lake_together_and_go_on_to_targets() {
     assert!(shown.out.contains("000001") && !shown.said().contains("canary"), "{}", shown.said());
 
     let first = hub.run_json(&["run", "plan.*"]).expect(0).json();
+    time.has_rows("singer");
     let counts = |report: &Value| {
         (written(report, "plan.public_cases"), written(report, "plan.public_items"))
     };

@@ -4,6 +4,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+pub(crate) const JSON: &str = "application/json";
+
 /// An answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -64,9 +66,37 @@ impl Caller {
     }
 
     async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
+        let bytes = self.exchange(method, &format!("/api/v1{path}"), JSON, body).await;
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        Answer { status: status(head), head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// Asks for anything the web has, again while too many were sent; the status and the body.
+    pub(crate) async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: &str,
+    ) -> (u16, Vec<u8>) {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            let bytes = self.exchange(method, path, kind, body).await;
+            let end = bytes.windows(4).position(|part| part == b"\r\n\r\n").unwrap();
+            let status = status(&String::from_utf8_lossy(&bytes[..end]));
+            let body = bytes[end + 4..].to_vec();
+            if status != 429 || !String::from_utf8_lossy(&body).contains("E-RATE") {
+                return (status, body);
+            }
+        }
+    }
+
+    async fn exchange(&self, method: &str, path: &str, kind: &str, body: &str) -> Vec<u8> {
         let mut socket = TcpStream::connect(&self.address).await.unwrap();
         let mut request = format!(
-            "{method} /api/v1{path} HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Type: {kind}\r\n\
              Content-Length: {}\r\nAccept-Language: zh-CN\r\n",
             self.address,
             body.len()
@@ -77,9 +107,10 @@ impl Caller {
         socket.write_all(format!("{request}\r\n{body}").as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
         socket.read_to_end(&mut bytes).await.unwrap();
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Answer { status: status.unwrap_or(0), head: head.to_owned(), body: body.to_owned() }
+        bytes
     }
+}
+
+fn status(head: &str) -> u16 {
+    head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }

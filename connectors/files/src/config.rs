@@ -22,7 +22,7 @@ pub use sftp::SftpOptions;
 pub use stream::StreamOptions;
 pub use words::{Algorithm, Encoding, Format, Formulas, Layout, Twins};
 
-pub(crate) use push::Push;
+pub(crate) use push::{Packing, Push};
 pub(crate) use s3::S3;
 pub(crate) use sftp::Sftp;
 pub(crate) use stream::Stream;
@@ -85,7 +85,7 @@ pub(crate) fn settings(raw: &RawConfig) -> Result<Settings, ConfigErrors> {
         keys.fault("path", "must not be empty");
     }
     let sftp = sftp::read(&mut keys, &raw.base_dir);
-    let s3 = s3::read(&mut keys, path.as_deref());
+    let s3 = s3::read(&mut keys, path.as_deref(), &raw.base_dir);
     if sftp.is_some() && s3.is_some() {
         keys.fault_with_hint("s3", "does not go with `sftp`", "write a system file for each");
     }

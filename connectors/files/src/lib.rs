@@ -73,8 +73,8 @@ impl Connector for FilesConnector {
                  again as a whole",
                 "CSV, Excel and XML cannot tell the empty text from no value; for CSV `null` can be a \
                  text that says so",
-                "a sheet has 16,384 columns and 1,048,576 rows at most, and a text in it 32,767 \
-                 characters",
+                "a sheet of an `xlsx` file has 16,384 columns and 1,048,576 rows at most, one of an \
+                 `xls` file 256 and 65,536, and a text in either 32,767 characters",
             ],
             ..Bounds::default()
         }

@@ -13,20 +13,27 @@ use huiliu_sdk::{
     Cx, Error, ErrorKind, LoadMode, LoadRequest, Loader, Outcome, Receipt, Result, Sink, WriteBatch,
 };
 use tempfile::NamedTempFile;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
-use crate::config::{Format, Push, Settings};
+use crate::config::{Format, Packing, Push, Settings};
 use crate::control;
 use crate::digest::fingerprint;
 use crate::fault::broken;
 use crate::place::Place;
 
 mod arrow_ipc;
+mod cells;
 mod csv;
+mod encoded;
 mod json;
 mod parquet;
 mod texts;
+mod xls;
 mod xlsx;
 pub(crate) mod xml;
+
+use encoded::Encoded;
 
 /// Writes the rows of one file in one format.
 trait Rows: Send {
@@ -41,6 +48,8 @@ trait Rows: Send {
 enum Output {
     Plain(BufWriter<File>),
     Gzip(Box<GzEncoder<BufWriter<File>>>),
+    /// An archive with one file, which is being written.
+    Zip(Box<ZipWriter<BufWriter<File>>>),
 }
 
 impl Write for Output {
@@ -48,6 +57,7 @@ impl Write for Output {
         match self {
             Self::Plain(output) => output.write(bytes),
             Self::Gzip(output) => output.write(bytes),
+            Self::Zip(output) => output.write(bytes),
         }
     }
 
@@ -55,15 +65,32 @@ impl Write for Output {
         match self {
             Self::Plain(output) => output.flush(),
             Self::Gzip(output) => output.flush(),
+            Self::Zip(output) => output.flush(),
         }
     }
 }
 
 impl Output {
+    /// For the push's file `name`.
+    fn new(push: &Push, name: &str, file: BufWriter<File>) -> io::Result<Self> {
+        Ok(match push.packing() {
+            Packing::None => Self::Plain(file),
+            Packing::Gzip => Self::Gzip(Box::new(GzEncoder::new(file, Compression::default()))),
+            Packing::Zip => {
+                let mut archive = ZipWriter::new(file);
+                // Nobody knows yet whether it will have more than 4 GiB.
+                let options = SimpleFileOptions::default().large_file(true);
+                archive.start_file(push.member(name), options)?;
+                Self::Zip(Box::new(archive))
+            }
+        })
+    }
+
     fn close(self) -> io::Result<()> {
         match self {
             Self::Plain(mut output) => output.flush(),
             Self::Gzip(output) => output.finish()?.flush(),
+            Self::Zip(output) => output.finish()?.flush(),
         }
     }
 }
@@ -72,21 +99,24 @@ fn failed(cause: io::Error) -> Error {
     broken("being written", cause)
 }
 
-fn rows_of(push: &Push, schema: &SchemaRef, draft: &NamedTempFile) -> Result<Box<dyn Rows>> {
+fn rows_of(
+    push: &Push,
+    name: &str,
+    schema: &SchemaRef,
+    draft: &NamedTempFile,
+) -> Result<Box<dyn Rows>> {
     let file = BufWriter::with_capacity(64 << 10, draft.as_file().try_clone().map_err(failed)?);
-    let text = |file| match push.is_compressed() {
-        true => Output::Gzip(Box::new(GzEncoder::new(file, Compression::default()))),
-        false => Output::Plain(file),
-    };
+    let packed = |file| Output::new(push, name, file).map_err(failed);
+    let text = |file| Encoded::new(packed(file)?, push.encoding);
     Ok(match push.format {
-        Format::Csv => Box::new(csv::Csv::new(push, schema, text(file))?),
-        Format::Json => Box::new(json::Json::new(schema, text(file), true)?),
-        Format::Ndjson => Box::new(json::Json::new(schema, text(file), false)?),
-        Format::Xml => Box::new(xml::Xml::new(push, schema, text(file))?),
+        Format::Csv => Box::new(csv::Csv::new(push, schema, text(file)?)?),
+        Format::Json => Box::new(json::Json::new(schema, text(file)?, true)?),
+        Format::Ndjson => Box::new(json::Json::new(schema, text(file)?, false)?),
+        Format::Xml => Box::new(xml::Xml::new(push, schema, text(file)?)?),
         Format::Parquet => Box::new(parquet::Parquet::new(schema, file)?),
         Format::Arrow => Box::new(arrow_ipc::Ipc::new(schema, file)?),
         Format::Xlsx => Box::new(xlsx::Xlsx::new(push, schema, file)?),
-        Format::Xls => return Err(Error::unsupported("writing xls files")),
+        Format::Xls => Box::new(xls::Xls::new(push, schema, packed(file)?)?),
     })
 }
 
@@ -117,7 +147,7 @@ impl Draft {
         may_replace: bool,
     ) -> Result<Self> {
         let file = place.draft()?;
-        let rows = rows_of(push, schema, &file)?;
+        let rows = rows_of(push, &name, schema, &file)?;
         Ok(Self { push: push.clone(), name, may_replace, file, rows, count: 0 })
     }
 

@@ -31,3 +31,5 @@ mod sheets;
 mod support;
 #[path = "it/writing.rs"]
 mod writing;
+#[path = "it/xls.rs"]
+mod xls;

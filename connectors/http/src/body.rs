@@ -30,6 +30,18 @@ pub(crate) struct AnswerPlan {
     nested: Vec<(Pointer, Format)>,
 }
 
+/// The character between two values of CSV.
+pub(crate) fn delimiter(text: Option<&str>, at: &str, errors: &mut ConfigErrors) -> u8 {
+    match text.map(str::as_bytes) {
+        None => b',',
+        Some([one]) if !b"\"\r\n".contains(one) => *one,
+        Some(_) => {
+            errors.push(under(at, "delimiter"), "is not one character of ASCII");
+            b','
+        }
+    }
+}
+
 impl AnswerPlan {
     /// Checks the options.
     pub(crate) fn new(options: AnswerOptions, at: &str, errors: &mut ConfigErrors) -> Self {
@@ -44,14 +56,7 @@ impl AnswerPlan {
             }
             known
         });
-        let delimiter = match options.delimiter.as_deref().map(str::as_bytes) {
-            None => b',',
-            Some([one]) => *one,
-            Some(_) => {
-                errors.push(under(at, "delimiter"), "is not one character of ASCII");
-                b','
-            }
-        };
+        let delimiter = delimiter(options.delimiter.as_deref(), at, errors);
         let mut nested = Vec::new();
         for (index, inner) in options.nested.iter().enumerate() {
             let at = under(at, &format!("nested[{index}].pointer"));

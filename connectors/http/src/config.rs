@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub(crate) use answer::{AnswerOptions, Condition, Format, Nested, SoapOptions, SoapVersion};
 pub(crate) use auth::{AuthOptions, ClientCredentials};
-pub(crate) use push::{LookupOptions, OutcomeOptions, PushOptions, Shape};
+pub(crate) use push::{LookupOptions, OutcomeOptions, PushOptions, SendFormat, Shape};
 pub(crate) use receipt::ReceiptOptions;
 pub(crate) use sign::{
     Algorithm, CipherAlgorithm, CipherOptions, EncryptOptions, ExchangeOptions, KeyForm, Mode,
@@ -54,20 +54,20 @@ impl Verb {
 }
 
 /// The JSON Schema of `T` in one piece, without references. A key that may be left out and has
-/// no default of its own is nothing then, which is said as well.
+/// no default of its own is nothing then, which is said as well; so is what a `type` is for.
 pub(crate) fn schema<T: JsonSchema>() -> Value {
     let mut schema = schemars::generate::SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
         .into_generator()
         .into_root_schema_for::<T>()
         .to_value();
-    say_defaults(&mut schema);
+    complete(&mut schema);
     schema
 }
 
-fn say_defaults(schema: &mut Value) {
+fn complete(schema: &mut Value) {
     match schema {
-        Value::Array(items) => items.iter_mut().for_each(say_defaults),
+        Value::Array(items) => items.iter_mut().for_each(complete),
         Value::Object(table) => {
             let required = table.get("required").cloned().unwrap_or_default();
             let is_required = |key: &str| {
@@ -75,11 +75,14 @@ fn say_defaults(schema: &mut Value) {
             };
             let properties = table.get_mut("properties").and_then(Value::as_object_mut);
             for (key, property) in properties.into_iter().flatten() {
-                if let (false, Value::Object(property)) = (is_required(key), property) {
+                let Value::Object(property) = property else { continue };
+                if property.get("const").is_some_and(Value::is_string) {
+                    property.entry("description").or_insert("Which of several kinds it is.".into());
+                } else if !is_required(key) {
                     property.entry("default").or_insert(Value::Null);
                 }
             }
-            table.values_mut().for_each(say_defaults);
+            table.values_mut().for_each(complete);
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! Arrow values as JSON values: exact, and as the lake shows them.
+//! Arrow values as JSON values: exact, and as the lake shows them; and records as text.
 
 use std::str::FromStr;
 
@@ -12,8 +12,39 @@ use arrow::temporal_conversions::{
     date32_to_datetime, timestamp_ms_to_datetime, timestamp_ns_to_datetime,
     timestamp_s_to_datetime, timestamp_us_to_datetime,
 };
+use csv::WriterBuilder;
+use huiliu_httpkit::HeaderValue;
 use huiliu_sdk::{Error, ErrorKind, Result};
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
+
+use crate::call::Body;
+use crate::pointer::scalar;
+
+/// Records as lines of JSON.
+pub(crate) fn json_lines(records: &[Value]) -> Body {
+    let mut text = String::new();
+    for record in records {
+        text += &record.to_string();
+        text.push('\n');
+    }
+    Body::Text { kind: HeaderValue::from_static("application/x-ndjson"), text }
+}
+
+/// Records as CSV below the names of their fields, which are the same in all.
+pub(crate) fn comma_separated(records: &[Value], delimiter: u8) -> Result<Body> {
+    let unwritten = || Error::internal("records do not become CSV");
+    let mut writer = WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+    let names = records.first().and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    writer.write_record(names).map_err(|error| unwritten().cause(error))?;
+    for record in records {
+        let values = record.as_object().into_iter().flat_map(Map::values);
+        let texts = values.map(|value| scalar(value).unwrap_or_default());
+        writer.write_record(texts).map_err(|error| unwritten().cause(error))?;
+    }
+    let bytes = writer.into_inner().map_err(|_| unwritten())?;
+    let text = String::from_utf8(bytes).map_err(|_| unwritten())?;
+    Ok(Body::Text { kind: HeaderValue::from_static("text/csv; charset=utf-8"), text })
+}
 
 /// The value of `array` in row `row`.
 pub(crate) fn value(name: &str, array: &dyn Array, row: usize) -> Result<Value> {

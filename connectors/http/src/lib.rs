@@ -72,6 +72,9 @@ impl Connector for HttpConnector {
             repeats_at_mark: true,
             bytes: Some("JSON has no bytes, so a column of them is refused when it is pushed"),
             notes: &[
+                "`discover` asks for the first records of the streams that the file has, and says \
+                 what columns they give; nobody can ask a service what else it offers, so streams \
+                 are written by hand, from the ones that `huiliu init system` writes as comments",
                 "an answer, a page with all its rows, is no larger than `max_response`",
                 "a record sent twice has one effect where `idempotency_field` or \
                  `idempotency_header` is given; without them it is never sent again by itself",

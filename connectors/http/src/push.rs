@@ -4,9 +4,9 @@ use huiliu_httpkit::{HeaderName, Url};
 use huiliu_sdk::{ConfigErrors, RawPush, StreamId};
 use serde_json::{Map, Value};
 
-use crate::body::AnswerPlan;
+use crate::body::{AnswerPlan, delimiter};
 use crate::call::{BodyOptions, CallPlan, address, template};
-use crate::config::{LookupOptions, PushOptions, Shape, Verb};
+use crate::config::{LookupOptions, PushOptions, SendFormat, Shape, Verb};
 use crate::faults::under;
 use crate::outcome::OutcomePlan;
 use crate::plan::{answer_plan, place};
@@ -35,6 +35,9 @@ pub(crate) struct PushPlan {
     /// XML of one record; JSON if there is none.
     pub(crate) record: Option<Template>,
     pub(crate) shape: Shape,
+    pub(crate) send: SendFormat,
+    /// Between two values of CSV.
+    pub(crate) delimiter: u8,
     pub(crate) field: Option<String>,
     pub(crate) header: Option<HeaderName>,
     /// Field to send by column; empty for every column under its own name.
@@ -58,6 +61,8 @@ impl PushPlan {
             errors.push(under(at, "method"), "writing is done with POST or PUT");
         }
         check_body(&options, at, errors);
+        check_send(&options, at, errors);
+        let delimiter = delimiter(options.delimiter.as_deref(), at, errors);
         let fields = fields(&options.fields, at, errors);
         let record = record(&options, &fields, at, errors);
         let header = options
@@ -106,6 +111,8 @@ impl PushPlan {
             records,
             record,
             shape: options.shape,
+            send: options.send,
+            delimiter,
             field: options.idempotency_field,
             header,
             fields,
@@ -144,6 +151,32 @@ fn check_body(options: &PushOptions, at: &str, errors: &mut ConfigErrors) {
         if !xml.contains("{records}") {
             errors.push(under(at, "xml"), "has no place for {records}");
         }
+    }
+}
+
+/// What records that are the whole body leave no place for.
+fn check_send(options: &PushOptions, at: &str, errors: &mut ConfigErrors) {
+    let word = match options.send {
+        SendFormat::Json => "json",
+        SendFormat::Ndjson => "ndjson",
+        SendFormat::Csv => "csv",
+    };
+    if options.delimiter.is_some() && options.send != SendFormat::Csv {
+        errors.push(under(at, "delimiter"), "is only for send = \"csv\"");
+    }
+    if options.send == SendFormat::Json {
+        return;
+    }
+    let others = [
+        ("body", options.body.is_some()),
+        ("form", options.form.is_some()),
+        ("xml", options.xml.is_some()),
+        ("record", options.record.is_some()),
+        ("records", !options.records.is_empty()),
+        ("shape", options.shape == Shape::Object),
+    ];
+    for (key, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
+        errors.push(under(at, key), format!("cannot stand beside send = \"{word}\""));
     }
 }
 

@@ -4,7 +4,6 @@ mod credentials;
 
 use std::collections::BTreeMap;
 
-use chrono_tz::Tz;
 use huiliu_httpkit::{HeaderName, HeaderValue, Settings, Url, base_url, is_loopback};
 use huiliu_sdk::{ConfigErrors, RawConfig};
 
@@ -38,7 +37,7 @@ pub(crate) fn endpoint(raw: &RawConfig) -> Result<HttpEndpoint, ConfigErrors> {
         None => stand_in(),
     };
     let Some(base) = base else { return Err(errors) };
-    let session = system.and_then(|system| session(system, &base, raw.hub_zone, &mut errors));
+    let session = system.and_then(|system| session(system, &base, raw, &mut errors));
     let (stream_schema, push_schema) = (schema::<StreamOptions>(), schema::<PushOptions>());
     let mut streams = Vec::new();
     for (index, stream) in raw.streams.iter().enumerate() {
@@ -86,15 +85,21 @@ fn check_parents(streams: &[StreamPlan], errors: &mut ConfigErrors) {
 fn session(
     options: SystemOptions,
     base: &Url,
-    zone: Tz,
+    raw: &RawConfig,
     errors: &mut ConfigErrors,
 ) -> Option<Session> {
+    let zone = raw.hub_zone;
     let mut settings = Settings {
         // Other hosts may be reached over https even where the system is not.
         tls: base.scheme() == "https" || !options.hosts.is_empty(),
+        ca: options.ca.map(|file| raw.base_dir.join(file)),
         loopback: is_loopback(base),
         ..Settings::default()
     };
+    if settings.ca.is_some() && !settings.tls {
+        let hint = "write https in `url`, or remove `ca`";
+        errors.push_with_hint("ca", "has no use without https", hint);
+    }
     if let Some(timeout) = time(options.timeout.as_deref(), "timeout", errors) {
         if timeout.is_zero() {
             errors.push("timeout", "is zero");

@@ -10,7 +10,7 @@ use huiliu_sdk::{Cx, Error, ErrorKind, Outcome, Receipt, Result, Sink, WriteBatc
 use serde_json::{Map, Value};
 
 use crate::call::{Body, Draft, Values};
-use crate::config::Shape;
+use crate::config::{SendFormat, Shape};
 use crate::encode;
 use crate::pointer::scalar;
 use crate::push::PushPlan;
@@ -67,8 +67,8 @@ impl HttpSink {
         let plan = &self.plan;
         let mut draft = plan.call.draft(&Values::new(), &[])?;
         draft.idempotent = self.is_repeatable();
-        match &plan.record {
-            Some(record) => {
+        match (&plan.record, plan.send) {
+            (Some(record), _) => {
                 let texts: Result<Vec<String>> =
                     records.iter().map(|fields| self.xml(record, fields)).collect();
                 let text = texts?.concat();
@@ -80,7 +80,11 @@ impl HttpSink {
                     draft.body = plan.call.enclosed(text);
                 }
             }
-            None => {
+            (None, SendFormat::Ndjson) => draft.body = encode::json_lines(records),
+            (None, SendFormat::Csv) => {
+                draft.body = encode::comma_separated(records, plan.delimiter)?;
+            }
+            (None, SendFormat::Json) => {
                 let content = match (plan.shape, records) {
                     (Shape::Object, [record]) => record.clone(),
                     _ => Value::Array(records.to_vec()),

@@ -19,8 +19,12 @@ mod paging;
 mod reading;
 #[path = "it/receipts.rs"]
 mod receipts;
+#[path = "../../../tests/private/server.rs"]
+mod server;
 #[path = "it/signing.rs"]
 mod signing;
+#[path = "it/tls.rs"]
+mod tls;
 #[path = "it/writing.rs"]
 mod writing;
 

@@ -1,12 +1,13 @@
 //! Sending, within limits.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use huiliu_sdk::{Cx, Error, ErrorKind, Result};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RETRY_AFTER};
-use reqwest::{Response, header::HeaderMap};
+use reqwest::{Certificate, Response, header::HeaderMap};
 
 use crate::failure::{Again, cut, of_refused, of_status, of_transport};
 use crate::guard::{Guard, check_literal};
@@ -37,6 +38,9 @@ pub struct Settings {
     pub backoff: Duration,
     /// Whether the system is reached over https. A client that never is loads no certificates.
     pub tls: bool,
+    /// The file with the certificates (PEM) of who may have signed the system's. Without it those that
+    /// the operating system trusts.
+    pub ca: Option<PathBuf>,
     /// Whether the system may be on this machine; see [`crate::is_loopback`].
     pub loopback: bool,
 }
@@ -52,6 +56,7 @@ impl Default for Settings {
             attempts: 4,
             backoff: Duration::from_millis(250),
             tls: true,
+            ca: None,
             loopback: false,
         }
     }
@@ -81,10 +86,16 @@ impl Client {
             .user_agent(concat!("huiliu/", env!("CARGO_PKG_VERSION")));
         if !settings.tls {
             builder = builder.tls_certs_only([]);
+        } else if let Some(file) = &settings.ca {
+            builder = builder.tls_certs_only(authorities(file)?);
         }
-        let inner = builder.build().map_err(|error| {
-            Error::new(ErrorKind::Internal, "E-CLIENT", "the http client could not be built")
-                .cause(error)
+        let inner = builder.build().map_err(|error| match &settings.ca {
+            // What is no certificate is seen only here.
+            Some(file) => unusable(file).cause(error),
+            None => {
+                Error::new(ErrorKind::Internal, "E-CLIENT", "the http client could not be built")
+                    .cause(error)
+            }
         })?;
         let pace = Pace::new(settings.requests_per_minute);
         let backoff = Backoff::new(settings.backoff);
@@ -219,6 +230,18 @@ impl Client {
         .hint("ask for smaller pages, or raise max_response");
         error.into()
     }
+}
+
+/// The certificates in a file.
+fn authorities(file: &Path) -> Result<Vec<Certificate>> {
+    let text = std::fs::read(file).map_err(|error| unusable(file).cause(error))?;
+    let found = Certificate::from_pem_bundle(&text).map_err(|error| unusable(file).cause(error))?;
+    if found.is_empty() { Err(unusable(file)) } else { Ok(found) }
+}
+
+fn unusable(file: &Path) -> Error {
+    let message = format!("{} holds no certificates that can be used", file.display());
+    Error::new(ErrorKind::Config, "E-TLS", message).hint("`ca` names a file of certificates in PEM")
 }
 
 fn answer(request: &Request, status: u16, headers: HeaderMap, body: Bytes) -> Answer {

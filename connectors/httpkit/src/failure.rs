@@ -79,6 +79,15 @@ pub(crate) fn of_transport(request: &Request, error: reqwest::Error) -> Failure 
     if let Some(refused) = refused_in(&error) {
         return of_refused(request, refused);
     }
+    if error.is_connect() && is_of_tls(&error) {
+        let message = format!("{name}: no connection that can be trusted");
+        let error = Error::new(ErrorKind::Unreachable, "E-TLS", message)
+            .hint(
+                "check the system's certificate and the name in the url; `ca` names who signed it",
+            )
+            .cause(root(error));
+        return Failure { again: Again::Later, ..error.into() };
+    }
     if error.is_connect() {
         let error =
             Error::new(ErrorKind::Unreachable, "E-CONNECT", format!("{name}: no connection"))
@@ -110,6 +119,15 @@ pub(crate) fn of_refused(request: &Request, refused: Refused) -> Failure {
     Error::new(ErrorKind::Config, "E-FORBIDDEN-ADDRESS", format!("{}: {refused}", request.name()))
         .hint("write the address of the system itself under url")
         .into()
+}
+
+/// Whether TLS is what went wrong. An error of the socket may hold one that its `source` passes over.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    held.is_some_and(|held| is_of_tls(held)) || error.source().is_some_and(is_of_tls)
 }
 
 fn refused_in(error: &reqwest::Error) -> Option<Refused> {

@@ -1,6 +1,11 @@
 //! The client against real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../../tests/private/server.rs"]
+mod server;
+#[path = "it/tls.rs"]
+mod tls;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

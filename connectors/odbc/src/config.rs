@@ -8,7 +8,7 @@ use huiliu_sdk::{
     ConfigErrors, DeclaredColumn, Deletes, Overlap, RawConfig, RawPush, RawStream, ReadMode,
     StreamId, StreamSettings,
 };
-use huiliu_sqlkit::{check_name, check_select, optional, required, timeout};
+use huiliu_sqlkit::{Flags, check_name, check_select, optional, read_flags, required, timeout};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -83,6 +83,30 @@ pub struct StreamOptions {
     #[serde(default)]
     #[schemars(example = ["row_guid", "case_no", "cd_time"])]
     pub select: Option<Vec<String>>,
+    /// The column that says whether a row was fetched, for `read = "flagged"`.
+    #[serde(default)]
+    #[schemars(example = &"is_sync")]
+    pub flag: Option<String>,
+    /// Its value for rows that were not fetched yet. Default: 0.
+    #[serde(default)]
+    #[schemars(example = &"N", extend("default" = "0"))]
+    pub flag_new: Option<String>,
+    /// Whether a flag without value means the same.
+    #[serde(default)]
+    #[schemars(example = true)]
+    pub flag_null_is_new: bool,
+    /// Its value for rows that were fetched. Default: 1.
+    #[serde(default)]
+    #[schemars(example = &"Y", extend("default" = "1"))]
+    pub flag_done: Option<String>,
+    /// Its value for rows that are being fetched, if they are to be marked so first.
+    #[serde(default)]
+    #[schemars(example = &"2")]
+    pub flag_claimed: Option<String>,
+    /// Cases to fetch at once. Default: 1000.
+    #[serde(default)]
+    #[schemars(example = 200, extend("default" = 1_000))]
+    pub flag_batch: Option<u32>,
 }
 
 /// Keys of one push of a system with `kind = "odbc"`.
@@ -114,9 +138,12 @@ pub(crate) struct Stream {
     pub(crate) table: String,
     pub(crate) select: Option<Vec<String>>,
     pub(crate) key: Vec<String>,
-    /// The cursor column of an incremental stream; none means that all is read every time.
+    /// The cursor column of an incremental stream; without one and without flags all is read every
+    /// time.
     pub(crate) cursor: Option<String>,
     pub(crate) overlap: Overlap,
+    /// The flag protocol of a front database.
+    pub(crate) flags: Option<Flags>,
     pub(crate) zone: Tz,
     pub(crate) columns: BTreeMap<String, DeclaredColumn>,
 }
@@ -223,10 +250,15 @@ fn read_stream(
     let select: Option<Vec<String>> = optional(&raw.options, at, "select", faults);
     check_select(select.as_deref(), settings, at, faults);
     let cursor = read_cursor(settings, at, faults);
+    let flags = match settings.read {
+        ReadMode::Flagged => read_flags(raw, at, faults),
+        ReadMode::Full | ReadMode::Incremental | ReadMode::Changes => None,
+    };
     let overlap = settings.overlap(at, faults);
     let zone = settings.source_zone(at, hub_zone, faults);
     let columns = settings.declared_columns(at, faults);
-    if settings.deletes == Deletes::KeyScan && settings.read != ReadMode::Full {
+    let is_part = matches!(settings.read, ReadMode::Incremental | ReadMode::Changes);
+    if settings.deletes == Deletes::KeyScan && is_part {
         faults.push_with_hint(
             format!("{at}.deletes"),
             "an odbc stream compares keys only when it is read whole",
@@ -240,6 +272,7 @@ fn read_stream(
         key: settings.key.clone(),
         cursor,
         overlap,
+        flags,
         zone,
         columns,
     })
@@ -247,7 +280,7 @@ fn read_stream(
 
 fn read_cursor(settings: &StreamSettings, at: &str, faults: &mut ConfigErrors) -> Option<String> {
     match settings.read {
-        ReadMode::Full => None,
+        ReadMode::Full | ReadMode::Flagged => None,
         ReadMode::Incremental => {
             if settings.cursor.as_deref().is_none_or(str::is_empty) {
                 faults.push_with_hint(
@@ -258,11 +291,11 @@ fn read_cursor(settings: &StreamSettings, at: &str, faults: &mut ConfigErrors) -
             }
             settings.cursor.clone()
         }
-        ReadMode::Flagged | ReadMode::Changes => {
+        ReadMode::Changes => {
             faults.push_with_hint(
                 format!("{at}.read"),
-                "an odbc stream is read full or incremental",
-                "use read = \"full\" or read = \"incremental\" with a cursor",
+                "an odbc stream is read full, incremental or flagged",
+                "use read = \"incremental\" with a cursor",
             );
             None
         }

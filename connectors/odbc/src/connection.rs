@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use huiliu_sdk::{Cx, Error, ErrorKind, Result};
-use odbc_api::{Connection, ConnectionOptions, environment};
+use odbc_api::handles::StatementImpl;
+use odbc_api::parameter::VarWCharBox;
+use odbc_api::{Connection, ConnectionOptions, CursorImpl, Error as OdbcError, environment};
 
 use crate::config::Settings;
 use crate::fault::connecting;
+use crate::statement::Sql;
 
 /// Connects to the database.
 pub(crate) fn connect(settings: &Settings) -> Result<Connection<'static>> {
@@ -39,6 +42,22 @@ impl std::error::Error for Plain {}
 /// Seconds as drivers count them.
 pub(crate) fn seconds(timeout: Duration) -> Option<usize> {
     usize::try_from(timeout.as_secs()).ok()
+}
+
+/// Runs a statement; it gives a cursor if it asks for rows.
+pub(crate) fn execute<'a>(
+    db: &'a Connection<'static>,
+    settings: &Settings,
+    sql: &Sql,
+) -> Result<Option<CursorImpl<StatementImpl<'a>>>, OdbcError> {
+    let timeout = seconds(settings.statement_timeout);
+    let wide = |text: &String| VarWCharBox::from_str_slice(text);
+    let values: Vec<VarWCharBox> = sql.values.iter().map(wide).collect();
+    if values.is_empty() {
+        db.execute(&sql.text, (), timeout)
+    } else {
+        db.execute(&sql.text, values.as_slice(), timeout)
+    }
 }
 
 /// Does `work` on a thread where it may block. A caller that asks to stop is not kept waiting: the

@@ -2,10 +2,11 @@
 
 use huiliu_sdk::{Checkpoint, Error, ErrorKind, Overlap, Result, Scope, StreamId, wall_text_back};
 use odbc_api::parameter::VarWCharBox;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::Settings;
 use crate::layout::CursorKind;
+use crate::statement;
 
 const VERSION: u16 = 1;
 
@@ -37,7 +38,7 @@ impl Mark {
         if cursor.is_null() {
             return Ok(None);
         }
-        let kind = match checkpoint.state.get("kind").and_then(serde_json::Value::as_str) {
+        let kind = match checkpoint.state.get("kind").and_then(Value::as_str) {
             Some("number") => CursorKind::Number,
             Some("time") => CursorKind::Time,
             Some("text") => CursorKind::Text,
@@ -66,26 +67,15 @@ impl Mark {
         Ok(Self { text, kind: self.kind })
     }
 
-    /// The mark as it stands in a statement, and the parameter it takes. Times and numbers stand
-    /// in the statement itself, since drivers disagree on what a text parameter is compared as.
+    /// The mark as it stands in a statement, and the parameter it takes.
     pub(crate) fn bound(&self, settings: &Settings) -> Result<(String, Option<VarWCharBox>)> {
-        let plain = |allowed: &str| {
-            self.text.chars().all(|c| c.is_ascii_digit() || allowed.contains(c))
-                && self.text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.')
-        };
-        let unfit = || {
+        let bound = statement::bound(settings, self.kind, &self.text).ok_or_else(|| {
             let message = "the cursor holds a value that cannot be compared";
             Error::new(ErrorKind::Data, "E-CURSOR", message)
                 .hint("choose a cursor of times, numbers or text, or read = \"full\"")
-        };
-        match self.kind {
-            CursorKind::Text => Ok(("?".to_owned(), Some(VarWCharBox::from_str_slice(&self.text)))),
-            CursorKind::Number if plain("+-.eE") => Ok((self.text.clone(), None)),
-            CursorKind::Time if plain("-: .T") => {
-                Ok((settings.timestamp.replace("{}", &self.text), None))
-            }
-            CursorKind::Number | CursorKind::Time => Err(unfit()),
-        }
+        })?;
+        let parameter = bound.values.first().map(|text| VarWCharBox::from_str_slice(text));
+        Ok((bound.text, parameter))
     }
 }
 
@@ -113,6 +103,11 @@ pub(crate) fn checkpoint(stream: &StreamId, mark: Option<&Mark>) -> Checkpoint {
             json!({ "cursor": mark.text, "kind": kind })
         }
     };
+    noted(stream, state)
+}
+
+/// A checkpoint with other notes than a mark.
+pub(crate) fn noted(stream: &StreamId, state: Value) -> Checkpoint {
     Checkpoint { scope: Scope::Stream(stream.clone()), version: VERSION, state }
 }
 

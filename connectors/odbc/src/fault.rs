@@ -142,14 +142,14 @@ const COLUMN_MISSING: Meaning =
 const IN_THE_WAY: Meaning =
     (ErrorKind::Conflict, "E-ODBC", "another transaction was in the way; try again");
 
-/// What an error means whose state says nothing, by the words of SQLite.
+/// What an error means whose state says nothing, by the words of SQLite and Oracle.
 fn general(state: &str, text: &str) -> Option<Meaning> {
     let is = |words: &str| state == "HY000" && text.contains(words);
     if is("no such table") {
         Some(TABLE_MISSING)
     } else if is("no such column") {
         Some(COLUMN_MISSING)
-    } else if is("database is locked") {
+    } else if ["database is locked", "deadlock", "serialize access"].into_iter().any(is) {
         Some(IN_THE_WAY)
     } else {
         None
@@ -209,6 +209,8 @@ mod tests {
         assert!(!is_of_place("08001", "Connection refused"));
         let of = |text: &str| general("HY000", text).map(|(kind, ..)| kind);
         assert_eq!(of("[SQLite]no such table: nix (1)"), Some(ErrorKind::NotFound));
+        let ours = "[Oracle][ODBC][Ora]ORA-08177: can't serialize access for this transaction";
+        assert_eq!(of(ours), Some(ErrorKind::Conflict));
         assert_eq!(of("[SQLite]near \"x\": syntax error (1)"), None);
         assert_eq!(general("22001", "no such table"), None);
     }

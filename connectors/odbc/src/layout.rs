@@ -26,12 +26,21 @@ pub(crate) enum CursorKind {
 }
 
 /// The columns of a result in order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Layout {
     pub(crate) columns: Vec<(String, ColumnType, bool)>,
     pub(crate) forms: Vec<Form>,
+    /// What each is compared as.
+    pub(crate) kinds: Vec<CursorKind>,
     /// Index and kind of the cursor.
     pub(crate) cursor: Option<(usize, CursorKind)>,
+}
+
+impl Layout {
+    /// The place of a column.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|(known, ..)| known == name)
+    }
 }
 
 /// Reads the columns of `result` and refuses what the stream needs and it does not have.
@@ -43,7 +52,8 @@ pub(crate) fn layout(
 ) -> Result<Layout> {
     let failed = |cause: odbc_api::Error| fault("reading the columns", &cause);
     let count = u16::try_from(result.num_result_cols().map_err(failed)?).unwrap_or(0);
-    let mut layout = Layout { columns: Vec::new(), forms: Vec::new(), cursor: None };
+    let mut layout =
+        Layout { columns: Vec::new(), forms: Vec::new(), kinds: Vec::new(), cursor: None };
     for index in 1..=count {
         let told = result.col_name(index).map_err(failed)?;
         let wanted = stream.select.as_ref().and_then(|names| names.get(usize::from(index) - 1));
@@ -61,10 +71,10 @@ pub(crate) fn layout(
             _ => told,
         };
         let described = result.col_data_type(index).map_err(failed)?;
+        let is_number = matches!(tables.get(&name), Some(ColumnType::Decimal(..)));
+        let compared = if is_number { CursorKind::Number } else { cursor_kind(described) };
         if stream.cursor.as_ref() == Some(&name) {
-            let is_number = matches!(tables.get(&name), Some(ColumnType::Decimal(..)));
-            let kind = if is_number { CursorKind::Number } else { cursor_kind(described) };
-            layout.cursor = Some((layout.columns.len(), kind));
+            layout.cursor = Some((layout.columns.len(), compared));
         }
         let declared = stream.columns.get(&name);
         let own = tables.get(&name).copied().unwrap_or(column_type(described));
@@ -76,10 +86,15 @@ pub(crate) fn layout(
             _ => Form::Text,
         };
         layout.forms.push(form);
+        layout.kinds.push(compared);
         layout.columns.push((name, kind, declared.is_none_or(|declared| declared.nullable)));
     }
+    let flagged = stream
+        .flags
+        .iter()
+        .flat_map(|flags| std::iter::once(&flags.column).chain(&flags.group).chain(&flags.version));
     let needed = stream.key.iter().chain(&stream.cursor).chain(stream.columns.keys());
-    for name in needed {
+    for name in needed.chain(flagged) {
         require(&layout, &stream.table, name)?;
     }
     Ok(layout)

@@ -9,7 +9,10 @@ mod connection;
 mod cursor;
 mod discover;
 mod fault;
+mod flagged;
+mod front;
 mod layout;
+mod marking;
 mod parameter;
 mod source;
 mod statement;
@@ -39,6 +42,7 @@ impl Connector for OdbcConnector {
             capabilities: Capabilities {
                 source: true,
                 incremental: true,
+                flagged: true,
                 discover: true,
                 sink: true,
                 idempotent_sink: true,
@@ -99,7 +103,7 @@ impl Endpoint for OdbcEndpoint {
     }
 
     async fn source(&self, cx: &Cx, request: ReadRequest) -> Result<Box<dyn Source>> {
-        Ok(Box::new(source::start(&self.settings, cx, &request)?))
+        source::start(&self.settings, cx, &request)
     }
 
     async fn sink(&self, _cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use huiliu_sdk::{
     Cell, ColumnType, Cx, Error, ErrorKind, Event, Ops, ROW_BYTES, ReadRequest, Rejected, Relay,
-    Result, RowBuilder, Rows, future_cursors, missing_cursors, original, wall_text_believed,
+    Result, RowBuilder, Rows, Source, future_cursors, missing_cursors, original,
+    wall_text_believed,
 };
 use odbc_api::parameter::VarWCharBox;
 use odbc_api::{Connection, Cursor, CursorRow};
@@ -18,8 +19,9 @@ use crate::cursor::{Mark, checkpoint};
 use crate::discover;
 use crate::fault::fault;
 use crate::layout::{self, Layout};
-use crate::statement;
+use crate::marking::{FlaggedRelay, Pending};
 use crate::value::{Parts, Value};
+use crate::{flagged, statement};
 
 /// Batches after which an incremental read offers a checkpoint.
 const BATCHES_PER_CHECKPOINT: u64 = 8;
@@ -31,7 +33,11 @@ struct Plan {
 }
 
 /// Starts to read the streams, one after the other.
-pub(crate) fn start(settings: &Arc<Settings>, cx: &Cx, request: &ReadRequest) -> Result<Relay> {
+pub(crate) fn start(
+    settings: &Arc<Settings>,
+    cx: &Cx,
+    request: &ReadRequest,
+) -> Result<Box<dyn Source>> {
     cx.check()?;
     let mut plans = Vec::with_capacity(request.streams.len());
     for wanted in &request.streams {
@@ -39,7 +45,7 @@ pub(crate) fn start(settings: &Arc<Settings>, cx: &Cx, request: &ReadRequest) ->
             let message = format!("stream `{}` is not configured", wanted.stream);
             Error::new(ErrorKind::NotFound, "E-STREAM", message)
         })?;
-        // A full read starts over, so it has no use for what an earlier one noted.
+        // Full and flagged reads start over, so they have no use for what an earlier one noted.
         let resume = match (&stream.cursor, &wanted.resume) {
             (Some(_), Some(checkpoint)) => Mark::of_checkpoint(checkpoint)
                 .map_err(|error| error.context(format!("stream `{}`", stream.id)))?,
@@ -47,18 +53,26 @@ pub(crate) fn start(settings: &Arc<Settings>, cx: &Cx, request: &ReadRequest) ->
         };
         plans.push(Plan { stream: stream.clone(), resume });
     }
-    let (settings, cx, row_limit) = (Arc::clone(settings), cx.clone(), request.row_limit);
-    let runtime = Handle::current();
-    Ok(Relay::start(move |sender| Outlet { settings, sender, cx, runtime, row_limit }.run(&plans)))
+    let is_flagged = plans.iter().any(|plan| plan.stream.flags.is_some());
+    let pending = Arc::new(Pending::default());
+    let (outlet_settings, marks) = (Arc::clone(settings), Arc::clone(&pending));
+    let (cx, row_limit, runtime) = (cx.clone(), request.row_limit, Handle::current());
+    let relay = Relay::start(move |sender| {
+        Outlet { settings: outlet_settings, sender, cx, runtime, row_limit }.run(&plans, &marks);
+    });
+    if is_flagged {
+        return Ok(Box::new(FlaggedRelay::new(relay, Arc::clone(settings), pending)));
+    }
+    Ok(Box::new(relay))
 }
 
 /// Where the reading thread puts its events.
-struct Outlet {
-    settings: Arc<Settings>,
+pub(crate) struct Outlet {
+    pub(crate) settings: Arc<Settings>,
     sender: mpsc::Sender<Result<Event>>,
-    cx: Cx,
+    pub(crate) cx: Cx,
     runtime: Handle,
-    row_limit: Option<u64>,
+    pub(crate) row_limit: Option<u64>,
 }
 
 /// What a read has come to.
@@ -76,20 +90,28 @@ struct Progress {
 }
 
 impl Outlet {
-    fn run(self, plans: &[Plan]) {
-        if let Err(error) = self.read_all(plans) {
+    fn run(self, plans: &[Plan], pending: &Pending) {
+        if let Err(error) = self.read_all(plans, pending) {
             // If nobody listens any more, nobody misses the error.
             drop(self.sender.blocking_send(Err(error)));
         }
     }
 
-    fn read_all(&self, plans: &[Plan]) -> Result<()> {
+    fn read_all(&self, plans: &[Plan], pending: &Pending) -> Result<()> {
         let db = connect(&self.settings)?;
         for plan in plans {
-            self.read(&db, plan)
-                .map_err(|error| error.context(format!("stream `{}`", plan.stream.id)))?;
+            let done = match &plan.stream.flags {
+                Some(flags) => flagged::read(self, &db, &plan.stream, flags, pending),
+                None => self.read(&db, plan),
+            };
+            done.map_err(|error| error.context(format!("stream `{}`", plan.stream.id)))?;
         }
         Ok(())
+    }
+
+    /// Waits until the system may be sent one more statement.
+    pub(crate) fn request(&self) -> Result<()> {
+        self.runtime.block_on(self.cx.request())
     }
 
     fn read(&self, db: &Connection<'_>, plan: &Plan) -> Result<()> {
@@ -146,7 +168,7 @@ impl Outlet {
         has_schema: &mut bool,
     ) -> Result<()> {
         let stream = &plan.stream;
-        self.runtime.block_on(self.cx.request())?;
+        self.request()?;
         let left = self.row_limit.map(|limit| limit.saturating_sub(progress.read));
         let is_ordered = condition.as_ref().is_some_and(|text| !text.ends_with("is null"));
         // One more than is wanted tells whether there are more.
@@ -231,7 +253,7 @@ impl Outlet {
         if plan.resume.is_none() {
             return Ok(());
         }
-        self.runtime.block_on(self.cx.request())?;
+        self.request()?;
         let sql = statement::greatest(&self.settings, &plan.stream, cursor);
         let failed = |cause: odbc_api::Error| fault("asking for the greatest cursor", &cause);
         let timeout = seconds(self.settings.statement_timeout);
@@ -252,21 +274,21 @@ impl Outlet {
         ))
     }
 
-    fn flush(&self, batch: &mut Batch<'_>) -> Result<()> {
+    pub(crate) fn flush(&self, batch: &mut Batch<'_>) -> Result<()> {
         match batch.take()? {
             Some(rows) => self.send(Event::Rows(rows)),
             None => Ok(()),
         }
     }
 
-    fn send(&self, event: Event) -> Result<()> {
+    pub(crate) fn send(&self, event: Event) -> Result<()> {
         self.cx.check()?;
         self.sender.blocking_send(Ok(event)).map_err(|_| Error::cancelled())
     }
 }
 
 /// The values of a row, asked for in the order of the columns as all drivers want it.
-fn values(
+pub(crate) fn values(
     row: &mut CursorRow<'_>,
     layout: &Layout,
     parts: &mut Parts,
@@ -284,7 +306,7 @@ fn values(
 }
 
 /// A number without its exponent, with which some drivers write small ones.
-fn in_digits(number: String) -> String {
+pub(crate) fn in_digits(number: String) -> String {
     let Some((digits, exponent)) = number.split_once(['e', 'E']) else { return number };
     let (sign, digits) = match digits.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -304,8 +326,8 @@ fn in_digits(number: String) -> String {
 }
 
 /// The rows collected for the next event.
-struct Batch<'a> {
-    builder: RowBuilder,
+pub(crate) struct Batch<'a> {
+    pub(crate) builder: RowBuilder,
     rejected: Vec<Rejected>,
     rejected_bytes: usize,
     origin: Arc<str>,
@@ -313,7 +335,7 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(outlet: &Outlet, stream: &'a Stream, layout: &Layout) -> Self {
+    pub(crate) fn new(outlet: &Outlet, stream: &'a Stream, layout: &Layout) -> Self {
         Self {
             builder: RowBuilder::new(&layout.columns, stream.zone, outlet.settings.hub_zone),
             rejected: Vec::new(),
@@ -323,7 +345,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn push(&mut self, position: u64, layout: &Layout, values: &[Value]) {
+    pub(crate) fn push(&mut self, position: u64, layout: &Layout, values: &[Value]) {
         let Some((code, reason)) = self.refusal(position, layout, values) else { return };
         let names = layout.columns.iter().map(|(name, ..)| name.as_str());
         let raw = original(names.zip(values.iter().map(Value::cell)));
@@ -357,7 +379,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn is_full(&self, cx: &Cx) -> bool {
+    pub(crate) fn is_full(&self, cx: &Cx) -> bool {
         self.builder.len() + self.rejected.len() >= cx.limits.rows
             || self.builder.bytes() + self.rejected_bytes >= cx.limits.bytes
     }

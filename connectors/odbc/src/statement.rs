@@ -1,6 +1,50 @@
 //! The SQL that is sent, in the database's dialect.
 
 use crate::config::{Settings, Stream};
+use crate::layout::CursorKind;
+
+/// A statement, or a part of one, with the texts of its parameters in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sql {
+    pub(crate) text: String,
+    pub(crate) values: Vec<String>,
+}
+
+impl Sql {
+    /// Without parameters.
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), values: Vec::new() }
+    }
+
+    /// All of `parts` in brackets, with `word` between them.
+    pub(crate) fn joined(parts: impl IntoIterator<Item = Self>, word: &str) -> Self {
+        let (mut texts, mut values) = (Vec::new(), Vec::new());
+        for part in parts {
+            texts.push(part.text);
+            values.extend(part.values);
+        }
+        Self { text: format!("({})", texts.join(word)), values }
+    }
+}
+
+/// A value as it stands in a statement; nothing for what is no value of its kind. Times and numbers
+/// stand in the statement itself, since drivers disagree on what a text parameter is compared as.
+pub(crate) fn bound(settings: &Settings, kind: CursorKind, text: &str) -> Option<Sql> {
+    let plain = |allowed: &str| {
+        text.chars().all(|c| c.is_ascii_digit() || allowed.contains(c))
+            && text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.')
+    };
+    match kind {
+        CursorKind::Text => Some(Sql { text: "?".to_owned(), values: vec![text.to_owned()] }),
+        CursorKind::Number if plain("+-.eE") && text.parse::<f64>().is_ok() => {
+            Some(Sql::plain(text))
+        }
+        CursorKind::Time if plain("-: .T") => {
+            Some(Sql::plain(settings.timestamp.replace("{}", text)))
+        }
+        CursorKind::Number | CursorKind::Time => None,
+    }
+}
 
 /// A name between the dialect's marks.
 pub(crate) fn quote(settings: &Settings, name: &str) -> String {

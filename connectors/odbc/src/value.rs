@@ -3,6 +3,8 @@
 //! A value is asked for again and again until the driver has given all of it, so nothing depends on
 //! the length that the driver announced for its column.
 
+use std::hash::{Hash, Hasher};
+
 use encoding_rs::{Encoding, GB18030, UTF_8};
 use huiliu_sdk::{Cell, Error, ErrorKind, ROW_BYTES, Result};
 use odbc_api::buffers::Indicator;
@@ -41,6 +43,17 @@ impl Value {
             Self::Text(text) => Cell::Text(text),
             Self::Float(number) => Cell::Float(*number),
             Self::Bytes(bytes) | Self::Garbled(bytes) => Cell::Bytes(bytes),
+        }
+    }
+
+    /// Adds the value to a digest of its row.
+    pub(crate) fn digest(&self, into: &mut impl Hasher) {
+        std::mem::discriminant(self).hash(into);
+        match self {
+            Self::Text(text) => text.hash(into),
+            Self::Float(number) => number.to_bits().hash(into),
+            Self::Bytes(bytes) | Self::Garbled(bytes) => bytes.hash(into),
+            Self::Null | Self::TooLarge => {}
         }
     }
 

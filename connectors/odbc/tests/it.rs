@@ -7,6 +7,8 @@ mod configure;
 mod conformance;
 #[path = "it/discover.rs"]
 mod discover;
+#[path = "it/flagged.rs"]
+mod flagged;
 #[path = "it/incremental.rs"]
 mod incremental;
 #[path = "it/read.rs"]

@@ -12,14 +12,17 @@ use crate::{Error, ErrorKind, Result};
 pub struct ColumnSpec {
     /// `text`, `int`, `float`, `bool`, `date`, `timestamp`, `decimal(p,s)`, `json` or `binary`.
     #[serde(rename = "type", default)]
+    #[schemars(example = &"decimal(18,2)")]
     pub data_type: Option<String>,
     /// Kind of personal data, such as `id_number`; drives masks. Or whose a row is: `division` (a
     /// division code) or `department` (its code or name); drives which rows an account with limits
     /// sees.
     #[serde(default)]
+    #[schemars(example = &"id_number")]
     pub tag: Option<String>,
     /// Whether a row without a value here is valid. Default: true.
     #[serde(default)]
+    #[schemars(example = false, extend("default" = true))]
     pub nullable: Option<bool>,
 }
 

@@ -37,7 +37,7 @@ pub use original::{OriginalValue, original, original_line, read_original};
 pub use overlap::Overlap;
 pub use relay::Relay;
 pub use rows::{Cell, ROW_BYTES, RowBuilder, RowError};
-pub use schema::{SchemaKey, schema_keys, schema_tables};
+pub use schema::{SchemaKey, schema_keys, schema_lacks, schema_tables};
 pub use settings::{Contract, Deletes, Policy, ReadMode, StreamSettings, WriteMode};
 pub use sink::{LoadMode, Loader, Outcome, Receipt, Sink, WriteBatch};
 pub use wall::{wall_text_back, wall_text_believed};

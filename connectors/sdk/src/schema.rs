@@ -1,5 +1,7 @@
 //! JSON Schemas as connectors publish them, key by key.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 /// One key of a schema, or of a table within it.
@@ -22,6 +24,39 @@ pub fn schema_keys(root: &Value) -> Vec<SchemaKey<'_>> {
     keys
 }
 
+/// What the keys of the schema `root` do not say of themselves, as `path: what`. A key has a
+/// description, an example of a type it takes unless its own keys or its choices are listed, and a
+/// default of such a type unless it has to be there.
+pub fn schema_lacks(root: &Value) -> Vec<String> {
+    let mut lacks = BTreeSet::new();
+    for key in schema_keys(root) {
+        let mut lack = |what: &str| {
+            lacks.insert(format!("{}: {what}", key.path));
+        };
+        if key.description().is_empty() {
+            lack("no description");
+        }
+        if key.is_tag() {
+            continue;
+        }
+        let says_more = key.is_table() || key.holds_tables(root) || !key.choices().is_empty();
+        if key.examples().is_empty() && !says_more {
+            lack("no example");
+        }
+        if !key.examples().iter().all(|example| key.takes(example)) {
+            lack("an example it does not take");
+        }
+        match key.default() {
+            None if !key.is_required => lack("no default"),
+            Some(default) if !default.is_null() && !key.takes(default) => {
+                lack("a default it does not take");
+            }
+            _ => {}
+        }
+    }
+    lacks.into_iter().collect()
+}
+
 /// All tables within `root`, but not `root` itself: their paths, and whether they refuse keys that
 /// they do not describe.
 pub fn schema_tables(root: &Value) -> Vec<(String, bool)> {
@@ -41,10 +76,10 @@ pub fn schema_tables(root: &Value) -> Vec<(String, bool)> {
 
 fn collect<'a>(root: &'a Value, schema: &'a Value, path: &str, keys: &mut Vec<SchemaKey<'a>>) {
     for branch in branches(root, schema) {
-        let required = branch["required"].as_array();
+        let required = required(branch);
         let when = branch["properties"]["type"]["const"].as_str();
         for (name, said) in branch["properties"].as_object().into_iter().flatten() {
-            let is_required = required.is_some_and(|names| names.iter().any(|other| other == name));
+            let is_required = required.contains(&name.as_str());
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let when = when.filter(|_| name != "type");
             let branches = branches(root, said);
@@ -57,6 +92,17 @@ fn collect<'a>(root: &'a Value, schema: &'a Value, path: &str, keys: &mut Vec<Sc
             }
         }
     }
+}
+
+/// The keys that have to be there. Some only do unless another one is, such as `preset`.
+fn required(schema: &Value) -> Vec<&str> {
+    let alternatives = schema["anyOf"].as_array().into_iter().flatten();
+    alternatives
+        .filter(|one| !one["properties"].is_object())
+        .chain([schema])
+        .flat_map(|one| one["required"].as_array().into_iter().flatten())
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// What a schema may be, without references and alternatives.
@@ -103,6 +149,17 @@ impl SchemaKey<'_> {
     /// Whether it is a table whose keys are listed.
     pub fn is_table(&self) -> bool {
         self.branches.iter().any(|branch| branch["properties"].is_object())
+    }
+
+    /// Whether it is a list, or a table of any names, whose values are tables whose keys are listed.
+    fn holds_tables(&self, root: &Value) -> bool {
+        self.branches.iter().any(|branch| {
+            ["items", "additionalProperties"].iter().any(|word| {
+                let values = &branch[word];
+                values.is_object()
+                    && branches(root, values).iter().any(|value| value["properties"].is_object())
+            })
+        })
     }
 
     /// The words it can be, where it is one of several.
@@ -196,5 +253,38 @@ mod tests {
         assert_eq!(schema_tables(&root).len(), 2);
         assert!(schema_tables(&root).contains(&("control".to_owned(), true)));
         assert!(schema_tables(&root).contains(&("auth".to_owned(), false)));
+    }
+
+    #[test]
+    fn what_a_schema_does_not_say_of_its_keys_is_listed() {
+        let said = json!({ "type": "string", "description": "x", "examples": ["a"] });
+        let mut bad = said.clone();
+        bad["examples"] = json!([1]);
+        bad["default"] = json!(2);
+        let root = json!({
+            "type": "object",
+            "anyOf": [{ "required": ["name", "preset"] }, { "required": ["name", "table"] }],
+            "properties": {
+                "name": said,
+                "table": said,
+                "cursor": said,
+                "bad": bad,
+                "bare": { "type": "string", "default": null },
+                "kind": { "const": "x" },
+                "jobs": {
+                    "type": "array", "description": "x", "default": [],
+                    "items": { "type": "object", "properties": { "run": said }, "required": ["run"] },
+                },
+            },
+        });
+        let expected = [
+            "bad: a default it does not take",
+            "bad: an example it does not take",
+            "bare: no description",
+            "bare: no example",
+            "cursor: no default",
+            "kind: no description",
+        ];
+        assert_eq!(schema_lacks(&root), expected);
     }
 }

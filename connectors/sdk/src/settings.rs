@@ -103,19 +103,23 @@ impl Default for Contract {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StreamSettings {
     /// Name of the stream inside its system; the lake table is `<system>_<stream>`.
+    #[schemars(example = &"cases")]
     pub name: String,
     /// Columns that identify one row.
     #[serde(default)]
+    #[schemars(example = ["case_no"])]
     pub key: Vec<String>,
     /// How the stream is read.
     #[serde(default)]
     pub read: ReadMode,
     /// The column that only grows, for `read = "incremental"`.
     #[serde(default)]
+    #[schemars(example = &"update_time")]
     pub cursor: Option<String>,
     /// How far before the last cursor the next read starts: a time such as `10m`, or, where the
     /// cursor is a number, a whole number such as `500`.
     #[serde(default)]
+    #[schemars(example = &"10m")]
     pub overlap: Option<String>,
     /// How the stream is written.
     #[serde(default)]
@@ -126,23 +130,28 @@ pub struct StreamSettings {
     /// The column that marks a row as deleted at the source, for `deletes = "soft"`: true, or not
     /// zero, or (for a time) not null.
     #[serde(default)]
+    #[schemars(example = &"is_deleted")]
     pub deleted: Option<String>,
     /// Columns that say which rows belong together as one case. A read that delivers rows of a
     /// case delivers all of them; rows of it that the lake has and the read has not are deleted.
     #[serde(default)]
+    #[schemars(example = ["case_no"])]
     pub group: Vec<String>,
     /// A column whose greater value is the newer row of a key, such as `dataver`. A row that is
     /// older than what the lake holds goes straight to history.
     #[serde(default)]
+    #[schemars(example = &"dataver")]
     pub version: Option<String>,
     /// What is agreed about columns, types and rows.
     #[serde(default)]
     pub contract: Contract,
     /// Zone of the source's timestamps without zone, such as `Asia/Shanghai`.
     #[serde(default)]
+    #[schemars(example = &"Asia/Shanghai")]
     pub zone: Option<String>,
     /// Type and personal-data tag by column.
     #[serde(default)]
+    #[schemars(example = serde_json::json!({ "id_card": { "type": "text", "tag": "id_number" } }))]
     pub columns: BTreeMap<String, ColumnSpec>,
 }
 

@@ -10,7 +10,7 @@ use huiliu_sdk::{
     Checkpoint, Error, ErrorKind, Overlap, Result, Scope, StreamId, wall_text_back,
     wall_text_believed,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteArguments, SqliteRow, SqliteValueRef};
 use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef, query::Query};
 
@@ -81,7 +81,7 @@ impl Mark {
             return Ok(None);
         }
         let text = cursor.as_str().ok_or_else(unknown)?;
-        let mark = match checkpoint.state.get("class").map(serde_json::Value::as_str) {
+        let mark = match checkpoint.state.get("class").map(Value::as_str) {
             None => Self::Text(text.to_owned()),
             Some(Some("integer")) => Self::Int(text.parse().map_err(|_| unknown())?),
             Some(Some("real")) => Self::Real(text.parse().map_err(|_| unknown())?),
@@ -158,6 +158,11 @@ pub(crate) fn checkpoint(stream: &StreamId, mark: Option<&Mark>) -> Checkpoint {
         Some(Mark::Int(value)) => json!({ "cursor": value.to_string(), "class": "integer" }),
         Some(Mark::Real(value)) => json!({ "cursor": value.to_string(), "class": "real" }),
     };
+    noted(stream, state)
+}
+
+/// A checkpoint with other notes than a mark.
+pub(crate) fn noted(stream: &StreamId, state: Value) -> Checkpoint {
     Checkpoint { scope: Scope::Stream(stream.clone()), version: VERSION, state }
 }
 

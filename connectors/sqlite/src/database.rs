@@ -3,18 +3,27 @@
 use std::path::Path;
 use std::time::Duration;
 
-use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_sdk::{Cx, Error, ErrorKind, Result};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
-/// How long a read waits for a writer to let go.
+/// How long a read waits for a writer to let go, and a writer for all others.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Rows that SQLite may be ahead of the decoder. Each may be as large as a row can be.
 const ROW_BUFFER: usize = 8;
 
-/// Opens the database at `path` for reading only.
-pub(crate) async fn open(path: &Path) -> Result<SqliteConnection> {
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// SQLite itself lets nothing be changed over it.
+    Read,
+    /// Rows are marked or written over it. A file that is not there is not made.
+    Write,
+}
+
+/// Opens the database at `path`.
+pub(crate) async fn open(path: &Path, purpose: Purpose) -> Result<SqliteConnection> {
     let shown = path.display();
     match tokio::fs::metadata(path).await {
         Ok(found) if found.is_file() => {}
@@ -30,7 +39,7 @@ pub(crate) async fn open(path: &Path) -> Result<SqliteConnection> {
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .read_only(true)
+        .read_only(purpose == Purpose::Read)
         .busy_timeout(BUSY_TIMEOUT)
         .row_buffer_size(ROW_BUFFER)
         .disable_statement_logging();
@@ -77,11 +86,37 @@ fn unreadable(shown: &str, cause: std::io::Error) -> Error {
     }
 }
 
-/// Turns a driver's error into the contract's. SQLite's messages name objects, never values.
+/// Runs a statement that gives no rows.
+pub(crate) async fn execute(db: &mut SqliteConnection, sql: &'static str) -> Result<()> {
+    sqlx::query(sql).execute(db).await.map(|_| ()).map_err(|cause| fault(sql, cause))
+}
+
+/// Waits for `step` unless the caller asks to stop.
+pub(crate) async fn unless_cancelled<T>(
+    cx: &Cx,
+    step: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => Err(Error::cancelled()),
+        done = step => done,
+    }
+}
+
+/// SQLite's own number of an error.
+pub(crate) fn number(cause: &sqlx::Error) -> Option<i32> {
+    cause.as_database_error().and_then(|error| error.code()?.parse().ok())
+}
+
+/// The primary number of an error: the low byte; the rest refines it.
+pub(crate) fn primary(cause: &sqlx::Error) -> Option<i32> {
+    number(cause).map(|number| number & 0xff)
+}
+
+/// Turns a driver's error into the contract's. SQLite's messages name objects, never values; only
+/// a trigger may say whatever it likes about a row, so its words are not kept.
 pub(crate) fn fault(what: impl std::fmt::Display, cause: sqlx::Error) -> Error {
-    let code: Option<i32> = cause.as_database_error().and_then(|error| error.code()?.parse().ok());
-    // The low byte is the primary result code; the rest refines it.
-    let (kind, code, hint) = match code.map(|code| code & 0xff) {
+    let (kind, code, hint) = match primary(&cause) {
         Some(5 | 6) => (
             ErrorKind::Timeout,
             "E-SQLITE-BUSY",
@@ -95,9 +130,9 @@ pub(crate) fn fault(what: impl std::fmt::Display, cause: sqlx::Error) -> Error {
         Some(3 | 8 | 23) => (
             ErrorKind::Permission,
             "E-SQLITE-PERMISSION",
-            Some("let the hub's user read the file and its folder"),
+            Some("let the hub's user read the file and its folder, and write both to mark or push"),
         ),
-        Some(10 | 14) => (
+        Some(10 | 13 | 14) => (
             ErrorKind::Unreachable,
             "E-SQLITE-IO",
             Some("check the disk or the share that holds the database"),
@@ -107,9 +142,15 @@ pub(crate) fn fault(what: impl std::fmt::Display, cause: sqlx::Error) -> Error {
             "E-SQLITE-SQL",
             Some("run `discover` to see what the database offers"),
         ),
+        Some(19) => (
+            ErrorKind::Data,
+            "E-SQLITE-VALUE",
+            Some("look at the table's constraints and triggers, and at what was to be written"),
+        ),
         _ => (ErrorKind::Internal, "E-SQLITE", None),
     };
-    let error = Error::new(kind, code, format!("{what} failed")).cause(cause);
+    let error = Error::new(kind, code, format!("{what} failed"));
+    let error = if code == "E-SQLITE-VALUE" { error } else { error.cause(cause) };
     match hint {
         Some(hint) => error.hint(hint),
         None => error,

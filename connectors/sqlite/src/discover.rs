@@ -4,7 +4,7 @@ use huiliu_sdk::{ColumnSpec, ColumnType, Cx, Probe, Result, StreamSpec, says_whe
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use crate::config::Settings;
-use crate::database::{self, fault, quote};
+use crate::database::{self, Purpose, fault, quote};
 use crate::schema::{self, Column, Table, column_type, type_name};
 
 const TABLES: &str = "select name from sqlite_schema where type in ('table', 'view') \
@@ -12,7 +12,7 @@ const TABLES: &str = "select name from sqlite_schema where type in ('table', 'vi
 
 /// Opens the database and counts its tables.
 pub(crate) async fn probe(settings: &Settings) -> Result<Probe> {
-    let mut db = database::open(&settings.path).await?;
+    let mut db = database::open(&settings.path, Purpose::Read).await?;
     let version: String = sqlx::query("select sqlite_version()")
         .fetch_one(&mut db)
         .await
@@ -25,7 +25,7 @@ pub(crate) async fn probe(settings: &Settings) -> Result<Probe> {
 
 /// Lists the tables and views.
 pub(crate) async fn streams(settings: &Settings, cx: &Cx) -> Result<Vec<StreamSpec>> {
-    let mut db = database::open(&settings.path).await?;
+    let mut db = database::open(&settings.path, Purpose::Read).await?;
     let mut streams = Vec::new();
     for name in table_names(&mut db).await? {
         cx.check()?;
@@ -66,10 +66,7 @@ fn describe(name: String, table: &Table, row_estimate: Option<u64>) -> StreamSpe
             (column.name.clone(), spec)
         })
         .collect();
-    let mut key: Vec<&Column> =
-        table.columns.iter().filter(|column| column.key_place > 0).collect();
-    key.sort_by_key(|column| column.key_place);
-    let key = key.into_iter().map(|column| column.name.clone()).collect();
+    let key = table.primary_key().into_iter().map(|column| column.name.clone()).collect();
     let mut cursors: Vec<&Column> =
         table.columns.iter().filter(|column| can_be_cursor(column)).collect();
     // The likeliest first: a name that says when the row changed.

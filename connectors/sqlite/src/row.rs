@@ -92,11 +92,13 @@ pub(crate) fn render(row: &SqliteRow, columns: &[(String, ColumnType, bool)]) ->
     Ok(original(values))
 }
 
-fn raw(row: &SqliteRow, index: usize) -> Result<SqliteValueRef<'_>> {
+/// A value as it stands in a row.
+pub(crate) fn raw(row: &SqliteRow, index: usize) -> Result<SqliteValueRef<'_>> {
     row.try_get_raw(index).map_err(|cause| fault("reading a value", cause))
 }
 
-fn decode<'r, T: Decode<'r, Sqlite>>(value: SqliteValueRef<'r>) -> Result<T> {
+/// A value of a row in its own storage class.
+pub(crate) fn decode<'r, T: Decode<'r, Sqlite>>(value: SqliteValueRef<'r>) -> Result<T> {
     // The driver fails here only when a value is asked for as two classes.
     T::decode(value).map_err(|_| Error::internal("a value changed its storage class"))
 }

@@ -10,6 +10,8 @@ use crate::database::fault;
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
+    /// Whether its rows are its own; those of a view are others'.
+    pub(crate) is_table: bool,
     /// The name under which the row number can be read, if there is one.
     pub(crate) rowid: Option<&'static str>,
 }
@@ -64,27 +66,51 @@ pub(crate) async fn table(db: &mut SqliteConnection, name: &str) -> Result<Optio
             key_place: row.try_get(3).map_err(failed)?,
         });
     }
-    let has_rowid = kind == "table" && !without_rowid;
+    let is_table = kind == "table";
+    let has_rowid = is_table && !without_rowid;
     // A column may bear one of these names and hide the row number behind it.
     let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| {
         has_rowid && !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias))
     });
-    Ok(Some(Table { columns, rowid }))
+    Ok(Some(Table { columns, is_table, rowid }))
+}
+
+impl Table {
+    /// The columns of its primary key, in the key's order.
+    pub(crate) fn primary_key(&self) -> Vec<&Column> {
+        let mut key: Vec<&Column> =
+            self.columns.iter().filter(|column| column.key_place > 0).collect();
+        key.sort_by_key(|column| column.key_place);
+        key
+    }
+}
+
+/// The table called `name`, which has to be there.
+pub(crate) async fn named(db: &mut SqliteConnection, name: &str) -> Result<Table> {
+    table(db, name).await?.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "E-TABLE-MISSING", format!("there is no table `{name}`"))
+            .hint("run `discover` to see the tables, and correct the name")
+    })
 }
 
 /// Lays a stream over the table it names and refuses what the table does not have.
 pub(crate) async fn layout(db: &mut SqliteConnection, stream: &Stream) -> Result<Layout> {
+    lay(&named(db, &stream.table).await?, stream)
+}
+
+/// Lays a stream over its table. The flag of a flagged stream is none of its columns: our own
+/// marks would make its rows look changed.
+pub(crate) fn lay(table: &Table, stream: &Stream) -> Result<Layout> {
     let name = &stream.table;
-    let table = table(db, name).await?.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "E-TABLE-MISSING", format!("there is no table `{name}`"))
-            .hint("run `discover` to see the tables, and correct `table`")
-    })?;
+    let flags = stream.flags.as_ref();
     let wanted = (stream.select.iter().flatten())
         .chain(&stream.key)
         .chain(&stream.cursor)
-        .chain(stream.columns.keys());
+        .chain(stream.columns.keys())
+        .chain(flags.map(|flags| &flags.column))
+        .chain(flags.iter().flat_map(|flags| flags.group.iter().chain(&flags.version)));
     for column in wanted {
-        require_column(&table, name, column)?;
+        require_column(table, name, column)?;
     }
     let selected: Vec<&Column> = match &stream.select {
         Some(select) => select
@@ -93,6 +119,10 @@ pub(crate) async fn layout(db: &mut SqliteConnection, stream: &Stream) -> Result
             .collect(),
         None => table.columns.iter().collect(),
     };
+    let selected: Vec<&Column> = selected
+        .into_iter()
+        .filter(|column| flags.is_none_or(|flags| flags.column != column.name))
+        .collect();
     let cursor = stream
         .cursor
         .as_ref()
@@ -110,7 +140,7 @@ pub(crate) async fn layout(db: &mut SqliteConnection, stream: &Stream) -> Result
     Ok(Layout { columns, cursor, rowid: table.rowid })
 }
 
-fn require_column(table: &Table, table_name: &str, name: &str) -> Result<()> {
+pub(crate) fn require_column(table: &Table, table_name: &str, name: &str) -> Result<()> {
     if table.columns.iter().any(|column| column.name == name) {
         return Ok(());
     }

@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use futures::StreamExt;
 use huiliu_sdk::{
-    Cx, Error, ErrorKind, Event, Ops, ReadRequest, Rejected, Relay, Result, RowBuilder, Rows,
-    StreamId, Window, future_cursors, missing_cursors,
+    Cx, Error, ErrorKind, Event, ReadRequest, Relay, Result, Source, StreamId, Window,
+    future_cursors, missing_cursors,
 };
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection, ValueRef};
 use tokio::sync::mpsc;
 
+use crate::batch::Batch;
 use crate::config::{Settings, Stream};
 use crate::cursor::{Mark, checkpoint};
-use crate::database::{self, column, fault, quote};
-use crate::row;
+use crate::database::{self, Purpose, column, execute, fault, quote};
+use crate::marking::{FlaggedRelay, Pending};
 use crate::schema::{self, Layout};
-use crate::statement;
+use crate::{flagged, statement};
 
 /// Batches after which an incremental read offers a checkpoint.
 const BATCHES_PER_CHECKPOINT: u64 = 8;
@@ -51,7 +51,7 @@ pub(crate) async fn start(
     settings: &Arc<Settings>,
     cx: &Cx,
     request: ReadRequest,
-) -> Result<Relay> {
+) -> Result<Box<dyn Source>> {
     cx.check()?;
     let mut plans = Vec::with_capacity(request.streams.len());
     for wanted in &request.streams {
@@ -79,7 +79,7 @@ pub(crate) async fn start_window(
     cx: &Cx,
     stream: &StreamId,
     window: &Window,
-) -> Result<Relay> {
+) -> Result<Box<dyn Source>> {
     cx.check()?;
     let found = settings.streams.iter().find(|s| s.id == *stream && s.cursor.is_some());
     let found =
@@ -94,30 +94,44 @@ async fn run(
     cx: &Cx,
     plans: Vec<Plan>,
     row_limit: Option<u64>,
-) -> Result<Relay> {
-    let db = database::open(&settings.path).await?;
-    let (cx, hub_zone) = (cx.clone(), settings.hub_zone);
+) -> Result<Box<dyn Source>> {
+    let db = database::open(&settings.path, Purpose::Read).await?;
+    let is_flagged = plans.iter().any(|plan| plan.stream.flags.is_some());
+    let pending = Arc::new(Pending::default());
+    let (cx, marks, held) = (cx.clone(), Arc::clone(&pending), Arc::clone(settings));
     let runtime = tokio::runtime::Handle::current();
     // Decoding is work for a thread, and the driver's rows arrive through a future.
-    Ok(Relay::start(move |sender| {
-        let outlet = Outlet { sender, cx, hub_zone, row_limit };
-        runtime.block_on(Box::pin(outlet.run(db, plans)));
-    }))
+    let relay = Relay::start(move |sender| {
+        let outlet = Outlet { sender, cx, settings: held, row_limit };
+        runtime.block_on(Box::pin(outlet.run(db, plans, &marks)));
+    });
+    // A preview is only a look: whoever acknowledges it changes nothing.
+    if is_flagged && row_limit.is_none() {
+        return Ok(Box::new(FlaggedRelay::new(relay, Arc::clone(settings), pending)));
+    }
+    Ok(Box::new(relay))
 }
 
 /// Where the reader puts its events.
-struct Outlet {
+pub(crate) struct Outlet {
     sender: mpsc::Sender<Result<Event>>,
-    cx: Cx,
-    hub_zone: Tz,
-    row_limit: Option<u64>,
+    pub(crate) cx: Cx,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) row_limit: Option<u64>,
 }
 
 impl Outlet {
-    async fn run(self, mut db: SqliteConnection, plans: Vec<Plan>) {
+    async fn run(self, mut db: SqliteConnection, plans: Vec<Plan>, pending: &Pending) {
         for plan in &plans {
-            if let Err(error) = self.read(&mut db, plan).await {
-                let error = error.context(format!("stream `{}`", plan.stream.id));
+            let stream = &plan.stream;
+            let done = match &stream.flags {
+                Some(flags) => {
+                    Box::pin(flagged::read(&self, &mut db, stream, flags, pending)).await
+                }
+                None => Box::pin(self.read(&mut db, plan)).await,
+            };
+            if let Err(error) = done {
+                let error = error.context(format!("stream `{}`", stream.id));
                 // If nobody listens any more, nobody misses the error.
                 drop(self.sender.send(Err(error)).await);
                 return;
@@ -143,15 +157,8 @@ impl Outlet {
             }
             None => None,
         };
-        let builder = RowBuilder::new(&layout.columns, stream.zone, self.hub_zone);
-        self.send(Event::Schema(stream.id.clone(), builder.schema())).await?;
-        let batch = Batch {
-            builder,
-            rejected: Vec::new(),
-            rejected_bytes: 0,
-            origin: stream.table.as_str().into(),
-            stream,
-        };
+        let batch = Batch::new(stream, &layout, self.settings.hub_zone);
+        self.send(Event::Schema(stream.id.clone(), batch.builder.schema())).await?;
         let whole = self.rows(db, plan, &layout, newest.as_ref(), batch).await?;
         execute(db, "rollback").await?;
         let (mark, complete) = match whole {
@@ -171,7 +178,7 @@ impl Outlet {
         plan: &Plan,
         layout: &Layout,
         newest: Option<&Mark>,
-        mut batch: Batch<'_>,
+        mut batch: Batch,
     ) -> Result<Whole> {
         let part = match (&plan.window, &plan.resume) {
             (Some(_), _) => statement::Part::Window,
@@ -271,20 +278,21 @@ impl Outlet {
         Ok(if is_before { plan.resume.clone() } else { reached })
     }
 
-    async fn flush(&self, batch: &mut Batch<'_>) -> Result<()> {
+    /// Sends what was collected.
+    pub(crate) async fn flush(&self, batch: &mut Batch) -> Result<()> {
         match batch.take()? {
             Some(rows) => self.send(Event::Rows(rows)).await,
             None => Ok(()),
         }
     }
 
-    async fn send(&self, event: Event) -> Result<()> {
+    pub(crate) async fn send(&self, event: Event) -> Result<()> {
         self.cx.check()?;
         self.sender.send(Ok(event)).await.map_err(|_| Error::cancelled())
     }
 
     /// Waits for `step`, unless the caller asks to stop or goes away.
-    async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T> {
+    pub(crate) async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
             biased;
             done = step => Ok(done),
@@ -301,64 +309,6 @@ enum Whole {
     UpTo(Option<Mark>),
 }
 
-/// The rows collected for the next event.
-struct Batch<'a> {
-    builder: RowBuilder,
-    rejected: Vec<Rejected>,
-    rejected_bytes: usize,
-    origin: Arc<str>,
-    stream: &'a Stream,
-}
-
-impl Batch<'_> {
-    fn push(&mut self, row: &SqliteRow, layout: &Layout, ordinal: u64) -> Result<()> {
-        let columns = &layout.columns;
-        let position = match layout.rowid {
-            // Row numbers below zero are legal and rare; they keep their bits.
-            Some(_) => row
-                .try_get_unchecked::<i64, _>(columns.len())
-                .map_err(|cause| fault("reading a row number", cause))?
-                .cast_unsigned(),
-            None => ordinal,
-        };
-        let decimals = row::decimal_texts(row, columns)?;
-        let (code, reason) = match row::cells(row, columns, &decimals)? {
-            Ok(cells) => match self.builder.push(position, &cells) {
-                Ok(()) => return Ok(()),
-                Err(refused) => {
-                    (refused.code, format!("column `{}`: {}", refused.column, refused.reason))
-                }
-            },
-            Err(unfit) => (unfit.code, unfit.reason),
-        };
-        let raw = row::render(row, columns)?;
-        self.rejected_bytes += raw.len();
-        self.rejected.push(Rejected { position, code, reason, raw });
-        Ok(())
-    }
-
-    fn is_full(&self, cx: &Cx) -> bool {
-        self.builder.len() + self.rejected.len() >= cx.limits.rows
-            || self.builder.bytes() + self.rejected_bytes >= cx.limits.bytes
-    }
-
-    fn take(&mut self) -> Result<Option<Rows>> {
-        if self.builder.is_empty() && self.rejected.is_empty() {
-            return Ok(None);
-        }
-        let (batch, positions) = self.builder.finish()?;
-        self.rejected_bytes = 0;
-        Ok(Some(Rows {
-            stream: self.stream.id.clone(),
-            batch,
-            ops: Ops::Upsert,
-            origin: Arc::clone(&self.origin),
-            positions,
-            rejected: std::mem::take(&mut self.rejected),
-        }))
-    }
-}
-
 fn bind(
     query: Query<'_, Sqlite, SqliteArguments>,
     marks: Vec<Mark>,
@@ -369,10 +319,6 @@ fn bind(
 fn is_null(row: &SqliteRow, index: usize) -> Result<bool> {
     let value = row.try_get_raw(index).map_err(|cause| fault("reading a value", cause))?;
     Ok(value.is_null())
-}
-
-async fn execute(db: &mut SqliteConnection, sql: &'static str) -> Result<()> {
-    sqlx::query(sql).execute(db).await.map(|_| ()).map_err(|cause| fault(sql, cause))
 }
 
 /// The greatest cursor in the table, at most `cap`, and whether it lies before each of `marks`.

@@ -7,9 +7,13 @@ mod configure;
 mod conformance;
 #[path = "it/discover.rs"]
 mod discover;
+#[path = "it/flagged.rs"]
+mod flagged;
 #[path = "it/hazards.rs"]
 mod hazards;
 #[path = "it/read.rs"]
 mod read;
 #[path = "it/support.rs"]
 mod support;
+#[path = "it/writing.rs"]
+mod writing;

@@ -2,6 +2,8 @@
 //!
 //! This crate must never import a connector, a database driver or anything of the hub's `src/`.
 
+mod flag;
+
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use huiliu_sdk::{ConfigErrors, Overlap, StreamSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+pub use flag::{Flags, read_flags};
 
 /// A key that has to be there.
 pub fn required<T: DeserializeOwned>(

@@ -167,6 +167,90 @@ pub fn odd_names() -> Table {
     Table::new("names", batch(columns.collect()))
 }
 
+/// Pieces of SQL, of shells and of formats, and what looks like nothing.
+const PIECES: [&str; 40] = [
+    "'",
+    "\"",
+    "`",
+    "\\",
+    ";",
+    "--",
+    "#",
+    "*/",
+    "a/*",
+    "(",
+    ")",
+    "[",
+    "]",
+    "?",
+    ":x",
+    "$1",
+    "@@version",
+    "%s",
+    "%",
+    "_",
+    "=",
+    "<",
+    ">",
+    "&",
+    "|",
+    "||",
+    "drop table keep",
+    "or 1=1",
+    "union all select",
+    "null",
+    "select",
+    "x'27'",
+    "\n",
+    "\t",
+    " ",
+    "\u{202e}",
+    "\u{feff}",
+    "e\u{301}",
+    "办件",
+    "é",
+];
+
+/// So many texts that would be SQL if they stood in it as they are, always the same ones. Each can be
+/// the name of a table or column everywhere: 60 bytes at most, no two alike in any case of letters,
+/// no blank at an end, no dot, and no character that some system has not.
+pub fn hostile(count: usize) -> Vec<String> {
+    let mut state = 0x2018_1213_u64;
+    let mut below = |most: usize| {
+        // Knuth's generator; its upper bits are good enough to choose by.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % most
+    };
+    (0..count)
+        .map(|index| {
+            let mut text = PIECES[index % PIECES.len()].trim_start().to_owned();
+            for _ in 0..=below(3) {
+                text.push_str(PIECES[below(PIECES.len())]);
+            }
+            while text.len() > 56 {
+                text.pop();
+            }
+            format!("{}{index}", text.trim_start())
+        })
+        .collect()
+}
+
+/// Tables of three hundred columns in all that are called like [`hostile`] texts.
+pub fn hostile_names() -> Vec<Table> {
+    // Some systems have no room for three hundred texts in one row.
+    let names = hostile(300);
+    let tables = names.chunks(100).zip(1..);
+    tables
+        .map(|(names, number)| {
+            let mut columns = vec![("id", strings([Some("1")]))];
+            let column = |name: &String| strings([Some(format!("value of {name}"))]);
+            columns.extend(names.iter().map(|name| (name.as_str(), column(name))));
+            Table::new(&format!("hostile_{number}"), batch(columns))
+        })
+        .collect()
+}
+
 /// Text that is all text, however it looks.
 pub fn odd_text() -> Table {
     let texts = [
@@ -212,7 +296,7 @@ pub fn broken_text() -> Table {
 
 /// A row whose text has so many bytes, between two that are small.
 pub fn large_row(bytes: usize) -> Table {
-    let large = "大 large ".repeat(bytes / 10 + 1);
+    let large = "大.large.".repeat(bytes / 10 + 1);
     let mut end = bytes;
     while !large.is_char_boundary(end) {
         end -= 1;

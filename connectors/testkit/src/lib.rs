@@ -50,6 +50,7 @@ macro_rules! conformance {
                 a_preview_ends_at_its_limit
                 changed_columns_are_told_and_values_stay_right
                 batches_stay_within_their_limits
+                memory_stays_within_what_is_declared
                 a_stream_without_rows_has_columns_and_an_end
                 rows_without_values_and_rows_of_one_key_are_all_read
                 values_of_every_type_are_read_as_they_are

@@ -7,6 +7,7 @@ mod error;
 mod key;
 mod load;
 mod look;
+mod memory;
 mod resume;
 mod stop;
 mod value;
@@ -33,6 +34,7 @@ pub use load::{
     a_whole_table_is_read_back_as_it_was_loaded,
 };
 pub use look::{looking_at_a_system_changes_nothing, what_is_discovered_can_be_read};
+pub use memory::memory_stays_within_what_is_declared;
 pub use resume::{
     a_checkpoint_acknowledged_twice_has_one_effect, a_read_goes_on_from_every_checkpoint,
 };

@@ -45,6 +45,13 @@ pub trait System: Send + Sync + Sized + 'static {
     /// offer checkpoints every few dozen rows if the connector has an option for that.
     fn stream(&self, table: &Table, read: ReadMode) -> RawStream;
 
+    /// The table as the system can hold it: rows and values for which it has no form at all, such as
+    /// an empty text where that is none, are left out or put in the form that it has. What it can
+    /// hold stays as it is.
+    fn storable(&self, table: Table) -> Table {
+        table
+    }
+
     /// Puts a table with its rows there, in place of one of the same name. Columns that
     /// [`Table::is_broken_text`] names are bytes to be stored as text.
     async fn put(&mut self, table: &Table) -> Result<(), Refused>;
@@ -58,6 +65,12 @@ pub trait System: Send + Sync + Sized + 'static {
     /// The configuration with `trouble` in it; nothing if no such thing can be with this kind.
     fn troubled(&self, _trouble: Trouble) -> Option<RawConfig> {
         None
+    }
+
+    /// Most memory that a read may take, in bytes, while it gives batches of 1 MiB; nothing where a
+    /// driver holds all it reads, which no connector can change.
+    fn memory(&self) -> Option<usize> {
+        Some(48 << 20)
     }
 
     // --- for sinks and loaders --------------------------------------------------------------

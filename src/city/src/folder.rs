@@ -8,14 +8,14 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::stores::{
-    app, catalog, compiling, drops, ems, enterprise, hall, investment, items, linked, micro,
-    operation, parallel, portal, province, province_items, realestate, statistics, steer,
-    supervision, trial, vertical,
+    app, catalog, compiling, drops, ems, enterprise, fronts, hall, investment, items, linked,
+    micro, operation, parallel, portal, province, province_items, publish, realestate, statistics,
+    steer, supervision, trial, vertical,
 };
 use crate::truth::{Truth, Witness, Written};
 use crate::world::World;
 
-const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 6;
 /// Stands in the folder from the first moment until the city is finished.
 const UNFINISHED: &str = "unfinished";
 const FINISHED: &str = "city.json";
@@ -55,6 +55,13 @@ fn io(what: &str) -> impl FnOnce(std::io::Error) -> Error + '_ {
     move |error| {
         Error::new(ErrorKind::Internal, "E-CITY-STORE", format!("could not {what}")).cause(error)
     }
+}
+
+/// When the finished city in `dir` was made, as a number that no other city in its place has.
+pub(crate) fn made(dir: &Path) -> Result<u128> {
+    let written = fs::metadata(dir.join(FINISHED)).and_then(|file| file.modified());
+    let written = written.map_err(io("look when the city was made"))?;
+    Ok(written.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos())
 }
 
 /// The options of the finished city in `dir`.
@@ -159,8 +166,9 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
     let invested = investment::write(&path, Arc::clone(&world)).await?;
     witnesses.push(invested.witness);
     let (folder, copy) = (dir.join("drops"), Arc::clone(&world));
-    let dropped = blocking(move || drops::write(&folder, &copy)).await?;
-    let mut rows = dropped.rows;
+    let mut departments = blocking(move || drops::write(&folder, &copy)).await?;
+    departments.add(fronts::write(dir, &world).await?);
+    let mut rows = departments.rows;
     rows.push(catalogued.rows);
     while let Some(done) = tasks.join_next().await {
         rows.extend(done.map_err(stopped)??);
@@ -172,8 +180,8 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
     witnesses.push(province_items::write(&province, &items).await?);
     let written = Written {
         rows,
-        broken: dropped.broken,
-        outside: dropped.outside,
+        broken: departments.broken,
+        outside: departments.outside,
         investment: invested.states,
         unused: catalogued.unused,
         witnesses,
@@ -184,9 +192,9 @@ async fn fill(dir: &Path, options: &CityOptions) -> Result<()> {
 
 /// The systems beside those of items and cases; all are small.
 async fn others(dir: &Path, world: &Arc<World>) -> Result<Vec<Witness>> {
-    fs::create_dir_all(publish_path(dir)).map_err(io("create a folder of the city"))?;
     let (steered, copy) = (dir.join("steer"), Arc::clone(world));
     let (queued, again) = (dir.join("hall"), Arc::clone(world));
+    let (published, shown) = (publish_path(dir), Arc::clone(world));
     let path = |name: &str| database_path(dir, name);
     Ok(vec![
         portal::write(&path("portal"), world).await?,
@@ -202,6 +210,7 @@ async fn others(dir: &Path, world: &Arc<World>) -> Result<Vec<Witness>> {
         vertical::write(dir, world).await?,
         blocking(move || steer::write(&steered, &copy)).await?,
         blocking(move || hall::write(&queued, &again)).await?,
+        blocking(move || publish::write(&published, &shown)).await?,
     ])
 }
 

@@ -18,4 +18,4 @@ pub use change::change;
 pub use credentials::{Credentials, credentials};
 pub use folder::{CityOptions, generate};
 pub use servers::{Front, Servers, copy_to_servers, remove_from_servers};
-pub use services::{RunningCity, start};
+pub use services::{Night, RunningCity, night, night_on_servers, start};

@@ -13,7 +13,7 @@ use sqlx::{
     QueryBuilder, Row, TypeInfo, ValueRef,
 };
 
-use crate::folder::{database_path, finished};
+use crate::folder::{FORMAT, database_path, finished, made};
 use crate::seed::hash;
 use crate::stores::database::{existing, failed};
 
@@ -42,8 +42,8 @@ pub struct Front {
 }
 
 /// The national tables are of MySQL by their published definition; the others go to PostgreSQL.
-const ON_MYSQL: [&str; 3] = ["operation", "items", "catalog"];
-const ON_POSTGRES: [&str; 5] = ["linked", "realestate", "parallel", "fund", "housing"];
+const ON_MYSQL: [&str; 4] = ["operation", "items", "catalog", "planning"];
+const ON_POSTGRES: [&str; 6] = ["linked", "realestate", "parallel", "fund", "housing", "land"];
 
 /// A cell as SQLite holds it.
 enum Cell {
@@ -68,9 +68,10 @@ struct Table {
 /// Copies the front databases of the finished city in `dir` to the servers, unless they are there.
 pub async fn copy_to_servers(dir: &Path, servers: &Servers) -> Result<Vec<Front>> {
     let options = finished(dir)?;
-    // Cities of several folders may be on one server.
-    let name = format!("huiliu_city_{:016x}", hash(&dir.to_string_lossy()));
-    let mark = format!("{}/{}", options.seed, options.scale);
+    let name = name(dir);
+    // Rows that are marked as fetched are not fetched by a hub that begins anew, with a new city in
+    // the place of this one.
+    let mark = format!("{FORMAT}/{}/{}/{}", options.seed, options.scale, made(dir)?);
     let (mut postgres, mut mysql) = (postgres(servers).await?, mysql(servers).await?);
     if !is_copied_to_postgres(&mut postgres, &name, &mark).await {
         let begin = format!("drop schema if exists {name} cascade; create schema {name}");
@@ -116,14 +117,19 @@ pub async fn copy_to_servers(dir: &Path, servers: &Servers) -> Result<Vec<Front>
 
 /// Takes the copies off the servers.
 pub async fn remove_from_servers(dir: &Path, servers: &Servers) -> Result<()> {
-    let name = format!("huiliu_city_{:016x}", hash(&dir.to_string_lossy()));
+    let name = name(dir);
     let mut postgres = postgres(servers).await?;
     on_postgres(&mut postgres, format!("drop schema if exists {name} cascade")).await?;
     let mut mysql = mysql(servers).await?;
     on_mysql(&mut mysql, format!("drop database if exists {name}")).await
 }
 
-async fn postgres(servers: &Servers) -> Result<PgConnection> {
+/// The schema and the database of the city in `dir`, of which several may be on one server.
+pub(crate) fn name(dir: &Path) -> String {
+    format!("huiliu_city_{:016x}", hash(&dir.to_string_lossy()))
+}
+
+pub(crate) async fn postgres(servers: &Servers) -> Result<PgConnection> {
     let options =
         servers.postgres.parse::<PgConnectOptions>().map(|o| o.disable_statement_logging());
     let connected = async { options?.connect().await };

@@ -17,7 +17,11 @@ const CLASSES: [&str; 7] = [
     "pending",
 ];
 
-const NOTES: [&str; 12] = [
+/// Rules of electronic supervision whose cards count as yellow, and as red.
+const YELLOW: [&str; 3] = ["overdue_promise", "refuse_no_reason", "not_online"];
+const RED: [&str; 2] = ["overdue_serious", "illegal_fee"];
+
+const NOTES: [&str; 13] = [
     "keys are project numbers; outside_platform has the departments' own numbers (内部编号)",
     "classes hold all cases, the ones that do not count among them; each case is in one class",
     "compared are the hub's state and the accept time; names, phones and the rest are not",
@@ -40,6 +44,8 @@ const NOTES: [&str; 12] = [
      breaks one rule at most",
     "conflicting states are both countable and conflicting accept times lie in the same period, \
      so no figure depends on whom one trusts",
+    "cards has what electronic supervision must issue by rule: case numbers, departments' own \
+     numbers (not_online), numbers of applications (accept_late), roots (suspend_too_long)",
 ];
 
 /// The keys of a class.
@@ -86,6 +92,8 @@ pub(crate) struct Truth {
     item_findings: BTreeMap<&'static str, Keys>,
     /// Planted faults of the other systems by what finds them.
     planted: BTreeMap<&'static str, Keys>,
+    /// The cards of electronic supervision by the rule that issues them.
+    cards: BTreeMap<&'static str, Keys>,
     quarantined: BTreeMap<String, u64>,
     rows: BTreeMap<String, u64>,
     invalid_ids: InvalidIds,
@@ -131,12 +139,20 @@ impl Truth {
             classes.entry(class_of(case)).or_default().push(number);
         }
         let item_findings = item_findings(world, &written);
+        let cards = cards(world, &written);
         classes.insert("outside_platform", written.outside);
         let misencoded = world.cases.iter().filter(|case| case.flaw == Flaw::Misencoded).count();
         let mut quarantined: BTreeMap<String, u64> = written.broken.into_iter().collect();
         quarantined.insert("operation.up_pro_accept".to_owned(), misencoded as u64);
         let mut rows: BTreeMap<String, u64> = written.rows.into_iter().collect();
         let mut figures = figures(world);
+        let issued = |rules: &[&str]| -> Expected {
+            let counts = rules.iter().filter_map(|rule| cards.get(rule)).map(Vec::len);
+            Expected::Count(counts.sum::<usize>() as u64)
+        };
+        figures.insert("yellow_cards", issued(&YELLOW));
+        figures.insert("red_cards", issued(&RED));
+        figures.insert("on_time_ratio", on_time(world));
         let mut planted = BTreeMap::new();
         for witness in written.witnesses {
             rows.extend(witness.rows);
@@ -155,6 +171,7 @@ impl Truth {
                 .map(|(rule, keys)| (rule, Keys::new(keys)))
                 .collect(),
             planted,
+            cards: cards.into_iter().map(|(rule, keys)| (rule, Keys::new(keys))).collect(),
             quarantined,
             rows,
             invalid_ids: invalid_ids(world),
@@ -179,6 +196,40 @@ fn item_findings(world: &World, written: &Written) -> BTreeMap<&'static str, Vec
     findings
 }
 
+fn cards(world: &World, written: &Written) -> BTreeMap<&'static str, Vec<String>> {
+    let mut cards: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (index, case) in world.cases.iter().enumerate() {
+        for rule in world.cards_of(index) {
+            cards.entry(rule).or_default().push(world.number_of(case));
+        }
+    }
+    cards.insert("not_online", written.outside.clone());
+    // What other systems know: applications that nobody accepted, linked cases that wait.
+    for (rule, name) in [("accept_late", "micro_lost"), ("suspend_too_long", "linked_endless_wait")]
+    {
+        let planted = written.witnesses.iter().flat_map(|witness| &witness.planted);
+        let keys = planted.filter(|(planted, _)| *planted == name).flat_map(|(_, keys)| keys);
+        cards.entry(rule).or_default().extend(keys.cloned());
+    }
+    cards
+}
+
+/// Cases that were finished in time, of all that have a result.
+fn on_time(world: &World) -> Expected {
+    let (mut numerator, mut denominator) = (0, 0);
+    for (index, case) in world.cases.iter().enumerate() {
+        if !case.is_readable_in_city() || case.status == Status::Deleted {
+            continue;
+        }
+        let timing = world.timing_of(index);
+        if timing.finish.is_some() {
+            denominator += 1;
+            numerator += i64::from(timing.late <= 0);
+        }
+    }
+    Expected::Ratio { numerator, denominator }
+}
+
 fn figures(world: &World) -> BTreeMap<&'static str, Expected> {
     let items = world.item_figures;
     let cases = world.case_figures;
@@ -196,6 +247,8 @@ fn figures(world: &World) -> BTreeMap<&'static str, Expected> {
         ("parks", Expected::Count(3)),
         ("townships", Expected::Count(52)),
         ("villages", Expected::Count(554)),
+        // All of them but the city itself.
+        ("units", Expected::Count(world.units.len() as u64 - 1)),
     ])
 }
 

@@ -4,6 +4,7 @@
 //! Validators judge the text as it stands: no trimming and no full-width digits, so that a
 //! finding is about what the source holds; [`to_halfwidth`] and trimming come before, if wanted.
 
+mod certificate;
 mod division;
 mod item;
 mod mask;
@@ -13,6 +14,7 @@ use std::borrow::Cow;
 
 use chrono::{Datelike, NaiveDate};
 
+pub use certificate::certificate;
 pub use division::{division_level, division_parent, division_prefix};
 pub use item::{ItemCode, task_code_valid};
 pub use mask::{

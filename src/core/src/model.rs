@@ -33,6 +33,10 @@ pub struct ModelHeader {
     /// a key. Default: no.
     #[serde(default)]
     pub keep: bool,
+    /// Columns that keep the value a row had first, when a row that was kept comes again: such as
+    /// the day on which a card was issued. Needs `keep`.
+    #[serde(default)]
+    pub first: Vec<String>,
     /// Audits of the result, by the names of their files. While a blocking one finds rows, nothing
     /// that reads the model is computed or sent.
     #[serde(default)]
@@ -61,6 +65,11 @@ impl Model {
         if header.keep && (header.kind == ModelKind::View || header.key.is_empty()) {
             let message = "`keep` is of a table whose rows have a `key`".to_owned();
             return Err(Faults(vec![document.fault("keep", message, None)]));
+        }
+        if !header.first.is_empty() && !header.keep {
+            let message = "`first` is of rows that are kept".to_owned();
+            let hint = Some("add `keep = true`".to_owned());
+            return Err(Faults(vec![document.fault("first", message, hint)]));
         }
         let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
         let schema =

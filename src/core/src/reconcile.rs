@@ -21,30 +21,40 @@ pub use compare::{Comparison, Normalise, VALUE_SCALE};
 #[serde(deny_unknown_fields)]
 struct ReconcileKeys {
     /// Version of this file's layout; 1.
+    #[schemars(example = 1)]
     version: u32,
     /// What one row is, in the singular: `case` makes the table `reconciled.cases`.
+    #[schemars(example = &"case")]
     entity: String,
     /// Its name, for people.
+    #[schemars(example = &"办件")]
     title: String,
     /// Columns that all systems have and that together identify an entity.
+    #[schemars(example = ["case_no"])]
     key: Vec<String>,
     /// The field that says how old an entity is, for `lag`.
     #[serde(default)]
+    #[schemars(example = &"accept_time")]
     time: Option<String>,
     /// The system whose newest `time` is taken for now. Default: the clock.
     #[serde(default)]
+    #[schemars(example = &"city")]
     as_of: Option<String>,
     /// Whether the golden table is written. Without it only classes and differences are, every
     /// run looks at all rows, and a few words of each are all that is kept. Default: yes.
     #[serde(default = "yes")]
+    #[schemars(example = false)]
     golden: bool,
     /// The systems, 2 to 8, the first one trusted most.
+    #[schemars(example = serde_json::json!({ "city": { "table": "standard.city_cases" }, "province": { "table": "standard.province_cases" } }))]
     systems: BTreeMap<String, SystemKeys>,
     /// The fields of the golden table.
+    #[schemars(example = serde_json::json!({ "accept_time": { "compare": { "within": "60s" } } }))]
     fields: BTreeMap<String, FieldKeys>,
     /// How many entities of a class (`mismatch`, `duplicate_key`, `unkeyed`, `missing_in_SYSTEM`)
     /// are no finding: a number, or a share of all entities such as `1%`.
     #[serde(default)]
+    #[schemars(example = serde_json::json!({ "mismatch": "1%", "missing_in_province": 20 }))]
     warn: BTreeMap<String, LevelKeys>,
 }
 
@@ -53,18 +63,23 @@ struct ReconcileKeys {
 #[serde(deny_unknown_fields)]
 struct SystemKeys {
     /// The table or model with its rows, such as `standard.city_cases`.
+    #[schemars(example = &"standard.city_cases")]
     table: String,
     /// Its name, for people.
     #[serde(default)]
+    #[schemars(example = &"省级平台")]
     title: Option<String>,
     /// Who answers for differences that this system makes.
     #[serde(default)]
+    #[schemars(example = &"市政务服务中心")]
     owner: Option<String>,
     /// The field that names who answers instead, such as the department that handles the case.
     #[serde(default)]
+    #[schemars(example = &"department")]
     owner_field: Option<String>,
     /// How long an entity may take to arrive here, such as `2h`; younger ones are pending.
     #[serde(default)]
+    #[schemars(example = &"2h")]
     lag: Option<String>,
     /// The entities that belong here: those whose `field` is among the values of a table. Default:
     /// all.
@@ -72,30 +87,38 @@ struct SystemKeys {
     expects: Option<Expects>,
     /// Names of columns that differ from those of key and fields: ours = theirs.
     #[serde(default)]
+    #[schemars(example = serde_json::json!({ "case_no": "project_no" }))]
     columns: BTreeMap<String, String>,
     /// The column that tells its rows apart, for provenance.
     #[serde(default)]
+    #[schemars(example = &"row_guid")]
     row: Option<String>,
     /// The column with the run that received the row, for provenance.
     #[serde(default)]
+    #[schemars(example = &"received_run")]
     run: Option<String>,
     /// The column that says how many equally good rows this one stands for; above 1 it is a
     /// duplicate.
     #[serde(default)]
+    #[schemars(example = &"copies")]
     copies: Option<String>,
     /// Whether repairs are proposed to it. Default: yes.
     #[serde(default = "yes")]
+    #[schemars(example = false)]
     repair: bool,
     /// The push that brings what is missing here, as `system.push`; what the target accepted is
     /// fixed until it is read again.
     #[serde(default)]
+    #[schemars(example = &"province.cases")]
     push: Option<String>,
     /// The push that mends fields here, as `system.push`; it needs `before`. Its records are sent
     /// by `reconcile repair apply` alone.
     #[serde(default)]
+    #[schemars(example = &"province.corrections")]
     correct: Option<String>,
     /// How rows without a key find their entity: rules, the first that fits decides. Needs `row`.
     #[serde(default, rename = "match")]
+    #[schemars(example = serde_json::json!([{ "on": ["applicant"], "within": { "accept_time": "2h" } }]))]
     rules: Vec<MatchKeys>,
 }
 
@@ -104,12 +127,15 @@ struct SystemKeys {
 #[serde(deny_unknown_fields)]
 struct MatchKeys {
     /// Fields that must be equal, as they are normalised.
+    #[schemars(example = ["applicant", "item_code"])]
     on: Vec<String>,
     /// Times that must lie on one day.
     #[serde(default)]
+    #[schemars(example = ["accept_time"])]
     day: Vec<String>,
     /// Times that may be so far apart: field = length of time. The nearest entity is taken.
     #[serde(default)]
+    #[schemars(example = serde_json::json!({ "accept_time": "2h" }))]
     within: BTreeMap<String, String>,
 }
 
@@ -122,11 +148,14 @@ fn yes() -> bool {
 #[serde(deny_unknown_fields)]
 pub struct Expects {
     /// The field of the golden row.
+    #[schemars(example = &"item_code")]
     pub field: String,
     /// The table with its values.
+    #[schemars(example = &"standard.provincial_items")]
     pub from: String,
     /// The column there. Default: named like the field.
     #[serde(default)]
+    #[schemars(example = &"code")]
     pub column: Option<String>,
 }
 
@@ -136,6 +165,7 @@ pub struct Expects {
 struct FieldKeys {
     /// Its name, for people.
     #[serde(default)]
+    #[schemars(example = &"受理时间")]
     title: Option<String>,
     /// How values are compared. Default: they must be equal.
     #[serde(default)]
@@ -143,15 +173,19 @@ struct FieldKeys {
     /// Whose value is taken, the first one that has any. Default, and after these: the systems in
     /// their order.
     #[serde(default)]
+    #[schemars(example = ["city", "province"])]
     trust: Vec<String>,
     /// What does not count in a comparison.
     #[serde(default)]
+    #[schemars(example = ["width", "trim"])]
     normalise: Vec<Normalise>,
     /// The code table by which a system's codes are translated first: system = table.
     #[serde(default)]
+    #[schemars(example = serde_json::json!({ "province": "case_state" }))]
     codes: BTreeMap<String, String>,
     /// The systems that have the field. Default: all.
     #[serde(default)]
+    #[schemars(example = ["city", "province"])]
     systems: Option<Vec<String>>,
 }
 

@@ -45,8 +45,10 @@ impl Period {
 
 /// A report.
 ///
-/// In every text and SELECT `{begin}` and `{end}` are the first and the last day, and `{each.COLUMN}`
-/// is a value of the row that a letter is for. In SQL a value of a row is a quoted text.
+/// In every text and SELECT `{begin}` and `{end}` are the first and the last day, `{parameters.NAME}`
+/// is one of its parameters, and `{each.COLUMN}` is a value of the row that a letter is for. In SQL a
+/// value of a row is a quoted text. In the text before the sections `{figure.KEY}` is a figure of one
+/// of them.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
@@ -65,6 +67,9 @@ pub struct Report {
     pub issuer: Option<String>,
     /// The time it tells of.
     pub period: Period,
+    /// Whole numbers that decide about it, such as from how many cards on a letter is written.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, i64>,
     /// Makes a letter of it: one document for each row.
     #[serde(default)]
     pub each: Option<Each>,
@@ -97,6 +102,13 @@ pub struct Section {
     /// Metrics whose figures are shown, with their definitions.
     #[serde(default)]
     pub figures: Vec<String>,
+    /// Of which part of all rows these figures are: dimensions of the metrics, each with its value.
+    /// They are counted when the report is written. Default: the stored figures, of all rows.
+    #[serde(default)]
+    pub of: BTreeMap<String, String>,
+    /// Figures that no metric has, counted when the report is written.
+    #[serde(default)]
+    pub counts: Vec<Count>,
     /// A SELECT whose rows are shown as a table.
     #[serde(default)]
     pub sql: Option<String>,
@@ -109,6 +121,20 @@ pub struct Section {
     /// What stands in place of a table without rows. Default: 无。
     #[serde(default)]
     pub empty: Option<String>,
+}
+
+/// A figure of a report's own.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    /// Its key.
+    pub key: String,
+    /// Its name.
+    pub title: String,
+    /// A SELECT that gives one whole number.
+    pub sql: String,
+    /// What it means.
+    pub text: String,
 }
 
 /// How a table is drawn.
@@ -157,6 +183,10 @@ impl Report {
                 let message = "a chart and headings need `sql`".to_owned();
                 faults.0.push(document.fault(&path, message, None));
             }
+            if section.figures.is_empty() && !section.of.is_empty() {
+                let message = "`of` is of `figures`".to_owned();
+                faults.0.push(document.fault(&format!("{path}.of"), message, None));
+            }
             if section.chart.as_ref().is_some_and(|chart| chart.y.is_empty()) {
                 let message = "a chart needs a column of numbers".to_owned();
                 faults.0.push(document.fault(&format!("{path}.chart.y"), message, None));
@@ -168,7 +198,10 @@ impl Report {
     /// All SELECTs, with the keys they stand under.
     pub fn selects(&self) -> impl Iterator<Item = &str> {
         let each = self.each.iter().map(|each| each.sql.as_str());
-        each.chain(self.sections.iter().filter_map(|section| section.sql.as_deref()))
+        each.chain(self.sections.iter().flat_map(|section| {
+            let counts = section.counts.iter().map(|count| count.sql.as_str());
+            section.sql.as_deref().into_iter().chain(counts)
+        }))
     }
 }
 
@@ -200,6 +233,10 @@ mod tests {
         let said: Vec<&str> = faults.0.iter().map(|fault| fault.message.as_str()).collect();
         assert_eq!(said, ["a chart and headings need `sql`", "a chart needs a column of numbers"]);
         assert_eq!(faults.0[0].line, 4);
+        let part = "version = 1\ntitle = \"快报\"\nperiod = \"week\"\n[[sections]]\ntitle = \"一\"\n\
+                    of = { department = \"甲\" }\n";
+        let faults = Report::parse(Path::new("weekly.toml"), part).unwrap_err();
+        assert_eq!(faults.0[0].message, "`of` is of `figures`");
         let named = Report::parse(Path::new("daily.toml"), text).unwrap_err();
         assert!(named.0[0].message.contains("page of the day"));
     }

@@ -1,9 +1,9 @@
 //! Building a model's table: run its SELECT, write the rows, say what to commit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, BooleanArray};
+use arrow::compute::{filter_record_batch, interleave};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
@@ -96,6 +96,8 @@ pub(crate) struct Selected {
     stream: SendableRecordBatchStream,
     /// The rows that the table has, of which those stay whose keys do not come again.
     kept: Option<SendableRecordBatchStream>,
+    /// Of those whose keys do come again, the values that stay.
+    first: Option<FirstValues>,
     key: KeyCheck,
     action: String,
 }
@@ -109,13 +111,17 @@ impl Selected {
         let key = KeyCheck::new(&schema, &model.header.key, &model.name)?;
         let failed = |e| engine_error(&action, e);
         let stream = frame.execute_stream().await.map_err(failed)?;
-        let mut kept = None;
+        let (mut kept, mut first) = (None, None);
         if model.header.keep && session.context().table_exist(model.name.as_str()).unwrap_or(false)
         {
             let frame = session.query(&format!("select * from {}", model.name)).await?;
+            if !model.header.first.is_empty() {
+                let stream = frame.clone().execute_stream().await.map_err(failed)?;
+                first = Some(FirstValues::read(stream, model, &schema, &key).await?);
+            }
             kept = Some(frame.execute_stream().await.map_err(failed)?);
         }
-        Ok(Self { schema, stream, kept, key, action })
+        Ok(Self { schema, stream, kept, first, key, action })
     }
 
     /// The next rows, at least one; `None` after the last.
@@ -127,7 +133,10 @@ impl Selected {
             }
             let batch = storage_batch(&batch, &self.schema)?;
             self.key.check(&batch)?;
-            return Ok(Some(batch));
+            return Ok(Some(match &self.first {
+                Some(first) => first.put_into(&batch, &self.key)?,
+                None => batch,
+            }));
         }
         self.next_kept().await
     }
@@ -191,13 +200,20 @@ impl KeyCheck {
 
     /// Which rows of the table have keys that did not come again.
     fn unseen(&self, batch: &RecordBatch) -> Result<BooleanArray> {
-        let Some(converter) = &self.converter else {
+        if self.converter.is_none() {
             return Ok(BooleanArray::from(vec![false; batch.num_rows()]));
-        };
+        }
+        let keys = self.keys(batch)?;
+        Ok(keys.iter().map(|key| Some(!self.seen.contains(key))).collect())
+    }
+
+    /// A hash of each row's key; none without a key.
+    fn keys(&self, batch: &RecordBatch) -> Result<Vec<u128>> {
+        let Some(converter) = &self.converter else { return Ok(Vec::new()) };
         let columns = self.columns.iter().filter_map(|name| batch.column_by_name(name));
         let columns: Vec<_> = columns.cloned().collect();
         let rows = converter.convert_columns(&columns)?;
-        Ok(rows.iter().map(|row| Some(!self.seen.contains(&xxh3_128(row.as_ref())))).collect())
+        Ok(rows.iter().map(|row| xxh3_128(row.as_ref())).collect())
     }
 
     fn broken(&self, what: &str) -> Error {
@@ -207,5 +223,65 @@ impl KeyCheck {
                 self.columns.join(", ")
             ),
         )
+    }
+}
+
+/// What rows had first in the columns that a model names, by the keys of the rows.
+struct FirstValues {
+    /// Those columns, by their places.
+    columns: Vec<usize>,
+    /// Their values, as they are stored.
+    batches: Vec<RecordBatch>,
+    /// Where the values of each row are: the batch and the row.
+    places: HashMap<u128, (usize, usize)>,
+}
+
+impl FirstValues {
+    /// Reads them from the rows that the table of `model` has.
+    async fn read(
+        mut rows: SendableRecordBatchStream,
+        model: &Model,
+        schema: &SchemaRef,
+        key: &KeyCheck,
+    ) -> Result<Self> {
+        let mut columns = Vec::with_capacity(model.header.first.len());
+        for name in &model.header.first {
+            columns.push(schema.index_of(name).map_err(|_| {
+                let message = format!(
+                    "model {} keeps the first values of {name} and has no such column",
+                    model.name
+                );
+                Error::new(ErrorKind::Config, "E-MODEL-KEY", message)
+                    .hint("correct `first` in the model's header")
+            })?);
+        }
+        let mut first = Self { columns, batches: Vec::new(), places: HashMap::new() };
+        while let Some(batch) = rows.next().await {
+            let action = format!("model {}", model.name);
+            let batch = batch.map_err(|e| engine_error(&action, e))?;
+            let batch = storage_batch(&batch, schema)?;
+            for (row, key) in key.keys(&batch)?.into_iter().enumerate() {
+                first.places.insert(key, (first.batches.len(), row));
+            }
+            first.batches.push(batch.project(&first.columns)?);
+        }
+        Ok(first)
+    }
+
+    /// `batch` with these values in the rows that have them.
+    fn put_into(&self, batch: &RecordBatch, key: &KeyCheck) -> Result<RecordBatch> {
+        let keys = key.keys(batch)?;
+        let mut columns = batch.columns().to_vec();
+        for (number, place) in self.columns.iter().enumerate() {
+            let mut sources: Vec<&dyn Array> = vec![batch.column(*place).as_ref()];
+            sources.extend(self.batches.iter().map(|kept| kept.column(number).as_ref()));
+            let source = |(row, key): (usize, &u128)| match self.places.get(key) {
+                Some((kept, at)) if sources[kept + 1].is_valid(*at) => (kept + 1, *at),
+                _ => (0, row),
+            };
+            let picked: Vec<(usize, usize)> = keys.iter().enumerate().map(source).collect();
+            columns[*place] = interleave(&sources, &picked)?;
+        }
+        Ok(RecordBatch::try_new(batch.schema(), columns)?)
     }
 }

@@ -20,6 +20,20 @@ impl Engine {
         Ok(personal.tags(table).cloned())
     }
 
+    /// Whether any of these columns, by table, shows personal data at the session's snapshot. All columns
+    /// of a table of which nothing is known may.
+    pub async fn are_personal(
+        &self,
+        session: &Session,
+        columns: &BTreeMap<String, BTreeSet<String>>,
+    ) -> Result<bool> {
+        let personal = self.personal(session).await?;
+        let is_any = |(table, columns): (&String, &BTreeSet<String>)| {
+            columns.iter().any(|column| personal.tag(table, column).is_some())
+        };
+        Ok(columns.iter().any(is_any))
+    }
+
     /// Which columns of which tables hold personal data, as of the session's snapshot.
     pub(crate) async fn personal(&self, session: &Session) -> Result<Arc<Personal>> {
         let unknown = self.built_otherwise(session.snapshot()).await?;

@@ -47,6 +47,8 @@ pub struct Proved {
     pub key: String,
     /// Its name.
     pub title: String,
+    /// Whose part of the figure it is; none where it is the whole.
+    pub of: Option<String>,
     /// Its value; none when the denominator is zero, or before it is computed.
     pub value: Option<String>,
     /// Whether it is a per cent.
@@ -57,7 +59,7 @@ pub struct Proved {
     pub definition: String,
     /// The snapshot it was computed from.
     pub snapshot: Option<i64>,
-    /// The seal of this very figure.
+    /// The seal of this very figure, or of the whole one that it is a part of.
     pub seal: Option<i64>,
 }
 
@@ -70,6 +72,8 @@ pub struct Table {
     pub rows: Vec<Vec<Option<String>>>,
     /// What stands in its place without rows.
     pub empty: String,
+    /// The snapshot that it was read from.
+    pub snapshot: i64,
 }
 
 /// A column.

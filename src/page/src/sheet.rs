@@ -122,7 +122,9 @@ fn write_figures(
     }
     for (row, figure) in (HEAD + 1..).zip(figures) {
         let value = figure.value.as_deref().unwrap_or_default();
-        sheet.write_string_with_format(row, 0, &figure.title, &looks.text)?;
+        let of = figure.of.as_ref().map(|of| format!("（{of}）")).unwrap_or_default();
+        let title = format!("{}{of}", figure.title);
+        sheet.write_string_with_format(row, 0, title, &looks.text)?;
         write_number(sheet, (row, 1), value, digits_of(value), looks)?;
         let unit = if figure.is_percent { "%" } else { "" };
         sheet.write_string_with_format(row, 2, unit, &looks.text)?;

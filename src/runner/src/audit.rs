@@ -1,6 +1,6 @@
 //! What people change by hand is written down, in the chained audit of the store.
 
-use huiliu_sdk::Result;
+use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{AuditEntry, Tx};
 use serde_json::Value;
 
@@ -51,6 +51,29 @@ impl Hub {
         let change = Change { action, object: name, before: None, after: None };
         self.note(&mut tx, deed, change).await?;
         tx.commit().await
+    }
+
+    /// Notes what somebody reads, before it is shown: what cannot be noted is refused.
+    pub async fn note_read(
+        &self,
+        who: &str,
+        action: &str,
+        object: &str,
+        what: Value,
+    ) -> Result<()> {
+        let entry = AuditEntry {
+            at: self.now(),
+            who: who.to_owned(),
+            action: action.to_owned(),
+            object: object.to_owned(),
+            after: Some(what),
+            ..AuditEntry::default()
+        };
+        self.lake().store().note(entry).await.map(drop).map_err(|error| {
+            Error::new(ErrorKind::Internal, "E-AUDIT-CLOSED", "this cannot be noted in the audit")
+                .hint("nothing is given out that is not noted; see what the cause says")
+                .cause(error)
+        })
     }
 
     /// Checks the whole chain. `expected` is a hash that was noted earlier and must still be in

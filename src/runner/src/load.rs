@@ -59,6 +59,7 @@ impl Load<'_> {
             if guards.accepts(&done) {
                 let mut tx = store.begin().await?;
                 tx.put_load(&open).await?;
+                tx.count_load(&open, open.rows).await?;
                 tx.commit().await?;
             } else if !guards.accepts(&again) {
                 let error = self.unknown(open.rows, &again, &done);
@@ -91,6 +92,7 @@ impl Load<'_> {
         let store = self.hub.lake().store();
         let mut tx = store.begin().await?;
         tx.put_load(&load).await?;
+        tx.count_load(&load, i64::try_from(step.balance.written).unwrap_or(i64::MAX)).await?;
         tx.put_step(step).await?;
         tx.commit().await
     }

@@ -237,8 +237,7 @@ impl Project {
             load_files(&root.join("pipelines/reports"), "toml", Report::parse, &mut faults);
         let reports: BTreeMap<String, Report> =
             reports.into_iter().map(|report| (report.name.clone(), report)).collect();
-        let keys: Vec<&str> = metrics.iter().map(|metric| metric.key.as_str()).collect();
-        if let Err(found) = crate::report::check(&reports, &keys) {
+        if let Err(found) = crate::report::check(&reports, &metrics) {
             faults.0.extend(found.0);
         }
         if !faults.is_empty() {

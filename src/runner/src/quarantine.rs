@@ -66,12 +66,16 @@ impl Hub {
         self.lake().store().sealed_row(id).await?.ok_or_else(|| unknown(id))
     }
 
-    /// Notes that somebody looked at a row unmasked. What cannot be noted is not shown.
-    pub async fn note_reveal(&self, row: &QuarantineRow, deed: &Deed<'_>) -> Result<()> {
+    /// Notes that somebody looked at a row unmasked, and at which columns. What cannot be noted is
+    /// not shown.
+    pub async fn note_reveal(&self, view: &OriginalView, deed: &Deed<'_>) -> Result<()> {
         let mut tx = self.lake().store().begin().await?;
+        let OriginalView { row, columns, .. } = view;
         let object = format!("{}.{} #{}", row.system, row.stream, row.quarantine_id);
-        let change =
-            Change { action: "quarantine reveal", object: &object, before: None, after: None };
+        let columns: Option<Vec<&str>> =
+            columns.as_ref().map(|all| all.iter().map(|(name, _)| name.as_str()).collect());
+        let after = Some(json!({ "columns": columns, "rows": 1 }));
+        let change = Change { action: "quarantine reveal", object: &object, before: None, after };
         self.note(&mut tx, deed, change).await?;
         tx.commit().await
     }

@@ -8,8 +8,9 @@ use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use chrono::NaiveDate;
 use huiliu_core::config::{Document, Fault, Faults, closest};
-use huiliu_core::report::{Chart, ChartKind, Report, Section};
-use huiliu_engine::{Figure, Session, record_text};
+use huiliu_core::model::{Metric, Unit};
+use huiliu_core::report::{Chart, ChartKind, Count, Report, Section};
+use huiliu_engine::{Breakdown, Figure, Group, Session, record_text};
 use huiliu_page::report as page;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::SealedFigure;
@@ -59,6 +60,8 @@ impl Hub {
         let today = self.clock().now().with_timezone(&self.project.zone).date_naive();
         let end = end.unwrap_or_else(|| report.period.last_end(today));
         let session = self.engine.session(None).await?;
+        let action = format!("report {name}");
+        let parts = self.parts(&session, report).await.map_err(|e| e.context(&action))?;
         let writing = Writing {
             hub: self,
             session: &session,
@@ -67,9 +70,24 @@ impl Hub {
             end,
             figures: session.stored_figures().await?,
             seals: self.lake().store().sealed_figures().await?,
+            parts,
         };
-        let action = format!("report {name}");
         writing.all().await.map_err(|e| e.context(action))
+    }
+
+    /// The figures of which a report shows parts, by all parts of their kind.
+    async fn parts(&self, session: &Session, report: &Report) -> Result<Parts> {
+        let today = self.today();
+        let mut parts = Parts::new();
+        for section in report.sections.iter().filter(|section| !section.of.is_empty()) {
+            let by: Vec<String> = section.of.keys().cloned().collect();
+            for key in &section.figures {
+                let metric = self.metric(key)?;
+                let figure = Box::pin(session.breakdown(metric, &today, &by)).await?;
+                parts.insert((key.clone(), by.clone()), figure);
+            }
+        }
+        Ok(parts)
     }
 
     fn no_report(&self, name: &str) -> Error {
@@ -93,6 +111,9 @@ impl Hub {
     }
 }
 
+/// Figures by the parts of a kind, under the metric's key and the names of its dimensions.
+type Parts = BTreeMap<(String, Vec<String>), Breakdown>;
+
 /// One report being written.
 struct Writing<'a> {
     hub: &'a Hub,
@@ -102,6 +123,7 @@ struct Writing<'a> {
     end: NaiveDate,
     figures: BTreeMap<String, Figure>,
     seals: Vec<SealedFigure>,
+    parts: Parts,
 }
 
 /// A row that a letter is for.
@@ -143,6 +165,9 @@ impl Writing<'_> {
             sections.push(written.map_err(|e| e.context(section.title.as_str()))?);
         }
         let hub = &self.hub.project.hub;
+        let text = self.report.text.as_ref().map(|text| {
+            filled(text, |name| shown(name, &sections).or_else(|| self.named(name, row, false)))
+        });
         Ok(page::Report {
             title: self.fill(&self.report.title, row, false),
             issuer: self.report.issuer.clone().unwrap_or_else(|| hub.name.clone()),
@@ -151,7 +176,7 @@ impl Writing<'_> {
             end: self.end.to_string(),
             written_at: moment_text(self.hub),
             snapshot: self.session.snapshot(),
-            text: self.report.text.as_ref().map(|text| self.fill(text, row, false)),
+            text,
             sections,
         })
     }
@@ -165,10 +190,18 @@ impl Writing<'_> {
             (Some(chart), Some(table)) => Some(drawn(chart, table)?),
             _ => None,
         };
+        let mut figures: Vec<page::Proved> = if section.of.is_empty() {
+            section.figures.iter().map(|key| self.figure(key)).collect()
+        } else {
+            section.figures.iter().map(|key| self.part(section, key, row)).collect()
+        };
+        for count in &section.counts {
+            figures.push(self.count(count, row).await.map_err(|e| e.context(count.key.as_str()))?);
+        }
         Ok(page::Section {
             title: self.fill(&section.title, row, false),
             text: section.text.as_ref().map(|text| self.fill(text, row, false)),
-            figures: section.figures.iter().map(|key| self.figure(key)).collect(),
+            figures,
             table: table.map(|named| named.table),
             chart,
         })
@@ -192,7 +225,8 @@ impl Writing<'_> {
         let cells = rows.rows(MOST_ROWS)?;
         let cells = cells.into_iter().map(|row| row.into_iter().map(|(_, value)| value).collect());
         let empty = section.empty.clone().unwrap_or_else(|| "无。".to_owned());
-        Ok(Named { names, table: page::Table { columns, rows: cells.collect(), empty } })
+        let snapshot = self.session.snapshot();
+        Ok(Named { names, table: page::Table { columns, rows: cells.collect(), empty, snapshot } })
     }
 
     fn figure(&self, key: &str) -> page::Proved {
@@ -201,26 +235,91 @@ impl Writing<'_> {
             let title = metric.map(|metric| metric.title.clone()).unwrap_or_default();
             return page::Proved { key: key.to_owned(), title, ..page::Proved::default() };
         };
-        let is_it = |seal: &&SealedFigure| {
-            seal.metric == key
-                && (seal.numerator, seal.denominator) == (figure.numerator, figure.denominator)
-                && seal.value == figure.value
-        };
         page::Proved {
             key: key.to_owned(),
             title: figure.title.clone(),
+            of: None,
             value: figure.value.clone(),
-            is_percent: figure.unit == huiliu_core::model::Unit::Percent,
+            is_percent: figure.unit == Unit::Percent,
             parts: figure.denominator.map(|denominator| (figure.numerator, denominator)),
             definition: figure.definition.clone(),
             snapshot: Some(figure.snapshot),
-            seal: self.seals.iter().rev().find(is_it).map(|seal| seal.seal_id),
+            seal: self.seal(figure),
         }
+    }
+
+    /// The newest seal of a figure as it is.
+    fn seal(&self, figure: &Figure) -> Option<i64> {
+        let is_it = |seal: &&SealedFigure| {
+            seal.metric == figure.key
+                && (seal.numerator, seal.denominator) == (figure.numerator, figure.denominator)
+                && seal.value == figure.value
+        };
+        self.seals.iter().rev().find(is_it).map(|seal| seal.seal_id)
+    }
+
+    /// The part of a figure that a section shows.
+    fn part(&self, section: &Section, key: &str, row: Option<&Row>) -> page::Proved {
+        let by: Vec<String> = section.of.keys().cloned().collect();
+        let of: Vec<String> =
+            section.of.values().map(|value| self.fill(value, row, false)).collect();
+        let Some(broken) = self.parts.get(&(key.to_owned(), by)) else { return self.figure(key) };
+        let whole = &broken.figure;
+        let is_it = |group: &&Group| {
+            let wanted = of.iter().map(|value| Some(value.as_str()));
+            group.of.iter().map(Option::as_deref).eq(wanted)
+        };
+        let group = broken.groups.iter().find(is_it);
+        // Groups in which nothing counts are left out.
+        let nothing = if whole.denominator.is_none() { Some("0".to_owned()) } else { None };
+        page::Proved {
+            key: key.to_owned(),
+            title: whole.title.clone(),
+            of: Some(of.join("、")),
+            value: group.map_or(nothing, |group| group.value.clone()),
+            is_percent: whole.unit == Unit::Percent,
+            parts: whole.denominator.map(|_| {
+                let part = group.and_then(|group| Some((group.numerator, group.denominator?)));
+                part.unwrap_or_default()
+            }),
+            definition: whole.definition.clone(),
+            snapshot: Some(whole.snapshot),
+            seal: self.seal(whole),
+        }
+    }
+
+    /// A figure of the report's own.
+    async fn count(&self, count: &Count, row: Option<&Row>) -> Result<page::Proved> {
+        let rows = self.rows(&self.fill(&count.sql, row, true)).await?.rows(MOST_ROWS)?;
+        let value = match rows.as_slice() {
+            [row] if row.len() == 1 => row[0].1.clone(),
+            _ => {
+                let message = format!("the SELECT of {} gives one number", count.key);
+                return Err(Error::new(ErrorKind::Config, "E-REPORT", message)
+                    .hint(format!("correct it in {}", self.report.file.display())));
+            }
+        };
+        Ok(page::Proved {
+            key: count.key.clone(),
+            title: count.title.clone(),
+            value,
+            definition: self.fill(&count.text, row, false),
+            snapshot: Some(self.session.snapshot()),
+            ..page::Proved::default()
+        })
     }
 
     /// A text or a SELECT with its values. Unknown names stay as they are, and are seen.
     fn fill(&self, text: &str, row: Option<&Row>, is_sql: bool) -> String {
-        filled(text, |name| match (name, row) {
+        filled(text, |name| self.named(name, row, is_sql))
+    }
+
+    /// What a name in a text or a SELECT stands for.
+    fn named(&self, name: &str, row: Option<&Row>, is_sql: bool) -> Option<String> {
+        if let Some(name) = name.strip_prefix("parameters.") {
+            return self.report.parameters.get(name).map(i64::to_string);
+        }
+        match (name, row) {
             ("begin", _) => Some(self.begin.to_string()),
             ("end", _) => Some(self.end.to_string()),
             (name, Some(row)) => {
@@ -228,8 +327,15 @@ impl Writing<'_> {
                 Some(if is_sql { format!("'{}'", value.replace('\'', "''")) } else { value })
             }
             _ => None,
-        })
+        }
     }
+}
+
+/// The figure that a name in the text before the sections stands for.
+fn shown(name: &str, sections: &[page::Section]) -> Option<String> {
+    let key = name.strip_prefix("figure.")?;
+    let figure = sections.iter().flat_map(|section| &section.figures).find(|f| f.key == key)?;
+    Some(figure.value.clone().unwrap_or_else(|| "—".to_owned()))
 }
 
 /// `text` with what `value` gives in the place of each `{name}`. What was put in is not looked at
@@ -320,19 +426,28 @@ fn file_name(text: &str) -> String {
     text.chars().map(plain).take(60).collect()
 }
 
-/// Every metric that a report shows must be there.
-pub(crate) fn check(reports: &BTreeMap<String, Report>, metrics: &[&str]) -> Result<(), Faults> {
+/// Every metric that a report shows must be there, and have the dimensions by which it shows parts.
+pub(crate) fn check(reports: &BTreeMap<String, Report>, metrics: &[Metric]) -> Result<(), Faults> {
     let mut faults = Faults::default();
     for report in reports.values() {
         for (number, section) in report.sections.iter().enumerate() {
             for (index, key) in section.figures.iter().enumerate() {
-                if metrics.contains(&key.as_str()) {
+                let Some(metric) = metrics.iter().find(|metric| metric.key == *key) else {
+                    let hint = closest(key, metrics.iter().map(|metric| metric.key.as_str()))
+                        .map(|close| format!("did you mean `{close}`?"));
+                    let place = format!("sections[{number}].figures[{index}]");
+                    let message = format!("no metric is called `{key}`");
+                    faults.0.push(fault(report, &place, message, hint));
                     continue;
+                };
+                let has = |name: &&String| metric.dimensions.contains_key(name.as_str());
+                for name in section.of.keys().filter(|name| !has(name)) {
+                    let hint = closest(name, metric.dimensions.keys().map(String::as_str))
+                        .map(|close| format!("did you mean `{close}`?"));
+                    let place = format!("sections[{number}].of");
+                    let message = format!("metric {key} has no dimension `{name}`");
+                    faults.0.push(fault(report, &place, message, hint));
                 }
-                let hint = closest(key, metrics.iter().copied())
-                    .map(|close| format!("did you mean `{close}`?"));
-                let place = format!("sections[{number}].figures[{index}]");
-                faults.0.push(fault(report, &place, format!("no metric is called `{key}`"), hint));
             }
         }
     }

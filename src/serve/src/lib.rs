@@ -16,6 +16,7 @@ mod pg;
 mod tls;
 
 pub use api::{Operation, openapi, operations};
+pub use console::console_routes;
 pub use flight::{FlightOptions, FlightServer, start as start_flight};
 pub use pg::{PgOptions, PgServer, start as start_pg};
 pub use tls::{Tls, TlsFiles};

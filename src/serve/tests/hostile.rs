@@ -1,11 +1,15 @@
 //! Hundreds of statements that must do nothing, through each door and both protocols of the wire.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tonic::Code;
 
 use crate::flyer::Flyer;
 use crate::psql::HOSTILE;
 use crate::site::Site;
+use crate::statements::more;
+use crate::world::{ANALYST, PEOPLE};
 
 /// Functions and tables that other engines have, which would read files, settings or networks.
 const FOREIGN: [&str; 24] = [
@@ -35,7 +39,13 @@ const FOREIGN: [&str; 24] = [
     "select * from ops.users",
 ];
 
-/// All of them: each as it is, and dressed up.
+/// Each as it is.
+fn plain() -> Vec<String> {
+    let listed = HOSTILE.iter().chain(&FOREIGN).map(|sql| (*sql).to_owned());
+    listed.chain(more()).collect()
+}
+
+/// Each as it is, and some dressed up.
 pub(crate) fn statements() -> Vec<String> {
     let dress: [fn(&str) -> String; 6] = [
         str::to_owned,
@@ -46,12 +56,62 @@ pub(crate) fn statements() -> Vec<String> {
         |sql| format!("with x as (select 1) {sql}"),
     ];
     let all = HOSTILE.iter().chain(&FOREIGN);
-    all.flat_map(|sql| dress.iter().map(|dressed| dressed(sql))).collect()
+    all.flat_map(|sql| dress.iter().map(|dressed| dressed(sql))).chain(more()).collect()
 }
 
 #[test]
 fn there_are_more_than_three_hundred() {
-    assert!(statements().len() > 300, "{}", statements().len());
+    let different: BTreeSet<String> = plain().into_iter().collect();
+    assert!(different.len() > 300, "{}", different.len());
+    assert!(statements().len() > plain().len());
+}
+
+/// How a statement is sent.
+type Body<'a> = &'a dyn Fn(&str) -> String;
+
+/// What must not be in any answer: a line of a file of this machine, and the names of nobody.
+fn is_clean(text: &str) -> bool {
+    !text.contains("root:")
+        && PEOPLE.iter().all(|(name, number)| !text.contains(name) && !text.contains(number))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_escapes_into_a_file_or_through_the_console() {
+    let site = Site::open().await;
+    let snapshot = site.world.engine.lake().latest_snapshot().await.unwrap();
+    let authorization = format!("Bearer {}", site.world.token);
+    let program = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+    let session = site.login(ANALYST).await;
+    let [cookie, csrf] = session.headers();
+    let person = [cookie, csrf, ("Content-Type", "application/x-www-form-urlencoded")];
+    let json = |format: &str, sql: &str| json!({ "sql": sql, "format": format }).to_string();
+    let form = |format: &str, sql: &str| {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("sql", sql).append_pair("as", format).finish()
+    };
+    let doors: [(&str, &[(&str, &str)], Body<'_>); 3] = [
+        ("/api/v1/query/export", &program, &|sql| json("csv", sql)),
+        ("/sql", &person, &|sql| form("", sql)),
+        ("/sql/export", &person, &|sql| form("csv", sql)),
+    ];
+    // One after the other, since nobody runs more than two at once; from addresses of their own.
+    for ((path, headers, body), place) in doors.into_iter().zip(2_u8..) {
+        for sql in plain() {
+            let answer = site.send_from(place, "POST", path, headers, &body(&sql)).await;
+            let (status, text) = (answer.status, &answer.body);
+            assert!((400..500).contains(&status), "{path}: {sql}: {status} {text}");
+            assert_ne!(status, 429, "{path}: {sql}: it was not looked at");
+            assert!(is_clean(text), "{path}: {sql}: {text}");
+        }
+        // The door was open all the while.
+        let good = "select id, name from current.people order by id";
+        let answer = site.send_from(place, "POST", path, headers, &body(good)).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        assert!(is_clean(&answer.body), "{path}: {}", answer.body);
+    }
+    assert_eq!(site.world.engine.lake().latest_snapshot().await.unwrap(), snapshot);
+    assert_eq!(site.world.rows("select count(*) from current.cases").await, "100");
+    assert!(!std::path::Path::new("/tmp/huiliu-door-test").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use huiliu_core::access::Role;
 use huiliu_serve::web::{App, WebOptions, WebSettings, router, serve};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::stub::Nothing;
 use crate::world::{PASSWORD, World, add_user};
@@ -93,6 +93,29 @@ impl Site {
         }
     }
 
+    /// Sends a request from the address `127.0.0.place`, as somebody at another machine would, again
+    /// while too many came from there.
+    pub(crate) async fn send_from(
+        &self,
+        place: u8,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from(([127, 0, 0, place], 0))).unwrap();
+            let socket = socket.connect(self.address).await.unwrap();
+            let answer = self.send_over(socket, method, path, headers, body).await;
+            if !answer.body.contains("E-RATE") {
+                return answer;
+            }
+        }
+    }
+
     /// Sends a request with these headers.
     pub(crate) async fn send_once(
         &self,
@@ -101,7 +124,18 @@ impl Site {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        let socket = TcpStream::connect(self.address).await.unwrap();
+        self.send_over(socket, method, path, headers, body).await
+    }
+
+    async fn send_over(
+        &self,
+        mut socket: TcpStream,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
             self.address,

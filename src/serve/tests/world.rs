@@ -10,12 +10,9 @@ use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 use huiliu_core::access::Role;
 use huiliu_core::access::password::PasswordProfile;
-use huiliu_core::calendar::Calendar;
-use huiliu_core::code_table::CodeTables;
 use huiliu_core::model::Unit;
-use huiliu_engine::function::DomainFunctions;
-use huiliu_engine::{Engine, EngineOptions, Figure, Pipelines};
-use huiliu_lake::{Commit, Lake, Merge, MergePlan, Positions, RowStamp};
+use huiliu_engine::{Engine, Figure};
+use huiliu_lake::{Commit, Merge, MergePlan, Positions, RowStamp};
 use huiliu_sdk::{ManualClock, Ops, WriteMode};
 use huiliu_serve::data::{NewToken, NewUser};
 use huiliu_serve::identity::{Accounts, By};
@@ -26,6 +23,9 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::child::program;
+use crate::ground::{KEY, engine};
 
 /// Longer than any client here needs; a test that hangs fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,7 +47,7 @@ pub(crate) struct World {
     pub(crate) door: JoinHandle<()>,
     pub(crate) flight_door: JoinHandle<()>,
     /// Keeps the lake's files until the test ends.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -71,7 +71,7 @@ impl World {
         let clock = Arc::new(ManualClock::new(now));
         let accounts = Accounts::new(
             engine.lake().store().clone(),
-            SealKey::new(&[7; 32]).unwrap(),
+            SealKey::new(&KEY).unwrap(),
             clock.clone(),
             PasswordProfile::DjbhL3,
             "政务服务中心".into(),
@@ -79,7 +79,8 @@ impl World {
         .unwrap();
         add_user(&accounts, ANALYST, Role::Analyst).await;
         let token = token_of(&accounts, ANALYST).await;
-        let gate = Gate::new(engine.clone(), accounts.clone(), limits).unwrap();
+        let gate =
+            Gate::new(engine.clone(), accounts.clone(), limits, program(folder.path())).unwrap();
         let cancel = CancellationToken::new();
         let anywhere = "127.0.0.1:0".parse().unwrap();
         let options = PgOptions { address: anywhere, tls: None };
@@ -99,11 +100,17 @@ impl World {
             cancel,
             door,
             flight_door,
-            _folder: folder,
+            folder,
         }
     }
 
-    fn client(&self, program: impl AsRef<Path>) -> Command {
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A client as a process, told where the doors are.
+    pub(crate) fn client(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command
             .env("PGPASSWORD", &self.token)
@@ -175,47 +182,6 @@ fn python() -> PathBuf {
     std::env::var_os("HUILIU_TEST_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
 }
 
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-async fn engine(data: &Path) -> Engine {
-    let config = project().join("config");
-    let holidays = std::fs::read_to_string(config.join("calendar/holidays.csv")).unwrap();
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(config.join("codes")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        files.push((name, std::fs::read_to_string(path).unwrap()));
-    }
-    let functions = DomainFunctions {
-        calendar: Arc::new(Calendar::parse(&holidays, "holidays.csv").unwrap()),
-        codes: Arc::new(CodeTables::from_files(files).unwrap()),
-    };
-    let spill = data.join("spill");
-    std::fs::create_dir_all(&spill).unwrap();
-    let options = EngineOptions {
-        memory_bytes: 256 << 20,
-        spill,
-        partitions: 2,
-        zone: chrono_tz::Asia::Shanghai,
-    };
-    let lake = Lake::open(data).await.unwrap();
-    let tags = |pairs: &[(&str, &str)]| -> huiliu_engine::Tags {
-        pairs.iter().map(|(column, kind)| ((*column).to_owned(), (*kind).to_owned())).collect()
-    };
-    let people = tags(&[("name", "name"), ("number", "id_number")]);
-    Engine::new(lake, Pipelines::default(), functions, options, huiliu_engine::FileHashes::new())
-        .with_personal(
-            [
-                ("cases".into(), tags(&[])),
-                ("people".into(), people),
-                ("visits".into(), tags(&[("division", "division"), ("office", "department")])),
-            ]
-            .into(),
-        )
-}
-
 /// Who does things in these tests.
 pub(crate) fn by() -> By {
     By { who: "test".into(), address: "local".into(), reason: "test".into() }
@@ -277,7 +243,13 @@ pub(crate) async fn add_visits(engine: &Engine, visits: &[(&str, &str, i64)]) {
     receive(engine, 1, "visits", columns).await;
 }
 
-async fn receive(engine: &Engine, seq: i64, name: &str, columns: Vec<(&str, ArrayRef)>) -> i64 {
+/// Receives rows with a column `id` into a table of `current`: one new snapshot.
+pub(crate) async fn receive(
+    engine: &Engine,
+    seq: i64,
+    name: &str,
+    columns: Vec<(&str, ArrayRef)>,
+) -> i64 {
     let lake = engine.lake();
     let fields = columns.iter().map(|(name, c)| Field::new(*name, c.data_type().clone(), true));
     let schema = Schema::new(fields.collect::<Vec<_>>());

@@ -1,5 +1,6 @@
 //! How many records were handed to the outbox for each target, counted apart from the records
-//! themselves, so that one that got lost or is there twice shows.
+//! themselves, so that one that got lost or is there twice shows. Beside them the rows of whole
+//! tables that were loaded: what left the lake, and what the target says it has taken.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::database::{Store, Tx};
+use crate::load::LoadRow;
 
 const TABLE: &str = "create table if not exists huiliu_dispatch (
    system text not null,
@@ -23,7 +25,19 @@ const OLDER: &str = "insert into huiliu_dispatch (system, push, run_id, at, reco
    where not exists (select 1 from huiliu_dispatch)
    group by system, push, run_id, created_at";
 
-/// What became of the records that were handed over for one push on one day.
+/// Loads that arrived. One that did not has changed nothing at the target and is not in here.
+const LOADS: &str = "create table if not exists huiliu_load_count (
+   system text not null,
+   push text not null,
+   run_id bigint not null,
+   at text not null,
+   sent bigint not null,
+   accepted bigint not null,
+   primary key (system, push, run_id, at)
+ )";
+
+/// What became of the records that were handed over for one push on one day, or of the rows of its
+/// loads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PushDay {
     /// The target system.
@@ -56,6 +70,7 @@ impl PushDay {
 pub(crate) async fn prepare(tx: &mut Tx) -> Result<()> {
     tx.run("make its tables", TABLE, args![]).await?;
     tx.run("count what was queued before", OLDER, args![]).await?;
+    tx.run("make its tables", LOADS, args![]).await?;
     Ok(())
 }
 
@@ -84,9 +99,26 @@ impl Tx {
     }
 }
 
-/// What was handed over and what became of it, in one statement, so that both are of one moment.
+impl Tx {
+    /// Counts the rows of a load that arrived, with what the target says it has taken.
+    pub async fn count_load(&mut self, load: &LoadRow, accepted: i64) -> Result<()> {
+        self.run(
+            "count what was loaded",
+            "insert into huiliu_load_count (system, push, run_id, at, sent, accepted)
+             values (?, ?, ?, ?, ?, ?)
+             on conflict (system, push, run_id, at) do update
+               set sent = excluded.sent, accepted = excluded.accepted",
+            args![&load.system, &load.push, load.run_id, &load.at, load.rows, accepted],
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// What was handed over and what became of it, in one statement, so that both are of one moment. Of
+/// a load whose answer was lost nobody knows whether it arrived.
 macro_rules! counts {
-    ($of:literal) => {
+    ($of:literal, $and_open:literal) => {
         concat!(
             "select system, push, at, 'sent' as state, cast(sum(records) as bigint)
              from huiliu_dispatch",
@@ -95,7 +127,26 @@ macro_rules! counts {
              union all
              select system, push, created_at, state, count(*) from huiliu_outbox",
             $of,
-            " group by system, push, created_at, state"
+            " group by system, push, created_at, state
+             union all
+             select system, push, at, 'sent', cast(sum(sent) as bigint) from huiliu_load_count",
+            $of,
+            " group by system, push, at
+             union all
+             select system, push, at, 'accepted', cast(sum(accepted) as bigint)
+             from huiliu_load_count",
+            $of,
+            " group by system, push, at
+             union all
+             select system, push, loaded_at, 'sent', cast(row_count as bigint)
+             from huiliu_load",
+            $of,
+            $and_open,
+            " union all
+             select system, push, loaded_at, 'unknown', cast(row_count as bigint)
+             from huiliu_load",
+            $of,
+            $and_open
         )
     };
 }
@@ -110,9 +161,9 @@ impl Store {
     ) -> Result<Vec<PushDay>> {
         let action = "count what was sent";
         let rows = match of {
-            None => self.all(action, counts!(""), args![]).await?,
+            None => self.all(action, counts!("", " where arrived = false"), args![]).await?,
             Some((system, push)) => {
-                let sql = counts!(" where system = ?1 and push = ?2");
+                let sql = counts!(" where system = ?1 and push = ?2", " and arrived = false");
                 self.all(action, sql, args![system, push]).await?
             }
         };

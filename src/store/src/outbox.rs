@@ -112,7 +112,7 @@ pub struct NewestRow {
     pub state: String,
 }
 
-/// A record that the target took over, for which a receipt is to come.
+/// A record that the target took over, or may have, and of which a receipt says what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipted {
     /// Its number.
@@ -121,7 +121,8 @@ pub struct Receipted {
     pub record_key: String,
     /// Under which key it was sent.
     pub idempotency_key: String,
-    /// When the target took it over, UTC; when it was queued, if it was sent more than once.
+    /// When the target took it over, UTC; when it was queued, if it was sent more than once or
+    /// nobody knows whether it arrived.
     pub delivered_at: String,
 }
 
@@ -372,13 +373,18 @@ impl Store {
         rows.iter().map(sent_row).collect()
     }
 
-    /// Records of a push that the target took over and that wait for a receipt, oldest first.
-    pub async fn delivered(&self, system: &str, push: &str) -> Result<Vec<Receipted>> {
+    /// Records of a push that the target took over and that wait for a receipt, and those that it
+    /// may have without our knowing, oldest first.
+    pub async fn without_receipt(&self, system: &str, push: &str) -> Result<Vec<Receipted>> {
         let rows = self
             .all(
                 "read the outbox",
-                "select outbox_id, record_key, idempotency_key, settled_at from huiliu_outbox
-                 where system = ? and push = ? and state = 'delivered' order by outbox_id",
+                "select outbox_id, record_key, idempotency_key,
+                   case state when 'delivered' then settled_at else created_at end
+                 from huiliu_outbox
+                 where system = ? and push = ?
+                   and (state in ('delivered', 'unknown') or (state = 'waiting' and attempts > 0))
+                 order by outbox_id",
                 args![system, push],
             )
             .await?;

@@ -4,8 +4,10 @@ use aes_gcm::aead::rand_core::RngCore;
 use aes_gcm::aead::{Aead, KeyInit, OsRng};
 use aes_gcm::{Aes256Gcm, Nonce};
 use hmac::{Hmac, Mac};
+use huiliu_core::identifier::certificate;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
+use sm3::Sm3;
 
 const NONCE_BYTES: usize = 12;
 /// Enough that two of a city's records never get the same.
@@ -17,6 +19,8 @@ pub struct SealKey {
     cipher: Aes256Gcm,
     /// Derived from the key, so that no pseudonym tells anything of the cipher's own.
     pseudonyms: Hmac<Sha256>,
+    /// Derived from the key too, and from no other's bytes.
+    persons: Hmac<Sm3>,
 }
 
 impl std::fmt::Debug for SealKey {
@@ -36,7 +40,10 @@ impl SealKey {
         let derived = Sha256::new().chain_update(b"huiliu pseudonyms").chain_update(bytes);
         let pseudonyms =
             <Hmac<Sha256> as Mac>::new_from_slice(&derived.finalize()).map_err(|_| wrong())?;
-        Ok(Self { cipher, pseudonyms })
+        let derived = Sha256::new().chain_update(b"huiliu person pseudonyms").chain_update(bytes);
+        let persons =
+            <Hmac<Sm3> as Mac>::new_from_slice(&derived.finalize()).map_err(|_| wrong())?;
+        Ok(Self { cipher, pseudonyms, persons })
     }
 
     /// What stands for `plain` where it must not be told: equal for equal texts, and not to be
@@ -44,6 +51,13 @@ impl SealKey {
     pub fn pseudonym(&self, plain: &str) -> String {
         let code = self.pseudonyms.clone().chain_update(plain.as_bytes()).finalize().into_bytes();
         code.iter().take(PSEUDONYM_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What stands for the number of a person's certificate: 64 hexadecimal digits, equal for one
+    /// number however it is written. HMAC-SM3 over `kind:number` as [`certificate`] gives them.
+    pub fn person_pseudonym(&self, number: &str) -> String {
+        let (kind, number) = certificate(number);
+        hex_of(self.persons.clone().chain_update(format!("{kind}:{number}").as_bytes()))
     }
 
     /// Fresh random bytes for a new key.
@@ -75,9 +89,51 @@ impl SealKey {
     }
 }
 
+fn hex_of(mac: Hmac<Sm3>) -> String {
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MASKS: &str = include_str!("../../../tests/fixtures/masking_rules.csv");
+
+    #[test]
+    fn pseudonyms_of_persons_are_those_of_the_rule_and_join_however_a_number_is_written() {
+        let vector = <Hmac<Sm3> as Mac>::new_from_slice(b"key").unwrap().chain_update(b"abc");
+        // As OpenSSL 3 computes it.
+        let known = "28e63256e7c5a087b1f073265dc53092163f7b82729735d06f28f10af9d52393";
+        assert_eq!(hex_of(vector), known);
+
+        let rule = MASKS.lines().find(|line| line.starts_with("证件散列")).unwrap();
+        assert!(rule.contains("HMAC-SM3(key, type") && rule.contains("64 hex digits"), "{rule}");
+        let (kind, number) = ("111", "340503198001010018");
+        assert!(rule.contains(&format!(",{kind}:{number},")), "{rule}");
+        let derived = Sha256::new()
+            .chain_update(b"huiliu person pseudonyms")
+            .chain_update([7_u8; 32])
+            .finalize();
+        let expected = <Hmac<Sm3> as Mac>::new_from_slice(&derived).unwrap();
+        let expected = hex_of(expected.chain_update(format!("{kind}:{number}").as_bytes()));
+        // Computed apart, by OpenSSL.
+        assert_eq!(expected, "0048711821833356e5186b5a2604f5fc169f9bd9d55af576f0c078bda8865103");
+
+        let key = SealKey::new(&[7; 32]).unwrap();
+        for written in [
+            number,
+            " 340503198001010018 ",
+            "３４０５０３１９８００１０１００１８",
+            "340503800101001",
+        ] {
+            assert_eq!(key.person_pseudonym(written), expected, "{written}");
+        }
+        assert_ne!(key.person_pseudonym("340503199002020026"), expected);
+        let other = SealKey::new(&[8; 32]).unwrap();
+        assert_ne!(other.person_pseudonym(number), expected);
+        let lower = key.person_pseudonym("11010519491231002x");
+        assert_eq!(lower, key.person_pseudonym("11010519491231002X"));
+    }
 
     #[test]
     fn a_sealed_value_opens_only_with_its_key() {

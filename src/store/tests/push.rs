@@ -1,14 +1,16 @@
 //! What is kept of records that were sent: repairs, how many were handed over, what came back.
 
-use huiliu_store::{OutboxRow, OutboxState, RepairItem, Store};
+use huiliu_store::{LoadRow, OutboxRow, OutboxState, RepairItem, Store};
 
 use crate::backend::{Backend, on_both};
 
 on_both!(
     a_repair_is_applied_once_and_knows_how_its_records_stand,
     what_was_handed_over_is_counted_apart_from_the_records,
+    a_load_that_arrived_is_accepted_and_one_in_doubt_is_unknown,
     a_record_comes_back_once_and_is_known_to_have_arrived,
     a_record_that_waits_for_its_receipt_is_not_ended_by_its_echo,
+    a_receipt_is_looked_for_wherever_a_record_may_have_arrived,
     only_the_last_record_of_a_key_that_was_sent_may_come_back,
     the_newest_record_of_a_key_is_the_last_that_was_not_refused,
 );
@@ -135,6 +137,37 @@ async fn what_was_handed_over_is_counted_apart_from_the_records(backend: Backend
     assert_eq!(days[0].missing(), 1);
 }
 
+async fn a_load_that_arrived_is_accepted_and_one_in_doubt_is_unknown(backend: Backend) {
+    let store = backend.store().await;
+    let load = |rows: i64, at: &str| LoadRow {
+        system: "publish".into(),
+        push: "figures".into(),
+        version: 1,
+        snapshot_id: 1,
+        rows,
+        run_id: 1,
+        at: at.into(),
+    };
+    let (arrived, lost) = (load(55, NOW), load(56, NEXT_DAY));
+    let mut tx = store.begin().await.unwrap();
+    tx.put_load(&arrived).await.unwrap();
+    tx.count_load(&arrived, 55).await.unwrap();
+    tx.put_open_load(&lost).await.unwrap();
+    tx.commit().await.unwrap();
+    let day = |at: &str| at[..10].to_owned();
+    let days = store.push_days(Some(("publish", "figures")), day).await.unwrap();
+    let sums: Vec<_> =
+        days.iter().map(|d| (&*d.day, d.sent, d.accepted, d.unknown, d.missing())).collect();
+    assert_eq!(sums, [("2018-12-13", 55, 55, 0, 0), ("2018-12-14", 56, 0, 56, 0)]);
+    assert_eq!(store.push_days(None, day).await.unwrap(), days);
+    let mut tx = store.begin().await.unwrap();
+    tx.put_load(&lost).await.unwrap();
+    tx.count_load(&lost, 56).await.unwrap();
+    tx.commit().await.unwrap();
+    let days = store.push_days(None, day).await.unwrap();
+    assert_eq!((days[1].accepted, days[1].unknown, days[1].missing()), (56, 0, 0));
+}
+
 async fn a_record_comes_back_once_and_is_known_to_have_arrived(backend: Backend) {
     let store = backend.store().await;
     let id = queue(&store, "A", NOW).await;
@@ -164,11 +197,33 @@ async fn a_record_that_waits_for_its_receipt_is_not_ended_by_its_echo(backend: B
     let ids = [(lost, true), (taken, true)];
     tx.note_echoes("province", "list", 4, &ids, NEXT_DAY).await.unwrap();
     tx.commit().await.unwrap();
-    let open = store.delivered("province", "cases").await.unwrap();
+    let open = store.without_receipt("province", "cases").await.unwrap();
     let since: Vec<&str> = open.iter().map(|record| record.delivered_at.as_str()).collect();
     // Its receipt may have been read before its echo.
     assert_eq!(since, [NOW, NOW]);
     assert!(store.unseen("province", "cases").await.unwrap().is_empty());
+}
+
+async fn a_receipt_is_looked_for_wherever_a_record_may_have_arrived(backend: Backend) {
+    let store = backend.store().await;
+    let taken = queue(&store, "A", NOW).await;
+    let lost = queue(&store, "B", NOW).await;
+    let unanswered = queue(&store, "C", NOW).await;
+    queue(&store, "D", NOW).await;
+    let refused = queue(&store, "E", NOW).await;
+    settle(&store, refused, OutboxState::Rejected).await;
+    settle(&store, lost, OutboxState::Unknown).await;
+    let mut tx = store.begin().await.unwrap();
+    tx.count_attempts(&[unanswered]).await.unwrap();
+    tx.deliver(taken, false, NEXT_DAY).await.unwrap();
+    tx.commit().await.unwrap();
+    let open = store.without_receipt("province", "cases").await.unwrap();
+    let since: Vec<(&str, &str)> = open
+        .iter()
+        .map(|record| (record.record_key.as_str(), record.delivered_at.as_str()))
+        .collect();
+    // What was never sent has no receipt; of the lost ones nobody knows when they arrived.
+    assert_eq!(since, [("A", NEXT_DAY), ("B", NOW), ("C", NOW)]);
 }
 
 async fn only_the_last_record_of_a_key_that_was_sent_may_come_back(backend: Backend) {

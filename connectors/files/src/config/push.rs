@@ -13,14 +13,16 @@ use super::words::{Encoding, Format, Formulas};
 pub struct PushOptions {
     /// The name of the file. `{date}` becomes the day, `{time}` the moment to the millisecond, in
     /// the hub's zone. A file that rows are added by needs one of them, since a file that is there
-    /// is never added to. With `.gz` at its end it is compressed.
+    /// is never added to. With `.gz` at its end it is compressed; with `.zip` it is an archive that
+    /// holds one file, called the same without `.zip`.
     #[schemars(example = &"coverage_{date}.csv")]
     pub file: String,
     /// What the file is. Default: `csv`.
     #[serde(default)]
     #[schemars(example = &"xlsx")]
     pub format: Format,
-    /// How a `csv` file's text is encoded; `utf-8` or `gb18030`. Default: `utf-8`.
+    /// How the text of a `csv`, `json`, `ndjson` or `xml` file is encoded. UTF-16 begins with its
+    /// mark. Default: `utf-8`.
     #[serde(default)]
     #[schemars(example = &"gb18030")]
     pub encoding: Encoding,
@@ -28,6 +30,11 @@ pub struct PushOptions {
     #[serde(default)]
     #[schemars(example = &"\t", extend("default" = ","))]
     pub delimiter: Option<String>,
+    /// The character around a field of a `csv` file that holds the delimiter, a line end or this
+    /// character, which is then doubled. Default: `"`.
+    #[serde(default)]
+    #[schemars(example = &"'", extend("default" = "\""))]
+    pub quote: Option<String>,
     /// The text written for no value into a `csv` file. Default: the empty text.
     #[serde(default)]
     #[schemars(example = &"无")]
@@ -37,7 +44,7 @@ pub struct PushOptions {
     #[serde(default)]
     #[schemars(example = &"keep")]
     pub formulas: Formulas,
-    /// The name of the sheet of an `xlsx` file. Default: `Sheet1`.
+    /// The name of the sheet of an `xlsx` or `xls` file. Default: `Sheet1`.
     #[serde(default)]
     #[schemars(example = &"覆盖情况")]
     pub sheet: Option<String>,
@@ -59,6 +66,7 @@ pub(crate) struct Push {
     pub(crate) format: Format,
     pub(crate) encoding: Encoding,
     pub(crate) delimiter: u8,
+    pub(crate) quote: u8,
     pub(crate) null: String,
     pub(crate) formulas: Formulas,
     pub(crate) sheet: String,
@@ -72,9 +80,38 @@ impl Push {
         self.file.contains("{time}")
     }
 
-    /// Whether the file is compressed.
-    pub(crate) fn is_compressed(&self) -> bool {
-        self.file.ends_with(".gz")
+    /// What is around the content of the file.
+    pub(crate) fn packing(&self) -> Packing {
+        Packing::of(&self.file)
+    }
+
+    /// The name of the file within the archive `name`.
+    pub(crate) fn member(&self, name: &str) -> String {
+        let bare = name.strip_suffix(".zip").unwrap_or(name);
+        match bare.contains('.') {
+            true => bare.to_owned(),
+            false => format!("{bare}.{}", self.format.name()),
+        }
+    }
+}
+
+/// What is around the content of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    None,
+    Gzip,
+    Zip,
+}
+
+impl Packing {
+    fn of(file: &str) -> Self {
+        if file.ends_with(".gz") {
+            Self::Gzip
+        } else if file.ends_with(".zip") {
+            Self::Zip
+        } else {
+            Self::None
+        }
     }
 }
 
@@ -86,33 +123,36 @@ pub(super) fn read(raw: &RawPush, at: &str, faults: &mut ConfigErrors) -> Option
         check_file(file, keys);
     }
     let format = keys
-        .optional("format", "use csv, xlsx, json, ndjson, xml, parquet or arrow")
+        .optional("format", "use csv, xlsx, xls, json, ndjson, xml, parquet or arrow")
         .unwrap_or_default();
-    if format == Format::Xls {
-        keys.fault_with_hint("format", "xls files are only read", "use xlsx");
-    }
-    let is_packed = file.as_ref().is_some_and(|file| file.ends_with(".gz"));
+    let is_packed = file.as_ref().is_some_and(|file| Packing::of(file) != Packing::None);
     if is_packed && matches!(format, Format::Xlsx | Format::Parquet | Format::Arrow) {
         let name = format.name();
-        keys.fault_with_hint("file", format!("{name} files are not packed again"), "leave out .gz");
+        let hint = "leave out .gz or .zip";
+        keys.fault_with_hint("file", format!("{name} files are not packed again"), hint);
     }
-    let encoding = keys.optional("encoding", "use utf-8 or gb18030").unwrap_or_default();
-    if matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be) {
-        keys.unfit("encoding", "use utf-8 or gb18030");
-    }
+    let encodings = "use utf-8, gb18030, utf-16le or utf-16be";
+    let encoding = keys.optional("encoding", encodings).unwrap_or_default();
     let delimiter = keys.byte("delimiter", b',');
-    if delimiter.is_none() || delimiter == Some(b'"') {
-        keys.fault("delimiter", "must be one character and no quote");
+    let quote = keys.byte("quote", b'"');
+    if delimiter.is_none() || delimiter == quote {
+        keys.fault("delimiter", "must be one character and not the quote");
+    }
+    if quote.is_none() {
+        keys.fault("quote", "must be one character, or text could not hold the delimiter");
     }
     let null = keys.optional("null", "write the text that means no value").unwrap_or_default();
     let formulas = keys.optional("formulas", "use quote, keep or refuse").unwrap_or_default();
     let sheet: Option<String> = keys.optional("sheet", "write the name of the sheet");
     let fits_sheet = |name: &String| {
-        let count = name.chars().count();
-        (1..=31).contains(&count) && !name.contains(['[', ']', ':', '*', '?', '/', '\\'])
+        let count = name.encode_utf16().count();
+        (1..=31).contains(&count)
+            && !name.contains(['[', ']', ':', '*', '?', '/', '\\'])
+            && !name.starts_with('\'')
+            && !name.ends_with('\'')
     };
     if sheet.as_ref().is_some_and(|name| !fits_sheet(name)) {
-        keys.fault("sheet", "must be 1 to 31 characters without []:*?/\\");
+        keys.fault("sheet", "must be 1 to 31 characters without []:*?/\\, and no ' at its ends");
     }
     let record: Option<String> = keys.optional("record", "write the name of the element");
     if record.as_ref().is_some_and(|name| !crate::write::xml::is_name(name)) {
@@ -120,8 +160,9 @@ pub(super) fn read(raw: &RawPush, at: &str, faults: &mut ConfigErrors) -> Option
     }
     for key in keys.names() {
         let fits = match key {
-            "encoding" | "delimiter" | "null" | "formulas" => format == Format::Csv,
-            "sheet" => format == Format::Xlsx,
+            "encoding" => format.is_text(),
+            "delimiter" | "quote" | "null" | "formulas" => format == Format::Csv,
+            "sheet" => matches!(format, Format::Xlsx | Format::Xls),
             "record" => format == Format::Xml,
             _ => true,
         };
@@ -136,6 +177,7 @@ pub(super) fn read(raw: &RawPush, at: &str, faults: &mut ConfigErrors) -> Option
         format,
         encoding,
         delimiter: delimiter?,
+        quote: quote?,
         null,
         formulas,
         sheet: sheet.unwrap_or_else(|| "Sheet1".into()),

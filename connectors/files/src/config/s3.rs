@@ -1,5 +1,6 @@
 //! The store that holds the objects.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use huiliu_httpkit::{Client, Url, base_url};
@@ -28,6 +29,11 @@ pub struct S3Options {
     /// The secret of the access key. Keep it out of the file with `${secret:name}`.
     #[schemars(example = &"${secret:exchange_store}")]
     pub secret_key: String,
+    /// File with the certificates (PEM) of who signed the store's, relative to the folder of the
+    /// configuration. Default: those the operating system trusts.
+    #[serde(default)]
+    #[schemars(example = &"certificates/city.pem")]
+    pub ca: Option<String>,
     /// Where the bucket's name stands: in the `path` of addresses, or before the name of the `host`.
     /// Default: `path`.
     #[serde(default)]
@@ -59,12 +65,13 @@ pub(crate) struct S3 {
     pub(crate) region: String,
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
+    pub(crate) ca: Option<PathBuf>,
     /// Made once, so that connections are kept.
     pub(crate) client: Arc<OnceLock<Client>>,
 }
 
-/// Reads `s3`; `folder` is the start of the objects' names.
-pub(super) fn read(keys: &mut Keys<'_>, folder: Option<&str>) -> Option<S3> {
+/// Reads `s3`; `folder` is the start of the objects' names, `base_dir` where files of certificates are.
+pub(super) fn read(keys: &mut Keys<'_>, folder: Option<&str>, base_dir: &Path) -> Option<S3> {
     let hint = "give endpoint, bucket, region, access_key and secret_key as text";
     let options: S3Options = keys.optional("s3", hint)?;
     let is_odd =
@@ -118,12 +125,17 @@ pub(super) fn read(keys: &mut Keys<'_>, folder: Option<&str>) -> Option<S3> {
             }
         }
     }
+    if options.ca.is_some() && base.scheme() != "https" {
+        let hint = "write https in `endpoint`, or remove `ca`";
+        keys.fault_with_hint("ca", "has no use without https", hint);
+    }
     Some(S3 {
         base,
         bucket: options.bucket,
         region: options.region,
         access_key: options.access_key,
         secret_key: options.secret_key,
+        ca: options.ca.map(|file| base_dir.join(file)),
         client: Arc::new(OnceLock::new()),
     })
 }

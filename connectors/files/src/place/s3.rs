@@ -74,6 +74,7 @@ impl Bucket {
         let client = Client::new(Settings {
             max_response: RANGE + (1 << 20),
             tls: self.options.base.scheme() == "https",
+            ca: self.options.ca.clone(),
             loopback: is_loopback(&self.options.base),
             ..Settings::default()
         })?;

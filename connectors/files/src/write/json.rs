@@ -1,16 +1,15 @@
 //! JSON: a list of objects, or one object per line.
 
-use std::io::Write;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use huiliu_sdk::{Error, Result};
 
+use super::Rows;
+use super::encoded::Encoded;
 use super::texts::{self, Kind};
-use super::{Output, Rows, failed};
 
 pub(super) struct Json {
-    output: Output,
+    output: Encoded,
     /// Name, kind, and the name as it is written.
     columns: Vec<(String, Kind, String)>,
     is_list: bool,
@@ -18,16 +17,18 @@ pub(super) struct Json {
 }
 
 impl Json {
-    pub(super) fn new(schema: &SchemaRef, mut output: Output, is_list: bool) -> Result<Self> {
+    pub(super) fn new(schema: &SchemaRef, mut output: Encoded, is_list: bool) -> Result<Self> {
         if is_list {
-            output.write_all(b"[").map_err(failed)?;
+            output.write("[")?;
         }
         let columns = texts::columns(schema).into_iter();
         let columns = columns.map(|(name, kind)| {
+            output.check("header", &name)?;
             let key = quoted(&name)?;
             Ok((name, kind, key))
         });
-        Ok(Self { output, columns: columns.collect::<Result<_>>()?, is_list, is_first: true })
+        let columns = columns.collect::<Result<_>>()?;
+        Ok(Self { output, columns, is_list, is_first: true })
     }
 }
 
@@ -61,21 +62,24 @@ impl Rows for Json {
                         }
                         line.push_str(text);
                     }
-                    (Kind::Text | Kind::Other, Some(text)) => line.push_str(&quoted(text)?),
+                    (Kind::Text | Kind::Other, Some(text)) => {
+                        self.output.check(name, text)?;
+                        line.push_str(&quoted(text)?);
+                    }
                 }
             }
             line.push('}');
             if !self.is_list {
                 line.push('\n');
             }
-            self.output.write_all(line.as_bytes()).map_err(failed)
+            self.output.write(&line)
         })
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
         if self.is_list {
-            self.output.write_all(b"\n]\n").map_err(failed)?;
+            self.output.write("\n]\n")?;
         }
-        self.output.close().map_err(failed)
+        self.output.close()
     }
 }

@@ -1,18 +1,16 @@
 //! XML: an element for each record, with an element for each value there is.
 
-use std::io::Write;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use quick_xml::escape::escape;
 
-use super::texts;
-use super::{Output, Rows, failed};
-use crate::config::Push;
+use super::encoded::Encoded;
+use super::{Rows, texts};
+use crate::config::{Encoding, Push};
 
 pub(super) struct Xml {
-    output: Output,
+    output: Encoded,
     columns: Vec<String>,
     record: String,
 }
@@ -27,7 +25,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 impl Xml {
-    pub(super) fn new(push: &Push, schema: &SchemaRef, mut output: Output) -> Result<Self> {
+    pub(super) fn new(push: &Push, schema: &SchemaRef, mut output: Encoded) -> Result<Self> {
         let columns: Vec<String> =
             schema.fields().iter().map(|field| field.name().clone()).collect();
         if let Some(name) = columns.iter().find(|name| !is_name(name)) {
@@ -39,9 +37,15 @@ impl Xml {
             .hint("give it another name in the query that is pushed"));
         }
         let record = push.record.clone();
-        output
-            .write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<records>\n")
-            .map_err(failed)?;
+        let encoding = match push.encoding {
+            Encoding::Utf8 => "UTF-8",
+            Encoding::Gb18030 => "GB18030",
+            Encoding::Utf16Le | Encoding::Utf16Be => "UTF-16",
+        };
+        for name in columns.iter().chain([&record]) {
+            output.check("header", name)?;
+        }
+        output.write(&format!("<?xml version=\"1.0\" encoding=\"{encoding}\"?>\n<records>\n"))?;
         Ok(Self { output, columns, record })
     }
 }
@@ -59,17 +63,18 @@ impl Rows for Xml {
                 if text.contains(is_none) {
                     return Err(texts::unfit(name, "a character that XML does not have"));
                 }
+                self.output.check(name, text)?;
                 // Readers turn a bare one into a line feed.
                 let text = escape(text.as_str()).replace('\r', "&#13;");
                 line += &format!("<{name}>{text}</{name}>");
             }
             line += &format!("</{}>\n", self.record);
-            self.output.write_all(line.as_bytes()).map_err(failed)
+            self.output.write(&line)
         })
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
-        self.output.write_all(b"</records>\n").map_err(failed)?;
-        self.output.close().map_err(failed)
+        self.output.write("</records>\n")?;
+        self.output.close()
     }
 }

@@ -1,6 +1,6 @@
 //! Configurations, probes and lists of streams.
 
-use huiliu_sdk::{ErrorKind, RawPush};
+use huiliu_sdk::{Cx, ErrorKind, RawPush};
 use serde_json::json;
 
 use crate::support::{Drops, configure, csv, limited, raw, read, stream};
@@ -31,7 +31,7 @@ fn all_faults_are_told_at_once_with_their_place() {
         json!({ "pattern": "*", "format": "xml", "sheet": "#0", "quote": "'" }),
         json!({}),
     )]);
-    let push = json!({ "file": "../{hour}.xlsx", "format": "xls", "null": "" });
+    let push = json!({ "file": "../{hour}.xlsx", "format": "xls", "null": "", "sheet": "'a" });
     raw.pushes.push(RawPush { name: "p".into(), key: vec![], options: push });
     let faults = configure(raw).err().unwrap();
     let paths: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
@@ -69,7 +69,7 @@ fn all_faults_are_told_at_once_with_their_place() {
             "streams[3].quote",
             "streams[3].record",
             "pushes[0].file",
-            "pushes[0].format",
+            "pushes[0].sheet",
             "pushes[0].null",
         ]
     );
@@ -94,4 +94,25 @@ async fn a_probe_counts_data_files() {
     let endpoint = drops.endpoint(csv(), json!({}));
     let probe = endpoint.probe(&limited(10)).await.unwrap();
     assert_eq!(probe.summary, "folder readable, 2 files match");
+}
+
+#[tokio::test]
+async fn the_authority_of_a_store_is_a_file_beside_the_configuration_and_needs_https() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = |endpoint: &str| {
+        json!({ "path": "in", "s3": {
+            "endpoint": endpoint, "bucket": "city", "access_key": "huiliu", "secret_key": "s3cret",
+            "ca": "city.pem",
+        } })
+    };
+    let streams = || vec![(json!({ "pattern": "*.csv" }), json!({}))];
+    let plain = raw(folder.path().into(), store("http://localhost:9"), streams());
+    let faults = configure(plain).err().unwrap();
+    let paths: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["s3.ca"]);
+    let over_tls = raw(folder.path().into(), store("https://localhost:9"), streams());
+    let endpoint = configure(over_tls).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let error = endpoint.probe(&Cx::new()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Config, "E-TLS"), "{error:?}");
+    assert!(error.to_string().contains(&folder.path().join("city.pem").display().to_string()));
 }

@@ -1,18 +1,24 @@
-//! The suite that every connector passes, over real folders: for a format without types, for one of
-//! records that name their fields, and for one with types and bytes.
+//! The suite that every connector passes, over real folders: for formats without types, for those of
+//! records that name their fields, and for those with types and bytes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StringArray};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
+use arrow_ipc::reader::FileReader;
+use arrow_ipc::writer::FileWriter;
 use async_trait::async_trait;
 use huiliu_connector_files::FilesConnector;
 use huiliu_sdk::{Connector, RawConfig, RawPush, RawStream, ReadMode};
-use huiliu_testkit::{Refused, System, Table, Text, Trouble};
+use huiliu_testkit::{Refused, System, Table, Text, Trouble, cx, open, read};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use quick_xml::escape::escape;
+use rust_xlsxwriter::Workbook;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -21,10 +27,18 @@ use crate::support::raw;
 huiliu_testkit::conformance!(in_csv: Folder<CSV>);
 huiliu_testkit::conformance!(in_ndjson: Folder<NDJSON>);
 huiliu_testkit::conformance!(in_parquet: Folder<PARQUET>);
+huiliu_testkit::conformance!(in_json: Folder<JSON>);
+huiliu_testkit::conformance!(in_xml: Folder<XML>);
+huiliu_testkit::conformance!(in_xlsx: Folder<XLSX>);
+huiliu_testkit::conformance!(in_arrow: Folder<ARROW>);
 
 const CSV: u8 = 0;
 const NDJSON: u8 = 1;
 const PARQUET: u8 = 2;
+const JSON: u8 = 3;
+const XML: u8 = 4;
+const XLSX: u8 = 5;
+const ARROW: u8 = 6;
 
 /// What stands in CSV for no value, so that the empty text is one.
 const NULL: &str = "␀";
@@ -32,22 +46,42 @@ const NULL: &str = "␀";
 /// Files over which the rows of a table are spread.
 const FILES: usize = 5;
 
+/// Characters that a cell of a sheet can hold.
+const CELL: usize = 32_767;
+
 struct Folder<const FORMAT: u8> {
     folder: TempDir,
 }
 
 impl<const FORMAT: u8> Folder<FORMAT> {
     fn format() -> &'static str {
-        ["csv", "ndjson", "parquet"][usize::from(FORMAT)]
+        ["csv", "ndjson", "parquet", "json", "xml", "xlsx", "arrow"][usize::from(FORMAT)]
     }
 
     /// Keys that streams and pushes have alike.
     fn options(named: &str, name: String) -> Value {
         let mut options = json!({ named: name, "format": Self::format() });
-        if FORMAT == CSV {
-            options["null"] = json!(NULL);
+        match FORMAT {
+            CSV => options["null"] = json!(NULL),
+            XML => options["record"] = json!("record"),
+            _ => {}
         }
         options
+    }
+
+    /// Whether the files say themselves of what types their columns are.
+    fn is_typed() -> bool {
+        matches!(FORMAT, PARQUET | ARROW)
+    }
+
+    /// The text as the format can hold it, if at all.
+    fn held(text: &str) -> Option<String> {
+        let text: String = match FORMAT {
+            // Blanks around text are no part of it.
+            XML => text.trim().to_owned(),
+            _ => text.chars().take(CELL / 2).collect(),
+        };
+        Some(text).filter(|text| !text.is_empty())
     }
 
     fn paths(&self) -> Vec<PathBuf> {
@@ -92,20 +126,64 @@ impl<const FORMAT: u8> Folder<FORMAT> {
             }
             NDJSON => {
                 for row in rows {
-                    let mut record = Map::new();
-                    for (value, field) in row.iter().zip(schema.fields()) {
-                        let value = match value {
-                            None => Value::Null,
-                            Some(hex) if table.is_broken_text(field.name()) => {
-                                format!("hex:{hex}").into()
-                            }
-                            Some(text) => number(text, field.data_type()),
-                        };
-                        record.insert(field.name().clone(), value);
-                    }
-                    content.extend(unhexed(&Value::Object(record).to_string()));
+                    content.extend(record(table, row));
                     content.push(b'\n');
                 }
+            }
+            JSON => {
+                let records: Vec<Vec<u8>> = rows.iter().map(|row| record(table, row)).collect();
+                content = [b"[".as_slice(), records.join(&b',').as_slice(), b"]"].concat();
+            }
+            XML => {
+                let names = elements(table);
+                content.extend(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<records>");
+                for row in rows {
+                    content.extend(b"\n<record>");
+                    for ((value, field), name) in row.iter().zip(schema.fields()).zip(&names) {
+                        let Some(text) = value else { continue };
+                        if text.contains('\0') {
+                            return Err(Refused("XML has no such character".into()));
+                        }
+                        content.extend(format!("<{name}>").bytes());
+                        match table.is_broken_text(field.name()) {
+                            true => content.extend(unhex(text)),
+                            false => {
+                                content
+                                    .extend(escape(text.as_str()).replace('\r', "&#13;").bytes());
+                            }
+                        }
+                        content.extend(format!("</{name}>").bytes());
+                    }
+                    content.extend(b"</record>");
+                }
+                content.extend(b"\n</records>\n");
+            }
+            XLSX => {
+                let is_broken = table.names().iter().any(|name| table.is_broken_text(name));
+                let is_unfit =
+                    |text: &String| text.contains('\0') || text.encode_utf16().count() > CELL;
+                if is_broken || rows.iter().flatten().flatten().any(is_unfit) {
+                    return Err(Refused("a cell holds text of Unicode, up to 32,767 units".into()));
+                }
+                let names = table.names().into_iter().map(Some).collect::<Vec<Text>>();
+                let mut book = Workbook::new();
+                let sheet = book.add_worksheet();
+                for (row, values) in (0_u32..).zip(std::iter::once(&names).chain(rows)) {
+                    for (column, value) in (0_u16..).zip(values) {
+                        if let Some(text) = value {
+                            sheet.write_string(row, column, text.as_str()).unwrap();
+                        }
+                    }
+                }
+                content = book.save_to_buffer().unwrap();
+            }
+            ARROW => {
+                if table.names().iter().any(|name| table.is_broken_text(name)) {
+                    return Err(Refused("text of Arrow is UTF-8".into()));
+                }
+                let mut writer = FileWriter::try_new(&mut content, &batch.schema()).unwrap();
+                writer.write(batch).unwrap();
+                writer.finish().unwrap();
             }
             _ => {
                 if table.names().iter().any(|name| table.is_broken_text(name)) {
@@ -118,6 +196,34 @@ impl<const FORMAT: u8> Folder<FORMAT> {
         }
         Ok(content)
     }
+}
+
+/// The names of the elements of a record: those of the columns, if all can be that.
+fn elements(table: &Table) -> Vec<String> {
+    let is_plain = |name: &String| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let names = table.names();
+    match names.iter().all(is_plain) {
+        true => names,
+        false => (0..names.len()).map(|index| format!("c{index}")).collect(),
+    }
+}
+
+/// A record of JSON.
+fn record(table: &Table, row: &[Text]) -> Vec<u8> {
+    let schema = table.batch.schema();
+    let mut record = Map::new();
+    for (value, field) in row.iter().zip(schema.fields()) {
+        let value = match value {
+            None => Value::Null,
+            Some(hex) if table.is_broken_text(field.name()) => format!("hex:{hex}").into(),
+            Some(text) => number(text, field.data_type()),
+        };
+        record.insert(field.name().clone(), value);
+    }
+    unhexed(&Value::Object(record).to_string())
 }
 
 /// Numbers and truth values are JSON's own.
@@ -160,10 +266,53 @@ impl<const FORMAT: u8> System for Folder<FORMAT> {
     fn stream(&self, table: &Table, read: ReadMode) -> RawStream {
         let pattern = format!("{}_*.{}", table.name, Self::format());
         let mut stream = table.stream(read, Self::options("pattern", pattern));
-        if FORMAT != PARQUET {
+        if !Self::is_typed() {
             table.declare(&mut stream);
         }
+        let (names, elements) = (table.names(), elements(table));
+        if FORMAT == XML && names != elements {
+            let elements = elements.into_iter().map(Value::from);
+            stream.options["fields"] =
+                names.into_iter().zip(elements).collect::<Map<_, _>>().into();
+        }
         stream
+    }
+
+    fn memory(&self) -> Option<usize> {
+        // Held are the texts that the cells of one file share, or a batch or row group of it.
+        let more = if matches!(FORMAT, XLSX | ARROW | PARQUET) { 32 << 20 } else { 0 };
+        Some((48 << 20) + more)
+    }
+
+    fn storable(&self, mut table: Table) -> Table {
+        if !matches!(FORMAT, XML | XLSX) {
+            return table;
+        }
+        let columns: Vec<ArrayRef> = (table.batch.columns().iter())
+            .map(|array| match array.data_type() {
+                DataType::Utf8 => {
+                    let texts = array.as_string::<i32>().iter();
+                    let held = texts.map(|text| text.and_then(Self::held));
+                    Arc::new(held.collect::<StringArray>()) as ArrayRef
+                }
+                DataType::Binary => {
+                    let bytes = array.as_binary::<i32>().iter();
+                    let held = bytes.map(|bytes| bytes.filter(|bytes| !bytes.is_empty()));
+                    Arc::new(held.collect::<BinaryArray>())
+                }
+                _ => Arc::clone(array),
+            })
+            .collect();
+        table.batch = RecordBatch::try_new(table.batch.schema(), columns).unwrap();
+        if FORMAT == XLSX {
+            // A row without values is no row of a sheet.
+            let has_value =
+                |row: usize| table.batch.columns().iter().any(|array| !array.is_null(row));
+            let kept: BooleanArray =
+                (0..table.batch.num_rows()).map(|row| Some(has_value(row))).collect();
+            table.batch = filter_record_batch(&table.batch, &kept).unwrap();
+        }
+        table
     }
 
     async fn put(&mut self, table: &Table) -> Result<(), Refused> {
@@ -226,6 +375,14 @@ impl<const FORMAT: u8> System for Folder<FORMAT> {
     }
 
     async fn written(&mut self, table: &Table) -> Vec<String> {
+        if FORMAT == XLSX {
+            // Other rules hold the reading of workbooks to those of another writer.
+            let mut raw = self.config();
+            raw.streams.push(self.stream(table, ReadMode::Full));
+            let endpoint = open(&*self, raw);
+            let outcome = read(&*endpoint, &cx(), &table.name, None).await.unwrap();
+            return outcome.ids();
+        }
         let mut ids = Vec::new();
         for path in self.files(table) {
             let content = std::fs::read(&path).unwrap();
@@ -241,6 +398,24 @@ impl<const FORMAT: u8> System for Folder<FORMAT> {
                         |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].clone();
                     ids.extend(text.lines().map(|line| id(line).as_str().unwrap().to_owned()));
                 }
+                JSON => {
+                    let records: Vec<Value> = serde_json::from_slice(&content).unwrap();
+                    let id = |record: &Value| record["id"].as_str().unwrap().to_owned();
+                    ids.extend(records.iter().map(id));
+                }
+                XML => {
+                    let text = String::from_utf8(content).unwrap();
+                    let id = |rest: &str| rest.split_once("</id>").unwrap().0.to_owned();
+                    ids.extend(text.split("<id>").skip(1).map(id));
+                }
+                ARROW => {
+                    let file = std::fs::File::open(&path).unwrap();
+                    for batch in FileReader::try_new(file, None).unwrap() {
+                        let batch = batch.unwrap();
+                        let texts = batch["id"].as_string::<i32>();
+                        ids.extend(texts.iter().flatten().map(str::to_owned));
+                    }
+                }
                 _ => {
                     let file = std::fs::File::open(&path).unwrap();
                     for batch in ParquetRecordBatchReader::try_new(file, 1_000).unwrap() {
@@ -255,7 +430,7 @@ impl<const FORMAT: u8> System for Folder<FORMAT> {
     }
 
     fn refused_name(&self) -> Option<String> {
-        // JSON and Parquet take every text; CSV need not take what a spreadsheet would run.
+        // The others take every text; CSV need not take what a spreadsheet would run.
         (FORMAT == CSV).then(|| "=refused".to_owned())
     }
 }

@@ -1,18 +1,19 @@
 //! A folder of an SFTP server: OpenSSH's own, on this machine, with keys of its own.
 
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use huiliu_sdk::{Endpoint, ErrorKind, LoadMode, LoadRequest, RawPush, StreamId};
+use huiliu_sdk::{Endpoint, ErrorKind, Event, LoadMode, LoadRequest, RawPush, StreamId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{configure, limited, raw, read, sha256};
+use crate::support::{configure, limited, raw, read, request, sha256};
 
 struct Server {
     folder: TempDir,
@@ -165,6 +166,58 @@ async fn a_drop_on_a_server_is_read_receipted_and_written() {
     let third = read(&*endpoint, &cx, first.resume(), None).await.unwrap();
     assert_eq!((third.len(), third.origins[0].as_str()), (100_000, "out.csv"));
     assert!(server.names().iter().all(|name| !name.contains(".part")), "{:?}", server.names());
+}
+
+/// The port of a line to the server at `server`, which breaks off the first connection that has been
+/// given so many bytes.
+fn fragile(server: u16, most: u64) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let has_broken = Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, has_broken) = (client.unwrap(), Arc::clone(&has_broken));
+            let upstream = TcpStream::connect(("127.0.0.1", server)).unwrap();
+            std::thread::spawn(move || {
+                let most = if has_broken.load(Ordering::SeqCst) { u64::MAX } else { most };
+                let (mut asks, mut asked) =
+                    (client.try_clone().unwrap(), upstream.try_clone().unwrap());
+                std::thread::spawn(move || drop(std::io::copy(&mut asks, &mut asked)));
+                let given = std::io::copy(&mut (&upstream).take(most), &mut &client);
+                if given.is_ok_and(|given| given == most) {
+                    has_broken.store(true, Ordering::SeqCst);
+                }
+                // Either side may have gone first.
+                drop(client.shutdown(Shutdown::Both));
+                drop(upstream.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_line_that_drops_in_a_file_gives_no_row_of_it_and_the_next_read_all() {
+    let server = Server::start();
+    let rows: String = (0..200_000).map(|row| format!("办件{row}\n")).collect();
+    let content = format!("a\n{rows}");
+    server.put("a.csv", &content);
+    let mut system = server.options();
+    system["sftp"]["port"] = json!(fragile(server.port, content.len() as u64 * 9 / 10));
+    let endpoint = server.endpoint(system, json!({ "pattern": "*.csv" }));
+    let cx = limited(16_384);
+    let mut source = endpoint.source(&cx, request(None, None)).await.unwrap();
+    let broken = loop {
+        match source.next(&cx).await {
+            Ok(Some(event)) => assert!(!matches!(event, Event::Rows(_)), "rows of half a file"),
+            Ok(None) => panic!("the line did not drop"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(broken.kind(), ErrorKind::Unreachable, "{broken}");
+    let again = read(&*endpoint, &cx, None, None).await.unwrap();
+    assert_eq!(again.len(), 200_000);
+    assert_eq!(again.column("a")[199_999], "办件199999");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Files that are written: each comes back as it was, and is never seen before it is whole.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -8,12 +9,13 @@ use arrow::array::{
 };
 use chrono::{DateTime, Utc};
 use huiliu_sdk::{
-    Cx, Endpoint, Error, ErrorKind, LoadMode, LoadRequest, ManualClock, Outcome, StreamId,
+    Cx, Endpoint, Error, ErrorKind, LoadMode, LoadRequest, ManualClock, Outcome, RawPush, StreamId,
     WriteBatch, WriteRequest,
 };
 use serde_json::{Value, json};
+use zip::ZipArchive;
 
-use crate::support::{Drops, limited, read, sha256};
+use crate::support::{Drops, configure, limited, raw, read, sha256};
 
 fn batch() -> RecordBatch {
     RecordBatch::try_from_iter([
@@ -41,7 +43,7 @@ fn at(text: &str) -> Cx {
     Cx { clock: Arc::new(ManualClock::new(now)), ..limited(100) }
 }
 
-async fn load(
+pub(crate) async fn load(
     endpoint: &dyn Endpoint,
     cx: &Cx,
     mode: LoadMode,
@@ -70,17 +72,26 @@ async fn every_format_comes_back_as_it_was_written() {
     for (file, format, extra) in [
         ("a.csv", "csv", json!({})),
         ("a.csv.gz", "csv", json!({ "encoding": "gb18030", "delimiter": ";" })),
+        ("b.csv", "csv", json!({ "encoding": "utf-16le", "delimiter": "\t" })),
+        ("a.csv.zip", "csv", json!({ "encoding": "utf-16be", "quote": "'" })),
         ("a.xlsx", "xlsx", json!({})),
+        ("a.xls", "xls", json!({ "sheet": "覆盖情况" })),
+        ("a.xls.gz", "xls", json!({})),
         ("a.json", "json", json!({})),
         ("a.json.gz", "json", json!({})),
+        ("a.json.zip", "json", json!({ "encoding": "gb18030" })),
         ("a.ndjson", "ndjson", json!({})),
+        ("b.ndjson", "ndjson", json!({ "encoding": "utf-16le" })),
         ("a.xml", "xml", json!({ "record": "办件" })),
+        ("b.xml", "xml", json!({ "record": "办件", "encoding": "gb18030" })),
+        ("a.xml.zip", "xml", json!({ "record": "办件", "encoding": "utf-16be" })),
+        ("a.xls.zip", "xls", json!({})),
         ("a.parquet", "parquet", json!({})),
         ("a.arrow", "arrow", json!({})),
     ] {
         let drops = Drops::new();
         let mut push = json!({ "file": file, "format": format });
-        let mut stream = json!({ "pattern": "a.*", "format": format });
+        let mut stream = json!({ "pattern": "*", "format": format });
         for (key, value) in extra.as_object().unwrap() {
             push[key] = value.clone();
             stream[key] = value.clone();
@@ -103,14 +114,82 @@ async fn every_format_comes_back_as_it_was_written() {
             ("at", ["2018-06-01T01:30:00", "NULL"]),
             ("sum", ["12.50", "-0.01"]),
         ] {
-            assert_eq!(back.column(column)[2..], expected, "{format} {column}");
+            assert_eq!(back.column(column)[2..], expected, "{file} {column}");
         }
+    }
+}
+
+/// A document says itself how it is encoded, to any reader.
+#[tokio::test]
+async fn text_says_how_it_is_encoded() {
+    for (format, encoding, start) in [
+        ("csv", "utf-16le", &b"\xff\xfea\0"[..]),
+        ("csv", "utf-16be", b"\xfe\xff\0a"),
+        ("csv", "gb18030", b"a\r\n"),
+        ("xml", "gb18030", b"<?xml version=\"1.0\" encoding=\"GB18030\"?>\n"),
+        ("xml", "utf-8", b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"),
+        ("json", "utf-16be", b"\xfe\xff\0[\0\n"),
+    ] {
+        let drops = Drops::new();
+        let push = json!({ "file": "a", "format": format, "encoding": encoding });
+        let endpoint = drops.pushing(push);
+        load(&*endpoint, &limited(9), LoadMode::Replace, &[texts(&["x"])]).await.unwrap();
+        let written = std::fs::read(drops.path("a")).unwrap();
+        assert!(written.starts_with(start), "{format} {encoding}: {written:?}");
+    }
+    // A character that the encoding does not have is told with its column.
+    for format in ["csv", "json", "ndjson", "xml"] {
+        let drops = Drops::new();
+        let push = json!({ "file": "a", "format": format, "encoding": "gb18030" });
+        let batch = texts(&["\u{e5e5}"]);
+        let endpoint = drops.pushing(push);
+        let error = load(&*endpoint, &limited(9), LoadMode::Replace, &[batch]).await.err().unwrap();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Data, "E-FILE-VALUE"), "{format}");
+        assert!(error.message().contains("`a`"), "{format}: {error}");
+        assert!(drops.names().is_empty(), "{format}");
+    }
+}
+
+#[tokio::test]
+async fn an_archive_holds_one_file_of_its_name() {
+    for (file, member) in [("办件_1.csv.zip", "办件_1.csv"), ("办件.zip", "办件.csv")] {
+        let drops = Drops::new();
+        let endpoint = drops.pushing(json!({ "file": file, "control": {} }));
+        load(&*endpoint, &limited(9), LoadMode::Replace, &[texts(&["x"])]).await.unwrap();
+        let mut archive = ZipArchive::new(File::open(drops.path(file)).unwrap()).unwrap();
+        assert_eq!(archive.len(), 1);
+        assert_eq!(archive.by_index(0).unwrap().name().unwrap(), member);
+        // The control file speaks of the archive as it is delivered.
+        let digest = sha256(std::fs::read(drops.path(file)).unwrap());
+        let control = file.replace(".zip", ".ctl");
+        assert_eq!(drops.text(&control), format!("file={file}\nrows=1\nsha256={digest}\n"));
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told_before_anything_is() {
+    for (options, wanted) in [
+        (json!({ "file": "a.zip", "format": "xlsx" }), "file"),
+        (json!({ "file": "a.parquet.gz", "format": "parquet" }), "file"),
+        (json!({ "file": "a", "encoding": "latin1" }), "encoding"),
+        (json!({ "file": "a", "format": "xls", "encoding": "gb18030" }), "encoding"),
+        (json!({ "file": "a", "quote": "" }), "quote"),
+        (json!({ "file": "a", "quote": "'", "delimiter": "'" }), "delimiter"),
+        (json!({ "file": "a", "format": "json", "quote": "'" }), "quote"),
+    ] {
+        let mut raw = raw("/nowhere".into(), json!({ "path": "drops" }), vec![]);
+        raw.pushes.push(RawPush { name: "p".into(), key: vec![], options });
+        let faults = configure(raw).err().unwrap();
+        let paths: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, [format!("pushes[0].{wanted}")]);
     }
 }
 
 #[tokio::test]
 async fn a_table_without_rows_is_a_file_with_its_columns() {
-    for (file, format) in [("a.csv", "csv"), ("a.xlsx", "xlsx"), ("a.parquet", "parquet")] {
+    for (file, format) in
+        [("a.csv", "csv"), ("a.xlsx", "xlsx"), ("a.xls", "xls"), ("a.parquet", "parquet")]
+    {
         let drops = Drops::new();
         let endpoint = drops.pushing(json!({ "file": file, "format": format }));
         assert_eq!(load(&*endpoint, &limited(9), LoadMode::Replace, &[]).await.unwrap(), 0);
@@ -181,7 +260,7 @@ async fn rows_are_added_by_new_files_and_no_file_is_overwritten() {
     assert_eq!(drops.names().len(), 2);
 }
 
-fn texts(values: &[&str]) -> RecordBatch {
+pub(crate) fn texts(values: &[&str]) -> RecordBatch {
     let array = Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
     RecordBatch::try_from_iter([("a", array)]).unwrap()
 }
@@ -211,14 +290,21 @@ async fn text_that_a_spreadsheet_would_run_is_treated_as_declared() {
     assert!(!error.message().contains("1+1"), "{error}");
 
     // In a workbook text is text.
-    let drops = Drops::new();
-    let endpoint = drops.pushing(json!({ "file": "a.xlsx", "format": "xlsx" }));
-    load(&*endpoint, &limited(9), LoadMode::Replace, &[rows]).await.unwrap();
-    let back = drops.read(json!({ "pattern": "*", "format": "xlsx" })).await.unwrap();
-    assert_eq!(back.column("a")[..2], ["=1+1", "+86"]);
+    for format in ["xlsx", "xls"] {
+        let drops = Drops::new();
+        let endpoint = drops.pushing(json!({ "file": "a", "format": format }));
+        let rows = std::slice::from_ref(&rows);
+        load(&*endpoint, &limited(9), LoadMode::Replace, rows).await.unwrap();
+        let back = drops.read(json!({ "pattern": "*", "format": format })).await.unwrap();
+        assert_eq!(back.column("a")[..2], ["=1+1", "+86"], "{format}");
+    }
 }
 
-async fn push(endpoint: &dyn Endpoint, cx: &Cx, batch: RecordBatch) -> Result<Vec<Outcome>, Error> {
+pub(crate) async fn push(
+    endpoint: &dyn Endpoint,
+    cx: &Cx,
+    batch: RecordBatch,
+) -> Result<Vec<Outcome>, Error> {
     let request = WriteRequest { push: StreamId::new("p") };
     let mut sink = endpoint.sink(cx, request).await.unwrap();
     assert!(!sink.is_repeatable());
@@ -261,6 +347,7 @@ async fn values_that_a_format_cannot_hold_stop_the_file() {
     for (format, batch, code) in [
         ("json", endless, "E-FILE-VALUE"),
         ("xlsx", texts(&[&long]), "E-FILE-VALUE"),
+        ("xls", texts(&[&long]), "E-FILE-VALUE"),
         ("xml", texts(&["\u{b}"]), "E-FILE-VALUE"),
         ("xml", named, "E-XML-NAME"),
     ] {

@@ -38,6 +38,13 @@ pub(crate) struct PushOptions {
     pub(crate) record: Option<String>,
     /// SOAP around `xml` and around the answer. Pointers then begin inside the SOAP body.
     pub(crate) soap: Option<SoapOptions>,
+    /// How records are written that are the whole body: as JSON, in lines of JSON, or as CSV. XML is
+    /// written by `record`. Default: json.
+    #[serde(default)]
+    pub(crate) send: SendFormat,
+    /// The character between two values, for `send = "csv"`. Default: a comma.
+    #[schemars(example = &"|", extend("default" = ","))]
+    pub(crate) delimiter: Option<String>,
     /// Most records in one request. Default: 100.
     #[serde(default = "hundred")]
     #[schemars(range(min = 1), example = 200)]
@@ -89,6 +96,20 @@ fn post() -> Verb {
 
 fn hundred() -> u32 {
     100
+}
+
+/// How the records of one request are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SendFormat {
+    /// JSON: a list or an object, with a body or form around it where there is one.
+    #[default]
+    Json,
+    /// One JSON object in each line.
+    Ndjson,
+    /// A line with the names of the fields, then one line of values for each record. No value and
+    /// the empty text are the same.
+    Csv,
 }
 
 /// Shape in which records are sent.

@@ -19,6 +19,10 @@ pub(crate) struct SystemOptions {
     #[serde(default)]
     #[schemars(extend("examples" = [["files.city.example"]]))]
     pub(crate) hosts: Vec<String>,
+    /// File with the certificates (PEM) of who signed the system's, relative to the folder of the
+    /// configuration. Default: those the operating system trusts.
+    #[schemars(example = &"certificates/city.pem")]
+    pub(crate) ca: Option<String>,
     /// Longest time for one request, such as `30s`. Default: 60s.
     #[schemars(example = &"30s", extend("default" = "60s"))]
     pub(crate) timeout: Option<String>,

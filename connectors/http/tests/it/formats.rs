@@ -142,7 +142,8 @@ async fn hostile_xml_ends_at_once() {
         let options = json!({"format": "xml", "records": "/l"});
         let error = answered("text/xml", body.into(), options).await.err().unwrap();
         assert_eq!((error.code(), error.kind()), ("E-XML", ErrorKind::Data));
-        assert!(start.elapsed().as_secs() < 10);
+        // Compiled with few optimisations, and with the way there and back.
+        assert!(start.elapsed().as_secs() < 3);
     }
     for (body, code) in [
         ("<l><a></l>", "E-XML"),

@@ -12,11 +12,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use huiliu_sdk::{
-    Cx, Endpoint, ErrorKind, Outcome, RawPush, Receipt, Result, StreamId, WriteBatch, WriteRequest,
+    Cx, Endpoint, ErrorKind, Outcome, RawPush, Receipt, Result, StreamId, StreamSettings,
+    WriteBatch, WriteRequest,
 };
 use serde_json::{Value, json};
 
-use crate::{config, configure, serve};
+use crate::{config, configure, read, reader, serve};
 
 fn writer(url: &str, options: Value) -> Arc<dyn Endpoint> {
     let push = RawPush { name: "repairs".into(), key: vec![], options };
@@ -298,6 +299,99 @@ async fn records_go_as_json_inside_a_form() {
     assert_eq!(receipt.outcomes, [Outcome::Accepted, Outcome::Accepted]);
     let expected = "format=json&method=got&gotInfo=%5B%7B%22no%22%3A%2200%22%7D%2C%7B%22no%22%3A%2201%22%7D%5D";
     assert_eq!(*bodies.lock().unwrap(), [expected]);
+}
+
+/// A place that keeps what is posted, with its content type, and gives the last of it to who asks.
+async fn keeping() -> (String, Arc<Mutex<Vec<(String, String)>>>) {
+    let kept = Arc::new(Mutex::new(Vec::<(String, String)>::new()));
+    let (taken, given) = (Arc::clone(&kept), Arc::clone(&kept));
+    let take = move |headers: HeaderMap, body: String| async move {
+        let kind = headers["content-type"].to_str().unwrap().to_owned();
+        taken.lock().unwrap().push((kind, body));
+        StatusCode::CREATED
+    };
+    let give = move || async move {
+        let last = given.lock().unwrap().last().cloned();
+        last.unwrap().1
+    };
+    (serve(Router::new().route("/push", post(take).get(give))).await, kept)
+}
+
+/// What is sent is also what a stream of the same system reads.
+#[tokio::test]
+async fn records_go_as_lines_of_json_and_as_csv() {
+    let lines = "{\"no\":\"00\",\"n\":0,\"fee\":1.10,\"key\":\"k0\"}\n\
+                 {\"no\":\"01\",\"n\":null,\"fee\":1.10,\"key\":\"k1\"}\n";
+    let values = "no|n|fee|key\n00|0|1.10|k0\n01||1.10|k1\n";
+    for (send, delimiter, kind, sent) in [
+        ("ndjson", Value::Null, "application/x-ndjson", lines),
+        ("csv", "|".into(), "text/csv; charset=utf-8", values),
+    ] {
+        let (url, kept) = keeping().await;
+        let options = json!({"path": "/push", "send": send, "delimiter": delimiter, "batch": 2,
+            "idempotency_field": "key", "fields": {"case_no": "no", "n": "n", "fee": "fee"}});
+        let receipt = write(writer(&url, options).as_ref(), 3).await.unwrap();
+        assert_eq!(receipt.outcomes, vec![Outcome::Accepted; 3], "{send}");
+        let bodies = kept.lock().unwrap().clone();
+        assert_eq!((bodies.len(), &bodies[0]), (2, &(kind.to_owned(), sent.to_owned())));
+        let stream = json!({"path": "/push", "format": send, "delimiter": delimiter});
+        let back = read(reader(&url, StreamSettings::default(), stream).as_ref()).await.unwrap();
+        assert_eq!(back.texts("no"), [Some("02".to_owned())], "{send}");
+        assert_eq!(back.texts("key"), [Some("k2".to_owned())], "{send}");
+    }
+}
+
+#[tokio::test]
+async fn text_cannot_leave_its_line_or_its_value() {
+    let odd = "a,\"b\"\r\nc\td 办";
+    let notes: ArrayRef = Arc::new(StringArray::from(vec![Some(odd), None]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    for send in ["ndjson", "csv"] {
+        let (url, kept) = keeping().await;
+        let cx = Cx::new();
+        let endpoint = writer(&url, json!({"path": "/push", "send": send}));
+        let request = WriteRequest { push: StreamId::new("repairs") };
+        let columns = [("note", Arc::clone(&notes)), ("n", Arc::clone(&numbers))];
+        let batch = WriteBatch {
+            stream: StreamId::new("repairs"),
+            batch: RecordBatch::try_from_iter(columns).unwrap(),
+            idempotency_keys: vec!["k0".to_owned(), "k1".to_owned()],
+        };
+        endpoint.sink(&cx, request).await.unwrap().write(&cx, batch).await.unwrap();
+        let expected = match send {
+            "csv" => "note,n\n\"a,\"\"b\"\"\r\nc\td 办\",1\n,2\n",
+            _ => "{\"note\":\"a,\\\"b\\\"\\r\\nc\\td 办\",\"n\":1}\n{\"note\":null,\"n\":2}\n",
+        };
+        assert_eq!(kept.lock().unwrap()[0].1, expected);
+        let stream = json!({"path": "/push", "format": send});
+        let back = read(reader(&url, StreamSettings::default(), stream).as_ref()).await.unwrap();
+        assert_eq!(back.texts("note")[0].as_deref(), Some(odd), "{send}");
+    }
+}
+
+#[test]
+fn nothing_stands_around_records_in_lines() {
+    for (options, wanted) in [
+        (
+            json!({"path": "/p", "send": "csv", "delimiter": "||", "body": {"a": 1}, "records": "/r",
+                "shape": "object", "batch": 1}),
+            vec!["body", "delimiter", "records", "shape"],
+        ),
+        (
+            json!({"path": "/p", "send": "ndjson", "delimiter": ";", "record": "<a/>", "batch": 1}),
+            vec!["delimiter", "record"],
+        ),
+        (json!({"path": "/p", "delimiter": ";"}), vec!["delimiter"]),
+        (json!({"path": "/p", "send": "xml"}), vec!["send"]),
+    ] {
+        let push = RawPush { name: "p".into(), key: vec![], options };
+        let system = json!({"url": "http://localhost"});
+        let faults = configure(config(system, vec![], vec![push])).err().unwrap();
+        let mut places: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
+        places.sort_unstable();
+        let wanted: Vec<String> = wanted.iter().map(|key| format!("pushes[0].{key}")).collect();
+        assert_eq!(places, wanted);
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn faults_of_a_configuration_are_told_at_once() {
     let database = Database::with(Kind::Sqlite, "create table t (id int)").await;
     let mut config = database.config(
         json!({ "table": "", "select": [] }),
-        json!({ "read": "flagged", "key": ["id"], "deletes": "key_scan", "overlap": "soon" }),
+        json!({ "read": "changes", "key": ["id"], "deletes": "key_scan", "overlap": "soon" }),
     );
     config.options = json!({
         "connection": SECRET, "statement_timeout": "0s",
@@ -35,6 +35,28 @@ async fn faults_of_a_configuration_are_told_at_once() {
         assert!(paths.contains(&path), "{path}: {paths:?}");
     }
     assert!(!format!("{faults:?}").contains(SECRET));
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn faults_of_the_flag_protocol_are_told_at_their_places() {
+    let database = Database::with(Kind::Sqlite, "create table t (id int)").await;
+    let config = database.config(
+        json!({ "table": "t", "flag_done": "0", "flag_batch": 0 }),
+        json!({ "read": "flagged", "deletes": "key_scan" }),
+    );
+    let faults = refused(config);
+    let paths: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "streams[0].flag",
+            "streams[0].key",
+            "streams[0].deletes",
+            "streams[0].flag_done",
+            "streams[0].flag_batch",
+        ]
+    );
     database.drop().await;
 }
 

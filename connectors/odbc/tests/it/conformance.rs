@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use huiliu_connector_odbc::OdbcConnector;
 use huiliu_sdk::{Connector, RawConfig, RawPush, RawStream, ReadMode};
 use huiliu_testkit::{CANARY, Dialect, Refused, System, Table, Trouble};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Database, Kind};
 
@@ -59,6 +59,16 @@ fn config(database: &Database, connection: &str) -> RawConfig {
     raw
 }
 
+/// The keys of a stream over a table of that name.
+fn options(table: &str, read: ReadMode) -> Value {
+    let mut options = json!({ "table": table });
+    if read == ReadMode::Flagged {
+        options["flag"] = json!("flag");
+        options["flag_batch"] = json!(90);
+    }
+    options
+}
+
 async fn put(database: &Database, statements: Vec<String>) -> Result<(), Refused> {
     database.try_execute(&statements).await.map_err(|cause| Refused(cause.to_string()))
 }
@@ -80,7 +90,7 @@ impl System for Postgres {
     }
 
     fn stream(&self, table: &Table, read: ReadMode) -> RawStream {
-        table.stream(read, json!({ "table": table.name }))
+        table.stream(read, options(&table.name, read))
     }
 
     async fn put(&mut self, table: &Table) -> Result<(), Refused> {
@@ -187,7 +197,7 @@ impl System for Sqlite {
     fn stream(&self, table: &Table, read: ReadMode) -> RawStream {
         let exact = exact(table);
         let from = exact.as_ref().map_or(&table.name, |(view, _)| view);
-        let mut stream = table.stream(read, json!({ "table": from }));
+        let mut stream = table.stream(read, options(from, read));
         // The driver cuts names at a dot, unless it is known what they are.
         if table.names().iter().any(|name| name.contains('.')) {
             stream.options["select"] = json!(table.names());
@@ -231,6 +241,11 @@ impl System for Sqlite {
     fn troubled(&self, trouble: Trouble) -> Option<RawConfig> {
         let gone = self.connection().replace("s.db", "no_such.db");
         (trouble == Trouble::Place).then(|| config(&self.0, &format!("{gone};Pwd={CANARY}")))
+    }
+
+    fn memory(&self) -> Option<usize> {
+        // The driver of SQLite fetches all rows before it gives the first.
+        None
     }
 
     fn push(&self, table: &Table, _whole: bool) -> RawPush {

@@ -55,7 +55,7 @@ impl Database {
         database
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let server = server();
         let (host, _) = server.rsplit_once('/').unwrap();
         format!("{host}/{}", self.name)

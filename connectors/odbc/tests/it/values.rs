@@ -1,6 +1,7 @@
 //! Values come as they are, whatever the driver announced, or their row is set aside.
 
 use huiliu_sdk::{ErrorKind, read_original};
+use huiliu_testkit::hazard::hostile;
 use serde_json::json;
 
 use crate::support::{Database, KINDS, Kind, configured, limited, read};
@@ -178,6 +179,38 @@ async fn hostile_names_are_only_names() {
         );
         let outcome = read(&*configured(config), &limited(10), None, None).await.unwrap();
         assert_eq!(outcome.column("办'件"), ["x"], "{kind:?}");
+        database.drop().await;
+    }
+}
+
+/// G01: names of tables, keys and cursors, and the values of cursors, are never more than that.
+#[tokio::test]
+async fn three_hundred_hostile_names_and_marks_are_only_that() {
+    for kind in KINDS {
+        let names = hostile(300);
+        let mut sql = "create table keep (a int); insert into keep values (1)".to_owned();
+        for name in &names {
+            let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+            let text = name.replace('\'', "''");
+            sql += &format!(
+                "; create table {quoted} ({quoted} varchar(99) primary key); \
+                 insert into {quoted} values ('{text}')"
+            );
+        }
+        let database = Database::with(kind, &sql).await;
+        for name in &names {
+            let config = database.config(
+                json!({ "table": name, "select": [name] }),
+                json!({ "key": [name], "read": "incremental", "cursor": name }),
+            );
+            let endpoint = configured(config);
+            let outcome = read(&*endpoint, &limited(10), None, None).await.unwrap();
+            assert_eq!(outcome.column(name), [name.as_str()], "{kind:?}");
+            // The mark is the same text once more.
+            let again = read(&*endpoint, &limited(10), outcome.resume(), None).await.unwrap();
+            assert_eq!(again.column(name), [name.as_str()], "{kind:?}");
+        }
+        assert_eq!(database.texts("select cast(a as varchar(9)) from keep").await, ["1"]);
         database.drop().await;
     }
 }

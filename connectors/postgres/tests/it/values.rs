@@ -3,6 +3,7 @@
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use huiliu_sdk::{OriginalValue, read_original};
+use huiliu_testkit::hazard::hostile;
 use serde_json::json;
 
 use crate::support::{Database, limited, read};
@@ -215,6 +216,33 @@ async fn hostile_names_and_empty_tables_are_read() {
     let outcome = database.read(json!({ "table": "x" }), json!({})).await;
     assert_eq!((outcome.len(), outcome.complete), (0, Some(true)));
     assert!(outcome.schema.is_some());
+    database.drop().await;
+}
+
+/// G01: names of tables, keys and cursors, and the values of cursors, are never more than that.
+#[tokio::test]
+async fn three_hundred_hostile_names_and_marks_are_only_that() {
+    let names = hostile(300);
+    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let mut sql = "create table keep (a int); insert into keep values (1)".to_owned();
+    for name in &names {
+        let (quoted, text) = (quote(name), name.replace('\'', "''"));
+        sql += &format!(
+            "; create table {quoted} ({quoted} varchar(99) primary key); \
+             insert into {quoted} values ('{text}')"
+        );
+    }
+    let database = Database::with(&sql).await;
+    for name in &names {
+        let settings = json!({ "key": [name], "read": "incremental", "cursor": name });
+        let endpoint = database.endpoint(json!({ "table": quote(name) }), settings);
+        let outcome = read(&*endpoint, &limited(10), None, None).await.unwrap();
+        assert_eq!(outcome.column(name), [name.as_str()]);
+        // The mark is the same text once more.
+        let again = read(&*endpoint, &limited(10), outcome.resume(), None).await.unwrap();
+        assert_eq!(again.column(name), [name.as_str()]);
+    }
+    assert_eq!(database.read(json!({ "table": "keep" }), json!({})).await.len(), 1);
     database.drop().await;
 }
 

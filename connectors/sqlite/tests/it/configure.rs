@@ -13,9 +13,13 @@ fn all_faults_are_told_at_once_with_their_place() {
         (
             json!({ "table": "t" }),
             json!({
-                "read": "flagged", "overlap": "soon", "zone": "Moon/Crater", "deletes": "key_scan",
+                "read": "changes", "overlap": "soon", "zone": "Moon/Crater", "deletes": "key_scan",
                 "columns": { "a": { "type": "varchar" } },
             }),
+        ),
+        (
+            json!({ "table": "t", "flag_done": "0" }),
+            json!({ "read": "flagged", "deletes": "key_scan" }),
         ),
     ];
     let mut raw = raw("/nowhere".into(), json!({ "path": "" }), streams);
@@ -26,7 +30,7 @@ fn all_faults_are_told_at_once_with_their_place() {
         paths,
         [
             "path",
-            "pushes[0]",
+            "pushes[0].to",
             "streams[0].table",
             "streams[0].cursor",
             "streams[1].table",
@@ -38,6 +42,10 @@ fn all_faults_are_told_at_once_with_their_place() {
             "streams[2].zone",
             "streams[2].columns.a.type",
             "streams[2].deletes",
+            "streams[3].flag",
+            "streams[3].key",
+            "streams[3].deletes",
+            "streams[3].flag_done",
         ]
     );
 }

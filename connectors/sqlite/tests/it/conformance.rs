@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use huiliu_connector_sqlite::SqliteConnector;
-use huiliu_sdk::{Connector, RawConfig, RawStream, ReadMode};
+use huiliu_sdk::{Connector, RawConfig, RawPush, RawStream, ReadMode};
 use huiliu_testkit::{Dialect, Refused, System, Table, Trouble};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
@@ -48,7 +48,12 @@ impl System for Database {
     }
 
     fn stream(&self, table: &Table, read: ReadMode) -> RawStream {
-        let mut stream = table.stream(read, json!({ "table": table.name }));
+        let mut options = json!({ "table": table.name });
+        if read == ReadMode::Flagged {
+            options["flag"] = json!("flag");
+            options["flag_batch"] = json!(90);
+        }
+        let mut stream = table.stream(read, options);
         let exact = |kind: &str| kind == "decimal(38,10)";
         stream.settings.columns = (table.columns().into_iter())
             .filter(|(_, column)| column.data_type.as_deref().is_some_and(exact))
@@ -86,5 +91,17 @@ impl System for Database {
     fn troubled(&self, trouble: Trouble) -> Option<RawConfig> {
         let raw = raw(self.folder(), json!({ "path": "no_such.db" }), vec![]);
         (trouble == Trouble::Place).then_some(raw)
+    }
+
+    fn push(&self, table: &Table, _whole: bool) -> RawPush {
+        table.push(json!({ "to": table.name }))
+    }
+
+    async fn target(&mut self, table: &Table) {
+        self.execute(&DIALECT.create(table, ", check (name <> '=refused')")).await;
+    }
+
+    async fn written(&mut self, table: &Table) -> Vec<String> {
+        self.texts(&format!("select id from {}", DIALECT.name(&table.name))).await
     }
 }

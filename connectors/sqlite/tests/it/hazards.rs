@@ -1,6 +1,7 @@
 //! Names and values nobody hopes for.
 
 use huiliu_sdk::ErrorKind;
+use huiliu_testkit::hazard::hostile;
 use serde_json::json;
 
 use crate::support::{Database, limited, read};
@@ -37,6 +38,37 @@ async fn hostile_identifiers_are_only_identifiers() {
         let kept = database.read(json!({ "table": "keep" }), json!({})).await;
         assert_eq!(kept.column("a"), ["here"]);
         assert!(endpoint.discover(&limited(10)).await.unwrap().iter().any(|s| s.name == name));
+    }
+}
+
+/// G01: names of tables, keys and cursors, and the values of cursors, are never more than that.
+#[tokio::test]
+async fn three_hundred_hostile_names_and_marks_are_only_that() {
+    let names = hostile(300);
+    let mut sql = "create table keep (a int); insert into keep values (1)".to_owned();
+    for name in &names {
+        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        let text = format!("'{}'", name.replace('\'', "''"));
+        sql += &format!(
+            "; create table {quoted} ({quoted} text primary key); \
+             insert into {quoted} values ({text})"
+        );
+    }
+    let database = Database::with(&sql).await;
+    for name in &names {
+        let settings = json!({ "key": [name], "read": "incremental", "cursor": name });
+        let endpoint = database.endpoint(json!({ "table": name }), settings);
+        let outcome = read(&*endpoint, &limited(10), None, None).await.unwrap();
+        assert_eq!(outcome.column(name), [name.as_str()]);
+        // The mark is the same text once more.
+        let again = read(&*endpoint, &limited(10), outcome.resume(), None).await.unwrap();
+        assert_eq!(again.column(name), [name.as_str()]);
+    }
+    assert_eq!(database.read(json!({ "table": "keep" }), json!({})).await.len(), 1);
+    let endpoint = database.endpoint(json!({ "table": "keep" }), json!({}));
+    let found = endpoint.discover(&limited(10)).await.unwrap();
+    for name in &names {
+        assert!(found.iter().any(|stream| stream.name == *name), "{name:?} is not found");
     }
 }
 

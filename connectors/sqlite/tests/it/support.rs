@@ -10,10 +10,10 @@ use arrow::util::display::array_value_to_string;
 use huiliu_connector_sqlite::SqliteConnector;
 use huiliu_sdk::{
     BatchLimits, Checkpoint, ConfigErrors, Connector, Cx, Endpoint, Error, Event, RawConfig,
-    RawStream, ReadRequest, Rejected, StreamId, StreamRequest, StreamSettings,
+    RawPush, RawStream, ReadRequest, Rejected, StreamId, StreamRequest, StreamSettings,
 };
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 pub(crate) struct Database {
@@ -37,6 +37,18 @@ impl Database {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.db).await.unwrap();
     }
 
+    /// The first column of what a statement gives, as text.
+    pub(crate) async fn texts(&mut self, sql: &str) -> Vec<String> {
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.db).await;
+        rows.unwrap()
+            .iter()
+            .map(|row| {
+                let text: Option<String> = row.try_get_unchecked(0).unwrap();
+                text.unwrap_or_else(|| "NULL".into())
+            })
+            .collect()
+    }
+
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
@@ -46,6 +58,17 @@ impl Database {
     pub(crate) fn endpoint(&self, options: Value, settings: Value) -> Arc<dyn Endpoint> {
         let raw = raw(self.folder(), json!({ "path": "source.db" }), vec![(options, settings)]);
         SqliteConnector.configure(raw).map_err(|faults| faults.0).unwrap()
+    }
+
+    /// An endpoint with one push `p`.
+    pub(crate) fn target(&self, table: &str, key: &[&str]) -> Arc<dyn Endpoint> {
+        let mut raw = raw(self.folder(), json!({ "path": "source.db" }), vec![]);
+        raw.pushes.push(RawPush {
+            name: "p".into(),
+            key: key.iter().map(|name| (*name).to_owned()).collect(),
+            options: json!({ "to": table }),
+        });
+        configure(raw).map_err(|faults| faults.0).unwrap()
     }
 
     pub(crate) async fn read(&self, options: Value, settings: Value) -> Outcome {

@@ -27,7 +27,7 @@ pub async fn a_whole_table_is_read_back_as_it_was_loaded<S: System>() {
     if !declared.loader {
         return does_not_apply(system, "loader").await;
     }
-    let mut table = hazard::every_type();
+    let mut table = system.storable(hazard::every_type());
     system.target(&table).await;
     for round in 0..2 {
         let endpoint = open(&system, writing(&system, &table, true));

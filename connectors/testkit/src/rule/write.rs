@@ -119,7 +119,7 @@ pub async fn records_are_read_back_as_they_were_written<S: System>() {
     if !declared.source {
         return does_not_apply(system, "source").await;
     }
-    let mut table = hazard::every_type();
+    let mut table = system.storable(hazard::every_type());
     system.target(&table).await;
     let endpoint = open(&system, writing(&system, &table, false));
     let receipt = match write(&*endpoint, &cx(), &table).await {

@@ -1,5 +1,6 @@
 //! The suite notices what it is there to notice: the connector `lines` with one flaw at a time.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,7 +33,10 @@ macro_rules! notices {
             fn $flaw() {
                 const FLAW: usize = Flaw::$flaw as usize;
                 let flawed = || run(rule::$rule::<Flawed<FLAW>>());
-                let panic = std::thread::spawn(flawed).join().expect_err("the flaw is not noticed");
+                // A rule may look up which test it is.
+                let name = std::thread::current().name().unwrap().to_owned();
+                let thread = std::thread::Builder::new().name(name).spawn(flawed).unwrap();
+                let panic = thread.join().expect_err("the flaw is not noticed");
                 let text = match panic.downcast_ref::<String>() {
                     Some(text) => text.clone(),
                     None => (*panic.downcast_ref::<&str>().unwrap()).to_owned(),
@@ -53,6 +57,7 @@ notices! {
     a_large_row_that_is_cut: a_very_large_row_is_never_cut, "came as";
     a_row_left_out_without_a_word: odd_text_is_read_as_it_is_or_set_aside, "to be set aside";
     batches_as_large_as_they_come: batches_stay_within_their_limits, "bytes";
+    a_read_that_holds_all_rows: memory_stays_within_what_is_declared, "MiB are declared";
     a_commit_that_has_an_effect_each_time: a_checkpoint_acknowledged_twice_has_one_effect, "an effect";
     an_error_with_a_secret: errors_have_the_right_kind_and_hold_no_secret, "holds the secret";
     one_fault_at_a_time: all_faults_of_a_configuration_are_told_at_once, "not told";
@@ -196,7 +201,11 @@ impl Endpoint for FlawedEndpoint {
             self.connector.litter("lock");
         }
         let inner = self.inner.source(&context(flaw, cx), request).await?;
-        Ok(Box::new(FlawedSource { inner, connector: self.connector.clone() }))
+        Ok(Box::new(FlawedSource {
+            inner,
+            held: VecDeque::new(),
+            connector: self.connector.clone(),
+        }))
     }
 
     async fn sink(&self, cx: &Cx, request: WriteRequest) -> Result<Box<dyn Sink>> {
@@ -220,6 +229,8 @@ fn context(flaw: Flaw, cx: &Cx) -> Cx {
 
 struct FlawedSource {
     inner: Box<dyn Source>,
+    /// Events that were read before anybody asked for them.
+    held: VecDeque<Event>,
     connector: FlawedConnector,
 }
 
@@ -227,6 +238,12 @@ struct FlawedSource {
 impl Source for FlawedSource {
     async fn next(&mut self, cx: &Cx) -> Result<Option<Event>> {
         let flaw = self.connector.flaw;
+        if flaw == Flaw::a_read_that_holds_all_rows {
+            while let Some(event) = self.inner.next(cx).await? {
+                self.held.push_back(event);
+            }
+            return Ok(self.held.pop_front());
+        }
         let mut event = self.inner.next(&context(flaw, cx)).await?;
         if flaw == Flaw::a_read_that_hears_no_stop && cx.cancel.is_cancelled() {
             return Err(Error::new(huiliu_sdk::ErrorKind::Timeout, "E-FLAW", "stopped too late"));

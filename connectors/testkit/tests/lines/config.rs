@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Keys of a system file with `kind = "lines"`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct SystemOptions {
-    /// The folder of the files, relative to the folder of the project's configuration.
+    /// The folder of the files, relative to the project's own.
     #[schemars(example = &"drops/land")]
     pub path: String,
 }

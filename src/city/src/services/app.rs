@@ -10,10 +10,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqlitePool;
+use sqlx::{Sqlite, Transaction};
 
 use super::answer::{Answer, Parameters, Refusal, header, number, parameters, unknown_address};
 use super::listing::Listing;
-use super::receive::{Inbox, records};
+use super::receive::{Inbox, records, waiting};
 
 const LARGEST_PAGE: i64 = 500;
 
@@ -86,6 +87,38 @@ async fn interfaces(State(app): State<Arc<App>>, headers: HeaderMap, query: Para
 
 async fn activity(State(app): State<Arc<App>>, headers: HeaderMap, query: Parameters) -> Answer {
     app.list(&ACTIVITY, &headers, query).await
+}
+
+/// By night the interfaces that were pushed are offered as they were described. Says how many.
+pub(super) async fn by_night(
+    transaction: &mut Transaction<'_, Sqlite>,
+    at: &str,
+) -> Result<u64, sqlx::Error> {
+    let mut taken_in = 0;
+    let interfaces = waiting(transaction, PUSHED.push).await?;
+    for interface in interfaces.iter().filter(|interface| interface.is_accepted) {
+        let known = "update interfaces set interface_name = $3, provider = $4, \
+            state_time = case state when 'published' then state_time else $5 end, \
+            state = 'published' where interface_id = $1 and version = $2";
+        let new = "insert into interfaces (seq, interface_id, version, interface_name, provider, \
+            state, state_time) select coalesce(max(seq), 0) + 1, $1, $2, $3, $4, 'published', $5 \
+            from interfaces";
+        for statement in [known, new] {
+            let done = sqlx::query(statement)
+                .bind(&interface.key)
+                .bind(interface.text("version"))
+                .bind(interface.text("interfaceName"))
+                .bind(interface.text("provider"))
+                .bind(at)
+                .execute(&mut **transaction)
+                .await?;
+            if done.rows_affected() > 0 {
+                break;
+            }
+        }
+        taken_in += 1;
+    }
+    Ok(taken_in)
 }
 
 /// Takes interfaces that are to be offered; each version is one record.

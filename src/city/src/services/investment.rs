@@ -1,5 +1,5 @@
-//! The investment platform: projects by page, approvals by cursor, results of approvals in; answers
-//! are nested three times.
+//! The investment platform: projects by page, approvals by cursor, results of approvals in, and a
+//! list of the results that it refused; answers are nested three times.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
 use super::answer::{Answer, Parameters, Refusal, header, number, parameters, unknown_address};
-use super::receive::{Inbox, records};
+use super::listing::Listing;
+use super::receive::{Inbox, records, waiting};
 
 /// What the service works with.
 pub(super) struct Platform {
@@ -43,13 +44,27 @@ const PAGE: i64 = 100;
 const LARGEST_PAGE: i64 = 500;
 const CURSOR_PREFIX: &str = "c";
 
+const REFUSED: Listing = Listing {
+    table: "refused",
+    columns: &[
+        ("approval_id", "approvalId"),
+        ("seq_id", "seqId"),
+        ("code", "code"),
+        ("message", "msg"),
+        ("refused_at", "refuseTime"),
+    ],
+};
 const RESULTS: Inbox = Inbox {
     push: "results",
     id: "seqId",
     key: "approvalId",
-    refused: 20,
-    reason: ("5002", "审批事项已归档"),
+    refused: 0,
+    reason: ("5001", "审批事项编号缺失"),
 };
+/// Approvals that were last changed before this day are closed: the platform takes no results for
+/// them any more.
+const CLOSED_BEFORE: &str = "2018-07-01";
+const CLOSED: (&str, &str) = ("5002", "审批事项已归档");
 
 /// The service's addresses.
 pub(super) fn routes(platform: Arc<Platform>) -> Router {
@@ -57,6 +72,7 @@ pub(super) fn routes(platform: Arc<Platform>) -> Router {
         .route("/invest/projects", get(projects))
         .route("/invest/approvals", get(approvals))
         .route("/invest/results", post(results))
+        .route("/invest/refused", get(refused))
         .fallback(unknown_address)
         .with_state(platform)
 }
@@ -127,7 +143,25 @@ async fn approvals(
     Ok(nested(map.get("seqId"), json!({ "list": list, "next": next })))
 }
 
-/// Takes results of approvals; what is said of each stands in the innermost of the three answers.
+/// What was refused of the results that were pushed. Of the others nothing is said here: their
+/// approvals have them.
+async fn refused(
+    State(platform): State<Arc<Platform>>,
+    headers: HeaderMap,
+    query: Parameters,
+) -> Answer {
+    if let Some(refused) = platform.check(&headers) {
+        return Ok(refused);
+    }
+    let map = parameters(query)?;
+    let page = number(&map, "pageNo", 1, 1..=1_000_000)?;
+    let size = number(&map, "pageSize", PAGE, 1..=LARGEST_PAGE)?;
+    let (total, list) = REFUSED.page(&platform.pool, None, (page - 1) * size, size).await?;
+    Ok(nested(map.get("seqId"), json!({ "total": total, "list": list })))
+}
+
+/// Takes results of approvals over; that they were is said of each in the innermost of the three
+/// answers, and nothing more.
 async fn results(
     State(platform): State<Arc<Platform>>,
     headers: HeaderMap,
@@ -146,6 +180,50 @@ async fn results(
         })
         .collect();
     Ok(nested(None, json!({ "list": list })))
+}
+
+/// By night results become those of their approvals, and what is closed is refused. Says how many
+/// were taken in, and how many refused.
+pub(super) async fn by_night(
+    transaction: &mut Transaction<'_, Sqlite>,
+    at: &str,
+) -> Result<(u64, u64), sqlx::Error> {
+    let (mut taken_in, mut refused) = (0, 0);
+    let results = waiting(transaction, RESULTS.push).await?;
+    for result in results.iter().filter(|result| result.is_accepted) {
+        let updated = sqlx::query(
+            "update approvals set state = $1, update_time = $2 \
+             where approval_id = $3 and update_time >= $4",
+        )
+        .bind(result.text("state"))
+        .bind(at)
+        .bind(&result.key)
+        .bind(CLOSED_BEFORE)
+        .execute(&mut **transaction)
+        .await?;
+        if updated.rows_affected() > 0 {
+            taken_in += 1;
+            continue;
+        }
+        refused += 1;
+        let (code, words) = CLOSED;
+        sqlx::query(
+            "insert into refused (seq, approval_id, seq_id, code, message, refused_at) \
+             select coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5 from refused",
+        )
+        .bind(&result.key)
+        .bind(&result.id)
+        .bind(code)
+        .bind(words)
+        .bind(at)
+        .execute(&mut **transaction)
+        .await?;
+        sqlx::query("update pushed set result = 'rejected' where request_id = $1")
+            .bind(&result.id)
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok((taken_in, refused))
 }
 
 async fn rows(

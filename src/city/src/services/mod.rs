@@ -8,6 +8,7 @@ mod form;
 mod investment;
 mod listing;
 mod micro;
+mod night;
 mod portal;
 mod province;
 mod publish;
@@ -34,6 +35,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+pub use night::{Night, night, night_on_servers};
 
 use crate::credentials::credentials;
 use crate::folder::{database_path, publish_path, write_atomically};

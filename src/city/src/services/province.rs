@@ -13,8 +13,8 @@ use axum::{Json, Router};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row, Sqlite, Transaction};
 use tokio::time::Instant;
 
 use super::answer::{
@@ -22,7 +22,7 @@ use super::answer::{
 };
 use super::listing::Listing;
 use super::push::{known, push};
-use super::receive::{Inbox, records};
+use super::receive::{Inbox, records, waiting};
 use super::token::{LIFETIME, Tokens};
 
 const PAGE: i64 = 1000;
@@ -226,6 +226,51 @@ async fn push_items(
         })
         .collect();
     Ok(Json(json!({ "code": "0", "message": "ok", "data": data })))
+}
+
+/// Takes the place of what the province has of an item.
+const KNOWN_ITEM: &str = "update items set task_code = $2, catalog_code = $3, task_name = $4, \
+    task_version = $5, task_state = $6, org_code = $7, update_time = $8 where item_id = $1";
+const NEW_ITEM: &str = "insert into items (seq, item_id, task_code, catalog_code, task_name, \
+    task_version, task_state, org_code, update_time) \
+    select coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8 from items";
+/// Numbers the items anew in the order of their changes, which pages go by.
+const RENUMBER: [&str; 5] = [
+    "create temporary table numbers (old integer primary key, new integer not null)",
+    "insert into numbers select seq, row_number() over (order by update_time, seq) from items",
+    "update items set seq = -(select new from numbers where old = items.seq)",
+    "update items set seq = -seq",
+    "drop table numbers",
+];
+
+/// By night the items that were pushed and accepted become the province's own. Says how many.
+pub(super) async fn items_by_night(
+    transaction: &mut Transaction<'_, Sqlite>,
+    at: &str,
+) -> Result<u64, sqlx::Error> {
+    let mut taken_in = 0;
+    let items = waiting(transaction, PUSHED_ITEMS.push).await?;
+    for item in items.iter().filter(|item| item.is_accepted) {
+        for statement in [KNOWN_ITEM, NEW_ITEM] {
+            let mut query = sqlx::query(statement).bind(&item.key);
+            for name in
+                ["taskCode", "catalogCode", "taskName", "taskVersion", "taskState", "orgCode"]
+            {
+                query = query.bind(item.text(name));
+            }
+            let done = query.bind(at).execute(&mut **transaction).await?;
+            if done.rows_affected() > 0 {
+                break;
+            }
+        }
+        taken_in += 1;
+    }
+    if taken_in > 0 {
+        for statement in RENUMBER {
+            sqlx::query(statement).execute(&mut **transaction).await?;
+        }
+    }
+    Ok(taken_in)
 }
 
 /// An answer of records, written straight from the rows: there are hundreds of thousands.

@@ -1,4 +1,5 @@
-//! Cases pushed to the province: stored before they are answered, told apart by request id.
+//! Cases pushed to the province: stored before they are answered, told apart by request id. A case
+//! that the province has is corrected at once, one that it lacks is taken in by night.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -189,23 +190,71 @@ const CORRECTED: [&str; 14] = [
 const OPTIONAL: [&str; 4] = ["mobile", "promiseDate", "resultType", "resultDate"];
 
 /// A record of a case that the province has is a new version of it, as when a case is reported
-/// again: another record under the same number with a higher data version. Pages are ranges of
-/// `seq` by update time, so a new record is the latest. What is not a whole record is only kept.
+/// again.
 async fn correct(
     transaction: &mut Transaction<'_, Sqlite>,
     record: &Record,
     received_at: &str,
 ) -> Result<(), sqlx::Error> {
+    let Some(version) = version_of(transaction, &record.project_no).await? else { return Ok(()) };
+    add(transaction, record, version + 1, received_at).await?;
+    sqlx::query("update received set is_done = 1 where request_id = $1")
+        .bind(&record.request_id)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// By night the cases that were accepted and that the province does not have yet become its own.
+/// Says how many those are.
+pub(super) async fn by_night(
+    transaction: &mut Transaction<'_, Sqlite>,
+    at: &str,
+) -> Result<u64, sqlx::Error> {
+    let rows = sqlx::query(
+        "select request_id, project_no, body from received \
+         where result = 'accepted' and is_done = 0 order by rowid",
+    )
+    .fetch_all(&mut **transaction)
+    .await?;
+    sqlx::query("update received set is_done = 1").execute(&mut **transaction).await?;
+    let mut taken_in = 0;
+    for row in &rows {
+        let record = Record {
+            request_id: row.try_get(0)?,
+            project_no: row.try_get(1)?,
+            body: row.try_get(2)?,
+        };
+        let version = version_of(transaction, &record.project_no).await?.unwrap_or(0);
+        taken_in += u64::from(add(transaction, &record, version + 1, at).await?);
+    }
+    Ok(taken_in)
+}
+
+/// The highest data version of a case that the province has.
+async fn version_of(
+    transaction: &mut Transaction<'_, Sqlite>,
+    project_no: &str,
+) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar("select max(data_version) from cases where project_no = $1")
+        .bind(project_no)
+        .fetch_one(&mut **transaction)
+        .await
+}
+
+/// Adds a version of a case: another record under its number. Pages are ranges of `seq` by update
+/// time, so a new record is the latest. What is not a whole record is only kept; says whether it
+/// was one.
+async fn add(
+    transaction: &mut Transaction<'_, Sqlite>,
+    record: &Record,
+    version: i64,
+    at: &str,
+) -> Result<bool, sqlx::Error> {
     let body: Value = serde_json::from_str(&record.body).unwrap_or_default();
     if CORRECTED.iter().any(|field| !OPTIONAL.contains(field) && !body[*field].is_string()) {
-        return Ok(());
+        return Ok(false);
     }
-    let version: Option<i64> =
-        sqlx::query_scalar("select max(data_version) from cases where project_no = $1")
-            .bind(&record.project_no)
-            .fetch_one(&mut **transaction)
-            .await?;
-    let Some(version) = version else { return Ok(()) };
     let last = sqlx::query("select seq, update_time from cases order by seq desc limit 1")
         .fetch_one(&mut **transaction)
         .await?;
@@ -219,13 +268,13 @@ async fn correct(
     .bind(seq + 1)
     .bind(format!("P34{:012}", seq + 1))
     .bind(&record.project_no)
-    .bind(version + 1)
-    .bind(updated.max(received_at.to_owned()));
+    .bind(version)
+    .bind(updated.max(at.to_owned()));
     for field in CORRECTED {
         query = query.bind(body[field].as_str().map(str::to_owned));
     }
     query.execute(&mut **transaction).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// What is known of request ids.

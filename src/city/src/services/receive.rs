@@ -1,7 +1,9 @@
-//! Records that callers push: stored before they are answered, told apart by the caller's id.
+//! Records that callers push: stored before they are answered, told apart by the caller's id, and
+//! worked on by night.
 
 use serde_json::Value;
 use sqlx::sqlite::SqlitePool;
+use sqlx::{Row, Sqlite, Transaction};
 
 use super::answer::Refusal;
 use crate::seed::hash;
@@ -46,11 +48,6 @@ impl Inbox {
         if records.len() > MOST_RECORDS {
             return Err(Refusal::bad(format!("more than {MOST_RECORDS} records")));
         }
-        let text = |record: &Value, name: &str| match &record[name] {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            _ => String::new(),
-        };
         let mut transaction = pool.begin_with("begin immediate").await.map_err(Refusal::failed)?;
         let mut verdicts = Vec::with_capacity(records.len());
         for record in records {
@@ -77,6 +74,62 @@ impl Inbox {
         }
         transaction.commit().await.map_err(Refusal::failed)?;
         Ok(verdicts)
+    }
+}
+
+/// A record that was stored and not worked on yet.
+pub(super) struct Waiting {
+    /// The caller's id.
+    pub(super) id: String,
+    /// What it is about.
+    pub(super) key: String,
+    /// What was decided when it came.
+    pub(super) is_accepted: bool,
+    body: Value,
+}
+
+impl Waiting {
+    /// A field of it; the empty text where it has none.
+    pub(super) fn text(&self, name: &str) -> String {
+        text(&self.body, name)
+    }
+}
+
+/// The records of a push that wait, in the order in which they came. With the transaction they are
+/// done.
+pub(super) async fn waiting(
+    transaction: &mut Transaction<'_, Sqlite>,
+    push: &str,
+) -> Result<Vec<Waiting>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select request_id, business_key, body, result from pushed \
+         where push = $1 and is_done = 0 order by rowid",
+    )
+    .bind(push)
+    .fetch_all(&mut **transaction)
+    .await?;
+    sqlx::query("update pushed set is_done = 1 where push = $1")
+        .bind(push)
+        .execute(&mut **transaction)
+        .await?;
+    let mut waiting = Vec::with_capacity(rows.len());
+    for row in &rows {
+        waiting.push(Waiting {
+            id: row.try_get(0)?,
+            key: row.try_get(1)?,
+            is_accepted: row.try_get::<String, _>(3)? == "accepted",
+            body: serde_json::from_str(row.try_get::<&str, _>(2)?).unwrap_or_default(),
+        });
+    }
+    Ok(waiting)
+}
+
+/// A field as text; the empty text where there is none.
+fn text(record: &Value, name: &str) -> String {
+    match &record[name] {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
     }
 }
 

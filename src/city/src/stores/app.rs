@@ -8,6 +8,10 @@ use super::database::{Table, close, create, create_received, whole};
 use crate::truth::{Expected, Witness};
 use crate::world::{MONTHS, PUBLISHED, State, World, app_users, cities, interfaces};
 
+/// Under its former name the app shows the office that provides the interfaces, until it is told the
+/// present one.
+const FORMER_NAME: &str = "马鞍山市行政服务中心";
+
 const INTERFACES: Table = Table {
     name: "interfaces",
     columns: &[
@@ -54,7 +58,7 @@ pub(crate) async fn write(path: &Path, world: &World) -> Result<Witness> {
             loader.cell(interface.id.as_str());
             loader.cell(version);
             loader.cell(interface.name.as_str());
-            loader.cell("马鞍山市政务服务中心");
+            loader.cell(FORMER_NAME);
             loader.cell(word(*state));
             loader.cell(time.text());
             loader.end_row().await?;

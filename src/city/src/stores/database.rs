@@ -68,6 +68,17 @@ pub(crate) async fn execute(connection: &mut SqliteConnection, sql: String) -> R
 
 /// Creates one of the national tables with its published columns.
 pub(crate) async fn create_national(connection: &mut SqliteConnection, table: &str) -> Result<()> {
+    create_own_national(connection, table, "", &[]).await
+}
+
+/// Creates a department's own copy of a national table: its name ends with `suffix`, and further
+/// columns stand behind the published ones.
+pub(crate) async fn create_own_national(
+    connection: &mut SqliteConnection,
+    table: &str,
+    suffix: &str,
+    further: &[&str],
+) -> Result<()> {
     let mut columns = Vec::new();
     // `int(10)` and `varchar(50)` hold no comma, so plain splitting is enough.
     for line in COLUMNS.lines() {
@@ -87,7 +98,8 @@ pub(crate) async fn create_national(connection: &mut SqliteConnection, table: &s
         };
         columns.push(format!("{name} {kind}{rule}"));
     }
-    execute(connection, format!("create table {table} ({})", columns.join(", "))).await
+    columns.extend(further.iter().map(|column| (*column).to_owned()));
+    execute(connection, format!("create table {table}{suffix} ({})", columns.join(", "))).await
 }
 
 /// A table that is no national one: its name, and its columns with their types.
@@ -110,12 +122,13 @@ impl Table {
     }
 }
 
-/// Creates the table of records that callers push, each under an id of theirs.
+/// Creates the table of records that callers push, each under an id of theirs. Its rows are
+/// numbered as they come, so that they can be worked on in that order; `is_done` says that they were.
 pub(crate) async fn create_received(connection: &mut SqliteConnection) -> Result<()> {
     let columns = "request_id text primary key not null, push text not null, \
                    business_key text not null, body text not null, times_sent integer not null, \
-                   result text not null";
-    execute(connection, format!("create table pushed ({columns}) without rowid")).await
+                   result text not null, is_done integer not null default 0";
+    execute(connection, format!("create table pushed ({columns})")).await
 }
 
 /// A count as SQLite holds it.

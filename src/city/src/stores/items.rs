@@ -268,7 +268,7 @@ fn basic(loader: &mut Loader<'_>, _rng: &mut StdRng, world: &World, version: &Ve
     loader.cells([&department.code, &department.name]);
     loader.cell(format!("《安徽省{}管理条例》第{}条", department.noun, spread % 40 + 1));
     loader.cell(format!("符合{}有关规定，材料齐全", department.noun));
-    loader.cell(if item.project_type == 1 { 1 } else { item.promise_days + 5 });
+    loader.cell(item.legal_days());
     loader.cell(match item.breaks(Rule::Promise) {
         None => item.promise_days,
         Some(_) if item.project_type == 1 => 5,
@@ -406,15 +406,12 @@ fn question(
 
 fn fee(loader: &mut Loader<'_>, rng: &mut StdRng, world: &World, version: &Version<'_>) -> bool {
     let item = version.item;
-    let is_unnamed = item.breaks(Rule::Fee).is_some_and(|variant| variant % 3 == 1);
-    if !item.has_fee() || is_unnamed {
-        return false;
-    }
+    let Some(standard) = item.fee_standard() else { return false };
     loader.cell(guid(rng, version.serial()));
     loader.cell(version.guid.as_str());
     loader.cell(version.task_code());
     loader.cell(format!("{}工本费", world.department_of(item).noun));
-    loader.cell(format!("{}元/件", item.task % 9 * 5 + 5));
+    loader.cell(format!("{standard}元/件"));
     version.trace(loader);
     true
 }

@@ -1,4 +1,5 @@
-//! `operation.db`: accepted and finished cases as the city's own platform exchanges them.
+//! `operation.db`: accepted and finished cases as the city's own platform exchanges them, and how
+//! they were handled.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use huiliu_sdk::Result;
 use rand::rngs::StdRng;
 
 use super::database::{Loader, close, create, create_national, execute};
+use super::handling;
 use crate::seed::{generator, guid};
 use crate::world::{
     Case, Flaw, Moment, ROADS, Status, World, is_delivered, is_unexplained, mobile, now,
@@ -110,6 +112,7 @@ pub(crate) async fn write(path: &Path, world: Arc<World>) -> Result<Vec<(String,
         }
     }
     rows.push(("operation.up_pro_result".to_owned(), loader.finish().await?));
+    rows.extend(handling::write(&mut connection, &world).await?);
 
     for (table, column) in [
         ("up_pro_accept", "update_time"),
@@ -219,7 +222,7 @@ fn result(
     loader.cell(guid(rng, serial));
     loader.cell(number.as_str());
     loader.cell(code);
-    loader.cell(finish.text());
+    loader.cell(world.dated_finish(index).unwrap_or(finish).text());
     loader.cell(match (is_granted, is_unexplained(index, case)) {
         (true, _) => Some("准予办理"),
         (false, false) => Some("详见告知书"),

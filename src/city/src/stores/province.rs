@@ -41,7 +41,7 @@ const TABLES: [&str; 2] = [
      data_version integer not null, division_code text not null, update_time text not null)",
     "create table received (request_id text primary key not null, project_no text not null, \
      body text not null, first_received_at text not null, times_sent integer not null, \
-     result text not null) without rowid",
+     result text not null, is_done integer not null default 0)",
 ];
 
 struct Record<'w> {

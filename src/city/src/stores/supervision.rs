@@ -1,5 +1,5 @@
-//! `supervision.db`: the cards that electronic supervision issued by its own count, and the cases
-//! that were pushed to it.
+//! `supervision.db`: the cards that electronic supervision issued by its own count, the cases that
+//! were pushed to it, and what it says of them.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use huiliu_sdk::Result;
 
 use super::database::{Table, close, create, create_received, whole};
 use crate::truth::Witness;
-use crate::world::{
-    Case, Moment, Status, World, is_unexplained, is_workday, now, workdays_between,
-};
+use crate::world::{Moment, Status, World, day_of, is_workday, now};
 
 /// Working days after the promise from which a card is a red one.
 const SERIOUS: i64 = 3;
 /// Planted of each kind.
 const PLANTED: usize = 3;
+/// Messages of the day before that have a state, from when cases were sent by hand.
+const BY_HAND: usize = 12;
 
 const ALERTS: Table = Table {
     name: "alerts",
@@ -25,6 +25,20 @@ const ALERTS: Table = Table {
         "rule text not null",
         "level text not null",
         "issue_time text not null",
+        "update_time text not null",
+    ],
+};
+
+/// What became of each message with a case, once it is known.
+const STATES: Table = Table {
+    name: "states",
+    columns: &[
+        "seq integer primary key",
+        "msg_id text not null",
+        "project_no text not null",
+        "state text not null",
+        "error_code text",
+        "error_text text",
         "update_time text not null",
     ],
 };
@@ -41,18 +55,15 @@ pub(crate) async fn write(path: &Path, world: &World) -> Result<Witness> {
     let mut connection = create(path).await?;
     create_received(&mut connection).await?;
     let (mut unissued, mut unfounded, mut graver) = (Vec::new(), Vec::new(), Vec::new());
-    let mut unexplained = Vec::new();
     let mut alerts = Vec::new();
     for (index, case) in world.cases.iter().enumerate() {
         if !case.is_readable_in_city() || case.status == Status::Deleted {
             continue;
         }
         let number = world.number_of(case);
-        if is_unexplained(index, case) {
-            unexplained.push(number.clone());
-        }
-        let (late, until) = lateness(case);
-        if late < 1 {
+        let timing = world.timing_of(index);
+        let (late, until) = (timing.late, timing.until);
+        if !timing.is_overdue() {
             // A holiday was counted as a working day.
             if unfounded.len() < PLANTED && late == 0 && case.finish.is_some() && index % 5 == 0 {
                 unfounded.push(number.clone());
@@ -64,7 +75,7 @@ pub(crate) async fn write(path: &Path, world: &World) -> Result<Witness> {
             unissued.push(number);
             continue;
         }
-        let mut is_red = late >= SERIOUS;
+        let mut is_red = late >= SERIOUS || timing.is_past_legal;
         if graver.len() < PLANTED && is_red && index % 4 == 2 {
             graver.push(number.clone());
             is_red = false;
@@ -88,23 +99,24 @@ pub(crate) async fn write(path: &Path, world: &World) -> Result<Witness> {
         loader.cell(alert.at.text());
         loader.end_row().await?;
     }
-    let rows = vec![("supervision.alerts".to_owned(), loader.finish().await?)];
+    let mut rows = vec![("supervision.alerts".to_owned(), loader.finish().await?)];
+    let sent = Moment::at(day_of("2018-12-12"), 20 * 3600).text();
+    let mut loader = STATES.fill(&mut connection).await?;
+    for (index, alert) in alerts.iter().take(BY_HAND).enumerate() {
+        loader.cell(whole(index as u64 + 1));
+        loader.cell(format!("20181212{:06}", index + 1));
+        loader.cell(alert.project_no.as_str());
+        loader.cell("Y");
+        loader.cell(None::<&str>);
+        loader.cell(None::<&str>);
+        loader.cell(sent.as_str());
+        loader.end_row().await?;
+    }
+    rows.push(("supervision.states".to_owned(), loader.finish().await?));
     close(connection).await?;
-    let planted = vec![
-        ("card_not_issued", unissued),
-        ("card_unfounded", unfounded),
-        ("card_level", graver),
-        ("refuse_no_reason", unexplained),
-    ];
+    let planted =
+        vec![("card_not_issued", unissued), ("card_unfounded", unfounded), ("card_level", graver)];
     Ok(Witness { rows, planted, ..Witness::default() })
-}
-
-/// By how many working days a case is later than promised, and the day up to which that counts.
-fn lateness(case: &Case) -> (i64, u32) {
-    let is_finished = case.status.city_code().is_some();
-    let finish = case.finish.filter(|_| is_finished);
-    let until = finish.map_or(now().day(), Moment::day);
-    (workdays_between(case.promise.day(), until), until)
 }
 
 /// Cards are issued in the evening.

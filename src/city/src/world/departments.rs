@@ -26,8 +26,8 @@ impl OwnSystem {
     /// All four, in the order of the first departments.
     pub(crate) const ALL: [Self; 4] = [Self::Planning, Self::Land, Self::Quality, Self::Education];
 
-    /// Its folder of drops.
-    pub(crate) fn folder(self) -> &'static str {
+    /// Its name among the files: of its folder of drops, or of its front database.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Planning => "planning",
             Self::Land => "land",
@@ -36,6 +36,9 @@ impl OwnSystem {
         }
     }
 }
+
+/// The departments of the city whose systems are being tried out (联调).
+pub(crate) const ON_TRIAL: [&str; 3] = ["市人社局", "市公积金管理中心", "市住建委"];
 
 /// An owner of items.
 #[derive(Debug)]
@@ -52,6 +55,13 @@ pub(crate) struct Department {
     pub(crate) noun: &'static str,
     /// Its own case system, if it has one.
     pub(crate) own_system: Option<OwnSystem>,
+}
+
+impl Department {
+    /// Whether its own system is being tried out.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        self.unit == 0 && ON_TRIAL.iter().any(|name| self.name.ends_with(name))
+    }
 }
 
 /// The departments of `units`; the first four have systems of their own.

@@ -36,11 +36,11 @@ pub(crate) enum Flaw {
     ProvinceResent,
     /// Too young to be at the province.
     Pending,
-    /// Not in the department's files.
+    /// Not in the department's own system.
     MissingInDepartment,
-    /// Another state in the department's file.
+    /// Another state in the department's own system.
     DepartmentStatus(Status),
-    /// In the department's file in a line that does not decode.
+    /// In the department's file or table in a line that does not decode.
     BrokenLine,
 }
 
@@ -167,8 +167,9 @@ fn plant_in_departments(rng: &mut StdRng, scale: f64, world: &mut World, eligibl
     }
     let per_department = share_of(2, scale);
     for own in OwnSystem::ALL {
-        let mut left =
-            if per_department == 0 && own == OwnSystem::Land { 1 } else { per_department };
+        // In a small city one of a front database, and one of a file in GB18030.
+        let is_least = matches!(own, OwnSystem::Land | OwnSystem::Quality);
+        let mut left = per_department.max(usize::from(is_least));
         while let (true, Some(position)) =
             (left > 0, free.iter().position(|index| world.cases[*index].own_system == Some(own)))
         {

@@ -17,8 +17,12 @@ use crate::seed::{chance, generator};
 const REPORT_ITEMS: f64 = 52_353.0;
 const REPORT_ONLINE: f64 = 52_337.0;
 const REPORT_FULL: f64 = 45_144.0;
-/// Each own-system department has at least this many items at any scale.
+/// Each department with a system of its own, in use or on trial, has at least this many items at
+/// any scale.
 const ITEMS_PER_OWN_SYSTEM: usize = 3;
+/// Working days that the law grants beyond what most items promise; of every tenth item the promise
+/// is all that the law grants.
+const LEGAL_ROOM: u32 = 5;
 
 /// How an item takes part in the figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +75,26 @@ impl Item {
     /// Whether people pay for it.
     pub(crate) fn has_fee(&self) -> bool {
         self.role != Role::Official && self.task.is_multiple_of(23)
+    }
+
+    /// What people pay for it, in yuan.
+    pub(crate) fn fee(&self) -> u32 {
+        self.task % 9 * 5 + 5
+    }
+
+    /// The fee that its list of fees names; none where nobody pays or the list says nothing.
+    pub(crate) fn fee_standard(&self) -> Option<u32> {
+        let is_unnamed = self.breaks(Rule::Fee).is_some_and(|variant| variant % 3 == 1);
+        (self.has_fee() && !is_unnamed).then(|| self.fee())
+    }
+
+    /// Working days that the law grants for it.
+    pub(crate) fn legal_days(&self) -> u32 {
+        match (self.project_type, self.task % 10) {
+            (1, _) => 1,
+            (_, 7) => self.promise_days,
+            _ => self.promise_days + LEGAL_ROOM,
+        }
     }
 
     /// What it ends with: the kind's code and the name, if there is one to hold.
@@ -164,7 +188,7 @@ fn guaranteed(departments: &[Department]) -> Vec<usize> {
     let mut counts = vec![0; departments.len()];
     let mut last_unit = usize::MAX;
     for (index, department) in departments.iter().enumerate() {
-        if department.own_system.is_some() {
+        if department.own_system.is_some() || department.is_on_trial() {
             counts[index] = ITEMS_PER_OWN_SYSTEM;
         } else if department.unit != last_unit {
             counts[index] = 1;

@@ -1,6 +1,7 @@
 //! The city in truth: units, departments, items, applicants and cases, before anyone's copy.
 
 mod applicants;
+mod cards;
 mod cases;
 mod catalog;
 mod cities;
@@ -8,6 +9,7 @@ mod departments;
 mod divisions;
 mod faults;
 mod flaws;
+mod handling;
 mod identity;
 mod interfaces;
 mod items;
@@ -24,7 +26,7 @@ pub(crate) use applicants::{Applicant, person_name};
 pub(crate) use cases::{Case, Outside, is_delivered, is_unexplained, satisfaction};
 pub(crate) use catalog::{CatalogEntry, catalog};
 pub(crate) use cities::{MONTHS, app_users, cities, standings};
-pub(crate) use departments::{Department, OwnSystem};
+pub(crate) use departments::{Department, ON_TRIAL, OwnSystem};
 pub(crate) use divisions::{Level, Unit};
 pub(crate) use faults::{Force, Rule, cases_out_of_force};
 pub(crate) use flaws::Flaw;
@@ -32,13 +34,15 @@ pub(crate) use identity::mobile;
 pub(crate) use interfaces::{PUBLISHED, State, interfaces};
 pub(crate) use items::{Item, ItemFigures, Role, scaled};
 pub(crate) use linked::{Linked, LinkedItem, Oddity, Root, linked};
-pub(crate) use moment::{Moment, add_workdays, date_text, day_of, is_workday, workdays_between};
+pub(crate) use moment::{Moment, add_workdays, date_text, day_of, is_workday};
 pub(crate) use online::{NO_APPLICATION, Online};
 pub(crate) use portal::Portal;
 pub(crate) use projects::projects;
 pub(crate) use rhythm::{CaseFigures, now, time_of};
 pub(crate) use status::Status;
 pub(crate) use words::ROADS;
+
+use std::collections::BTreeMap;
 
 use crate::CityOptions;
 
@@ -52,6 +56,8 @@ pub(crate) struct World {
     pub(crate) applicants: Vec<Applicant>,
     pub(crate) cases: Vec<Case>,
     pub(crate) outside: Vec<Outside>,
+    /// What is out of order with the handling of cases, by their index.
+    lapses: BTreeMap<usize, handling::Lapse>,
     pub(crate) portal: Portal,
     pub(crate) item_figures: ItemFigures,
     pub(crate) case_figures: CaseFigures,
@@ -82,6 +88,7 @@ impl World {
             applicants,
             cases,
             outside: Vec::new(),
+            lapses: BTreeMap::new(),
             portal,
             item_figures: items::figures(scale),
             case_figures,
@@ -90,6 +97,7 @@ impl World {
         };
         flaws::plant(seed, scale, &mut world);
         faults::plant(seed, &mut world);
+        handling::plant(seed, &mut world);
         world
     }
 

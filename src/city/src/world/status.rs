@@ -42,7 +42,8 @@ impl Status {
         }
     }
 
-    /// The later result list, which the province uses; null for the rest.
+    /// The later result list, which the province uses, and the department of planning; null for the
+    /// rest.
     pub(crate) fn province_code(self) -> Option<&'static str> {
         match self {
             Self::Granted => Some("0"),
@@ -56,7 +57,7 @@ impl Status {
         }
     }
 
-    /// The words of the departments' files.
+    /// The words of the other departments' own systems.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Accepted | Self::Denied | Self::Deleted | Self::FinishedOther => "受理",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use sha2::{Digest, Sha256};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::City;
 
@@ -120,13 +120,90 @@ fn keep_newest(
     }
 }
 
-/// The departments' copies: lines with a number, lines without one by internal number, and
-/// how many lines do not decode. Checks the control files on the way.
-pub(crate) fn departments(city: &City) -> (Copy, BTreeMap<String, Seen>, u64) {
-    let mut numbered = Copy::new();
-    let mut unnumbered = BTreeMap::new();
-    let mut broken = 0;
-    for folder in ["planning", "land", "quality", "education"] {
+/// The departments' copies: cases with a number, cases without one by internal number, and how
+/// many do not decode.
+#[derive(Default)]
+pub(crate) struct Departments {
+    pub(crate) numbered: Copy,
+    pub(crate) unnumbered: BTreeMap<String, Seen>,
+    pub(crate) broken: u64,
+}
+
+impl Departments {
+    fn add(&mut self, internal: String, number: Option<String>, seen: Seen) {
+        match number.filter(|number| !number.is_empty()) {
+            None => assert!(self.unnumbered.insert(internal, seen).is_none()),
+            Some(number) => assert!(self.numbered.insert(number, (seen, 1)).is_none()),
+        }
+    }
+}
+
+/// What the departments know, from two front databases and two folders of files.
+pub(crate) async fn departments(city: &City) -> Departments {
+    let mut found = Departments::default();
+    fronts(city, &mut found).await;
+    drops(city, &mut found);
+    found
+}
+
+/// What each department's tables say of its cases, by plain SQL: the newest row of a case counts,
+/// and what is fetched by a flag is not fetched yet.
+async fn fronts(city: &City, found: &mut Departments) {
+    let planning = "select a.project_no, a.local_project_no, r.result_type, a.accept_date, \
+         a.task_code, a.org_code, a.applyer_page_code, typeof(a.task_name), \
+         a.is_sync is null or a.is_sync = '0' \
+         from up_pro_accept_ghj a left join up_pro_result_ghj r on r.project_no = a.project_no \
+         where not exists (select 1 from up_pro_accept_ghj b \
+           where b.project_no = a.project_no and b.update_time > a.update_time)";
+    let land = "select a.internal_no, a.project_no, r.status, \
+         (select min(process_date) from inf_apply_process_gtj p \
+           where p.internal_no = a.internal_no), \
+         a.item_id, a.org_id, a.applicant_paper_code, typeof(a.dept_ql_name), \
+         a.sync_sign = '0' \
+         from inf_apply_gtj a left join inf_apply_result_gtj r on r.internal_no = a.internal_no \
+         where not exists (select 1 from inf_apply_gtj b \
+           where b.internal_no = a.internal_no and b.update_date > a.update_date)";
+    for (file, table, sql) in
+        [("planning.db", "up_pro_accept_ghj", planning), ("land.db", "inf_apply_gtj", land)]
+    {
+        let mut connection = city.open(file).await;
+        let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+        for row in &rows {
+            assert!(row.get::<bool, _>(8), "{table} has a row that was fetched");
+            if row.get::<&str, _>(7) != "text" {
+                found.broken += 1;
+                continue;
+            }
+            let status = match row.get::<Option<&str>, _>(2) {
+                None => 30,
+                Some("0" | "出证办结") => 50,
+                Some("2" | "作废办结") => 53,
+                Some("4" | "转报办结") => 55,
+                Some("5" | "退回办结") => 52,
+                Some("6" | "不予受理") => 31,
+                Some(words) => panic!("{words}"),
+            };
+            let seen = Seen {
+                status,
+                accept: row.get(3),
+                task_code: row.get(4),
+                org_code: row.get(5),
+                cert_no: row.get(6),
+            };
+            found.add(row.get(0), row.get(1), seen);
+        }
+        let all = format!("select count(*) from {table}");
+        let all: i64 =
+            sqlx::query(AssertSqlSafe(all)).fetch_one(&mut connection).await.unwrap().get(0);
+        let name = file.replace("db", table);
+        assert_eq!(city.truth["rows"][&name].as_i64(), Some(all), "{name}");
+        assert!(all > rows.len() as i64, "nothing in {table} was sent again");
+    }
+}
+
+/// What the files say. Checks the control files on the way.
+fn drops(city: &City, found: &mut Departments) {
+    for folder in ["quality", "education"] {
         for entry in fs::read_dir(city.dir().join("drops").join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().unwrap() != "csv" {
@@ -145,7 +222,7 @@ pub(crate) fn departments(city: &City) -> (Copy, BTreeMap<String, Seen>, u64) {
             for line in &lines[1..] {
                 let (text, _, has_errors) = encoding_rs::GB18030.decode(line);
                 if has_errors {
-                    broken += 1;
+                    found.broken += 1;
                     continue;
                 }
                 let mut reader = csv::ReaderBuilder::new()
@@ -169,13 +246,8 @@ pub(crate) fn departments(city: &City) -> (Copy, BTreeMap<String, Seen>, u64) {
                     org_code: record[10].to_owned(),
                     cert_no: record[5].to_owned(),
                 };
-                if record[1].is_empty() {
-                    assert!(unnumbered.insert(record[0].to_owned(), seen).is_none());
-                } else {
-                    assert!(numbered.insert(record[1].to_owned(), (seen, 1)).is_none());
-                }
+                found.add(record[0].to_owned(), Some(record[1].to_owned()), seen);
             }
         }
     }
-    (numbered, unnumbered, broken)
 }

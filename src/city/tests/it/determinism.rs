@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::City;
 
-const TABLES: [(&str, &str); 41] = [
+const TABLES: [(&str, &str); 50] = [
     ("items.db", "up_task_general_basic"),
     ("items.db", "up_task_general_extend"),
     ("items.db", "up_task_general_questions"),
@@ -19,6 +19,9 @@ const TABLES: [(&str, &str); 41] = [
     ("catalog.db", "dn_task_directory"),
     ("operation.db", "up_pro_accept"),
     ("operation.db", "up_pro_result"),
+    ("operation.db", "up_pro_process"),
+    ("operation.db", "up_pro_special_procedure"),
+    ("operation.db", "pro_charge"),
     ("province.db", "cases"),
     ("investment.db", "projects"),
     ("investment.db", "approvals"),
@@ -39,6 +42,11 @@ const TABLES: [(&str, &str); 41] = [
     ("realestate.db", "inf_apply"),
     ("realestate.db", "inf_apply_process"),
     ("realestate.db", "inf_apply_result"),
+    ("planning.db", "up_pro_accept_ghj"),
+    ("planning.db", "up_pro_result_ghj"),
+    ("land.db", "inf_apply_gtj"),
+    ("land.db", "inf_apply_process_gtj"),
+    ("land.db", "inf_apply_result_gtj"),
     ("hrss.db", "spbanjie"),
     ("fund.db", "pre_apasinfo"),
     ("housing.db", "ea_jc_step_basicinfo"),
@@ -53,6 +61,7 @@ const TABLES: [(&str, &str); 41] = [
     ("parallel.db", "spgl_xmdwxxb"),
     ("parallel.db", "spgl_xmspsxblxxb"),
     ("parallel.db", "spgl_xmspsxblxxxxb"),
+    ("parallel.db", "spgl_xmspsxblxxb_sb"),
 ];
 
 async fn table_digests(city: &City) -> Vec<String> {

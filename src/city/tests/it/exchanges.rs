@@ -154,14 +154,14 @@ async fn services_know_their_users_and_no_others() {
     assert_eq!(alerts.body["total"].as_u64(), issued);
     let cases = json!({ "cases": [{ "msgId": "m1", "projectNo": "p1" }, { "msgId": "m2" }] });
     let stranger = basic(&keys.supervision_user, "guess");
-    for path in ["/jc/alerts", "/jc/cases"] {
-        let method = if path == "/jc/alerts" { "GET" } else { "POST" };
+    for path in ["/jc/alerts", "/jc/cases", "/jc/states"] {
+        let method = if path == "/jc/cases" { "POST" } else { "GET" };
         let header = ("authorization", stranger.as_str());
         let answer = send(&supervision, method, path, header, &cases.to_string()).await;
         assert_eq!(answer.status, 401, "{path}");
     }
     let acks = post(&supervision, "/jc/cases", ("authorization", &known), &cases).await;
-    assert_eq!(acks.body["acks"][0]["ack"], "Y", "{}", acks.body);
+    assert_eq!(acks.body["acks"][0]["ack"], "P", "{}", acks.body);
     assert_eq!(acks.body["acks"][1]["ack"], "N", "a case without a number is refused");
 
     let micro = url(&running, "micro");

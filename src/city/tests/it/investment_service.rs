@@ -68,7 +68,7 @@ async fn projects_come_by_page_and_approvals_by_cursor() {
 async fn a_wrong_key_is_told_in_the_body_and_bad_parameters_are_refused() {
     let city = City::new(1, 0.02).await;
     let running = start(&city.dir()).await.unwrap();
-    for path in ["/invest/projects", "/invest/approvals"] {
+    for path in ["/invest/projects", "/invest/approvals", "/invest/refused"] {
         let answer = get(&running.investment_url, path, ("ApiKey", "guess")).await;
         assert_eq!((answer.status, answer.body["code"].as_str()), (200, Some("401")));
     }
@@ -76,6 +76,7 @@ async fn a_wrong_key_is_told_in_the_body_and_bad_parameters_are_refused() {
         "/invest/projects?pageNo=0",
         "/invest/projects?pageSize=many",
         "/invest/projects?pageSize=501",
+        "/invest/refused?pageNo=0",
         "/invest/approvals?cursor=guess",
         "/invest/approvals?cursor=c%F0%9F%98%80",
         "/invest/approvals?limit=-1",

@@ -8,8 +8,10 @@ mod determinism;
 mod exchanges;
 mod http;
 mod investment_service;
+mod night;
 mod portal_service;
 mod province_service;
+mod supervision;
 mod systems;
 mod truth;
 

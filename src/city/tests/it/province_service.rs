@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use huiliu_city::{RunningCity, credentials, start};
+use huiliu_city::{RunningCity, credentials, night, start};
 use serde_json::{Value, json};
 use sqlx::Row;
 
@@ -190,6 +190,57 @@ async fn a_push_is_stored_once_and_answered_the_same_again() {
     assert!(row.get::<&str, _>(3).starts_with("2018-12-13 18:0"));
     let (total, _) = client.all("&updatedSince=2018-12-13 00:00:00").await;
     assert!(total < 2000, "pushed cases are not given out");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_by_day_is_listed_after_the_night() {
+    let city = City::new(1, 0.02).await;
+    let running = start(&city.dir()).await.unwrap();
+    let client = Client::new(&city, &running).await;
+    let number = "34050020181213999001";
+    let case = json!({
+        "requestId": "n1", "projectNo": number, "taskCode": "t", "taskName": "事项",
+        "orgCode": "o", "orgName": "某局", "applicantName": "甲", "applicantType": "1",
+        "certType": "111", "certNo": "1", "acceptDate": "2018-12-12 10:00:00",
+        "resultType": "0", "resultDate": "2018-12-13 10:00:00", "divisionCode": "340500000000",
+    });
+    let pushed = client.push(&[case]).await;
+    assert_eq!(pushed.body["data"][0]["result"], "accepted", "{}", pushed.body);
+    let mut database = city.open("province.db").await;
+    let known = sqlx::query("select item_id from items order by seq limit 3");
+    let known = known.fetch_all(&mut database).await.unwrap();
+    let mut ids: Vec<String> = known.iter().map(|row| row.get(0)).collect();
+    ids.push("new-item".to_owned());
+    let item = |id: &String| {
+        json!({ "requestId": format!("of {id}"), "itemId": id, "taskCode": "t", "taskName": "事项",
+                "taskVersion": "9", "taskState": "3", "orgCode": "o" })
+    };
+    let items = json!({ "records": ids.iter().map(item).collect::<Vec<Value>>() });
+    let header = ("x-access-token", client.token.as_str());
+    let pushed = post(&running.province_url, "/api/items/push", header, &items).await;
+    let verdicts = pushed.body["data"].as_array().unwrap();
+    let accepted = verdicts.iter().filter(|verdict| verdict["result"] == "accepted").count();
+    assert!(accepted > 0, "{}", pushed.body);
+    let (none, _) = client.all("&updatedSince=2018-12-13 18:00:00").await;
+    assert_eq!(none, 0, "by day nothing is listed");
+
+    let brought = night(&city.dir()).await.unwrap();
+    assert_eq!(brought.taken_in, 1 + accepted as u64);
+    let (one, cases) = client.all("&updatedSince=2018-12-13 18:00:00").await;
+    assert_eq!((one, cases.len()), (1, 1));
+    assert_eq!((&cases[0]["projectNo"], &cases[0]["dataVersion"]), (&json!(number), &json!(1)));
+    assert_eq!(cases[0]["updateTime"], "2018-12-14 02:00:00");
+    let listed = client.get("/api/items?size=100&updatedSince=2018-12-14 00:00:00").await;
+    let data = &listed.body["data"];
+    assert_eq!(data["total"].as_u64(), Some(accepted as u64), "{data}");
+    for item in data["list"].as_array().unwrap() {
+        assert_eq!((&item["taskVersion"], &item["taskState"]), (&json!(9), &json!("3")), "{item}");
+        assert!(ids.iter().any(|id| item["itemId"] == id.as_str()), "{item}");
+    }
+    let gaps = "select max(seq) - count(*) from items";
+    assert_eq!(city.number("province.db", gaps).await, 0, "pages are ranges of the numbers");
+    assert_eq!(night(&city.dir()).await.unwrap().taken_in, 0);
     running.stop().await;
 }
 

@@ -215,6 +215,28 @@ async fn enterprises_start_within_three_days_and_real_estate_takes_five() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn systems_on_trial_have_the_platforms_cases_and_a_few_of_their_own() {
+    for (seed, scale) in CITIES {
+        println!("seed {seed}, scale {scale}");
+        let city = City::new(seed, scale).await;
+        let platform = "select distinct project_no from up_pro_accept";
+        let platform = texts(&city, "operation.db", platform).await;
+        let mut outside = BTreeSet::new();
+        for (system, file, sql) in [
+            ("dept_hrss", "hrss.db", "select sblsh_short from spbanjie"),
+            ("dept_fund", "fund.db", "select distinct projid from pre_apasinfo"),
+            ("dept_housing", "housing.db", "select distinct projid from ea_jc_step_basicinfo"),
+        ] {
+            let theirs = texts(&city, file, sql).await;
+            let own: Vec<&String> = theirs.difference(&platform).collect();
+            assert!(own.len() * 2 < theirs.len(), "{system}: {} of {}", own.len(), theirs.len());
+            outside.extend(own.into_iter().map(|number| format!("{system}|{number}")));
+        }
+        assert_eq!(outside, planted(&city, "trial_not_on_platform"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_compiling_gives_the_stock_of_june_and_that_of_today() {
     for (seed, scale) in CITIES {
         println!("seed {seed}, scale {scale}");

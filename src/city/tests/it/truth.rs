@@ -6,7 +6,7 @@ use chrono::{Duration, NaiveDateTime};
 use sqlx::Row;
 
 use crate::check::{is_credit_code, is_organisation_code, is_resident_number};
-use crate::copies::{Copy, Seen, city, departments, province};
+use crate::copies::{Copy, Departments, Seen, city, departments, province};
 use crate::{City, copies};
 
 const CITIES: [(u64, f64); 3] = [(1, 0.02), (20_181_213, 0.05), (42, 0.02)];
@@ -127,7 +127,8 @@ struct Classified {
 async fn classify(the_city: &City) -> Classified {
     let (city, unreadable) = city(the_city).await;
     let province = province(the_city).await;
-    let (mut department, lines, broken) = departments(the_city);
+    let Departments { numbered: mut department, unnumbered: lines, broken } =
+        departments(the_city).await;
     let own = own_departments(&department);
     let outside = attach(&mut department, lines, [&city, &province]);
     let newest = city.values().map(|(seen, _)| moment(&seen.accept)).max().unwrap();
@@ -282,6 +283,8 @@ async fn tables_have_exactly_the_published_columns() {
         ("catalog.db", "dn_task_directory"),
         ("operation.db", "up_pro_accept"),
         ("operation.db", "up_pro_result"),
+        ("operation.db", "up_pro_process"),
+        ("operation.db", "up_pro_special_procedure"),
     ] {
         let mut connection = city.open(file).await;
         let sql = sqlx::AssertSqlSafe(format!("pragma table_info({table})"));

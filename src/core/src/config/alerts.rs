@@ -13,6 +13,7 @@ use crate::duration::parse_duration;
 #[serde(deny_unknown_fields)]
 pub struct AlertsFile {
     /// Version of this file's layout; 1.
+    #[schemars(example = 1)]
     pub version: u32,
     /// Language of the messages. Default: `zh`.
     #[serde(default)]
@@ -20,12 +21,15 @@ pub struct AlertsFile {
     /// The hours of a working day, in the hub's zone, in which new rows are expected. Default:
     /// `09:00-17:00`.
     #[serde(default = "default_hours")]
+    #[schemars(example = &"08:30-18:00")]
     pub hours: String,
     /// Whom the hub tells.
     #[serde(default)]
+    #[schemars(example = serde_json::json!([{ "name": "office", "kind": "wecom", "url": "${secret:office_robot}" }]))]
     pub channels: Vec<ChannelConfig>,
     /// What is expected of streams beyond what they used to do. The first that fits applies.
     #[serde(default)]
+    #[schemars(example = serde_json::json!([{ "stream": "land.*", "fresh": "8h" }]))]
     pub streams: Vec<ExpectationConfig>,
 }
 
@@ -61,17 +65,21 @@ pub enum AlertLanguage {
 #[serde(deny_unknown_fields)]
 pub struct ChannelConfig {
     /// Its name.
+    #[schemars(example = &"office")]
     pub name: String,
     /// What kind of channel it is.
     pub kind: ChannelKind,
     /// Where messages are sent, for all kinds but `file`, such as `${secret:alert_webhook}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"${secret:alert_webhook}", extend("default" = serde_json::Value::Null))]
     pub url: Option<String>,
     /// What messages are signed with, for `dingtalk`, such as `${secret:dingtalk_sign}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"${secret:dingtalk_sign}", extend("default" = serde_json::Value::Null))]
     pub secret: Option<String>,
     /// The file, from the data folder, for `file`; each message is a line of JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"alerts.log", extend("default" = serde_json::Value::Null))]
     pub file: Option<String>,
 }
 
@@ -94,14 +102,17 @@ pub enum ChannelKind {
 #[serde(deny_unknown_fields)]
 pub struct ExpectationConfig {
     /// The streams, as `system.stream`; `*` stands for any text.
+    #[schemars(example = &"land.*")]
     pub stream: String,
     /// After how much working time without new rows the stream is late, such as `4h`. It is
     /// missing when it has never been late for so long. Default: half of the time that its longest
     /// pause took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"4h", extend("default" = serde_json::Value::Null))]
     pub fresh: Option<String>,
     /// Whether the stream is watched at all. Default: true.
     #[serde(default = "default_watched")]
+    #[schemars(example = false)]
     pub watched: bool,
 }
 

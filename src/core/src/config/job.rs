@@ -12,9 +12,11 @@ use crate::duration::parse_duration;
 #[serde(deny_unknown_fields)]
 pub struct JobsFile {
     /// Version of this file's layout; 1.
+    #[schemars(example = 1)]
     pub version: u32,
     /// The jobs.
     #[serde(default)]
+    #[schemars(example = serde_json::json!([{ "name": "morning", "cron": "30 6 * * *", "run": "*" }]))]
     pub jobs: Vec<JobConfig>,
 }
 
@@ -23,15 +25,19 @@ pub struct JobsFile {
 #[serde(deny_unknown_fields)]
 pub struct JobConfig {
     /// Its name.
+    #[schemars(example = &"morning")]
     pub name: String,
     /// When: five fields with POSIX meaning, such as `30 6 * * 1-5`.
+    #[schemars(example = &"30 6 * * 1-5")]
     pub cron: String,
     /// Zone of `cron`. Default: the hub's.
     #[serde(default)]
+    #[schemars(example = &"Asia/Shanghai")]
     pub zone: Option<String>,
     /// `workdays`: only on the working days of the hub's calendar, make-up days among them. Days
     /// of a year that is not in the calendar are an error. Default: on every day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = serde_json::Value::Null))]
     pub calendar: Option<CalendarWord>,
     /// What happens with times that passed while the hub was down. Default: `latest`.
     #[serde(default)]
@@ -39,21 +45,27 @@ pub struct JobConfig {
     /// What happens when its time comes and it has not ended. Default: `skip`, and `queue` where
     /// `catch_up` is `all`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "skip"))]
     pub overlap: Option<OverlapWord>,
     /// How often it is run again after it failed. Default: 0; streams have retries of their own.
     #[serde(default)]
+    #[schemars(example = 2)]
     pub retries: u32,
     /// How long it waits before it is run again, such as `5m`. Default: `5m`.
     #[serde(default = "default_retry_after")]
+    #[schemars(example = &"15m")]
     pub retry_after: String,
     /// After which time it is stopped and has failed, such as `2h`. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"2h", extend("default" = serde_json::Value::Null))]
     pub timeout: Option<String>,
     /// What runs: a selector such as `*` or `+metrics.*`, or `maintain`.
+    #[schemars(example = &"+metrics.*")]
     pub run: String,
     /// Reads incremental streams from the start once more, for rows that came later than their
     /// `overlap`. Default: false.
     #[serde(default)]
+    #[schemars(example = true)]
     pub whole: bool,
 }
 

@@ -14,18 +14,20 @@ use crate::duration::parse_duration;
 pub struct Limits {
     /// Streams and pushes that may use the system at the same time.
     #[serde(default)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), example = 2)]
     pub connections: Option<u32>,
     /// Requests (or statements on rows) sent in a minute, evenly apart.
     #[serde(default)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), example = 600)]
     pub requests_per_minute: Option<u32>,
     /// When the system is left alone, in the hub's zone, such as `08:00-18:00`.
     #[serde(default)]
+    #[schemars(example = &"08:00-18:00")]
     pub quiet_hours: Option<String>,
     /// How long the system may say nothing while something is wanted of it, such as `5m`, before
     /// the attempt is given up and made again; longer than any of its answers takes. Default: 30m.
     #[serde(default)]
+    #[schemars(example = &"5m", extend("default" = "30m"))]
     pub silence: Option<String>,
 }
 

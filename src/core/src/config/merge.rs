@@ -89,13 +89,17 @@ fn system_schema_with(spec: &Spec, loosen: fn(&mut Map<String, Value>, &[&str]))
         if spec.capabilities.source {
             properties.insert(
                 "streams".into(),
-                json!({"type": "array", "description": "What is read.", "items": stream}),
+                json!({
+                    "type": "array", "description": "What is read.", "default": [], "items": stream,
+                }),
             );
         }
         if spec.capabilities.sink {
             properties.insert(
                 "pushes".into(),
-                json!({"type": "array", "description": "What is written.", "items": push}),
+                json!({
+                    "type": "array", "description": "What is written.", "default": [], "items": push,
+                }),
             );
         }
         properties.insert(

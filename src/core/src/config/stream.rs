@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 pub struct Budget {
     /// Rows of one run. Default: 1000.
     #[serde(default = "default_rows")]
+    #[schemars(example = 100)]
     pub rows: u64,
     /// Per cent of the rows of one run, applied from the eleventh bad row on. Default: 0.1.
     #[serde(default = "default_percent")]
+    #[schemars(example = 0.5)]
     pub percent: f64,
 }
 
@@ -42,10 +44,12 @@ pub struct Echo {
     /// and counted as `echoed`, because the system did not change it. A record of which nobody
     /// knew whether it arrived is thereby known to have.
     #[serde(default)]
+    #[schemars(example = ["fixes"])]
     pub pushes: Vec<String>,
     /// The mark that rows of ours bear: column = value. They are left out, and counted as
     /// `echoed`.
     #[serde(default)]
+    #[schemars(example = serde_json::json!({ "cd_source": "huiliu" }))]
     pub mark: BTreeMap<String, String>,
 }
 
@@ -56,11 +60,11 @@ pub struct Echo {
 pub struct Guard {
     /// By how many per cent a table that is read whole may shrink. Default: 30.
     #[serde(default = "default_shrink")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0), example = 10.0)]
     pub shrink_percent: f64,
     /// How many per cent of its rows one read may delete. Default: 20.
     #[serde(default = "default_delete")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0), example = 5.0)]
     pub delete_percent: f64,
 }
 

@@ -32,12 +32,15 @@ pub enum Stage {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(super) struct SystemKeys {
     /// Version of this file's layout; 1.
+    #[schemars(example = 1)]
     version: u32,
     /// Kind of system.
     kind: String,
     /// Its name, for people.
+    #[schemars(example = &"市人社局业务系统")]
     title: String,
     /// The department that answers for it.
+    #[schemars(example = &"市人社局")]
     owner: String,
     /// How far its integration is. Default: live.
     #[serde(default)]
@@ -54,6 +57,7 @@ pub(super) struct StreamKeys {
     settings: StreamSettings,
     /// What the stream holds, for people.
     #[serde(default)]
+    #[schemars(example = &"受理、办结的全部办件")]
     description: Option<String>,
     /// How many rows of one run may go to quarantine before it fails.
     #[serde(default)]
@@ -70,12 +74,15 @@ pub(super) struct StreamKeys {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(super) struct PushKeys {
     /// Name of the push inside its system.
+    #[schemars(example = &"fixes")]
     name: String,
     /// The table or model whose rows are pushed, such as `reconciled.province_push`.
+    #[schemars(example = &"reconciled.province_push")]
     from: String,
     /// Columns that identify one record at the target. Only `load = "append"` and `"replace"` do
     /// without.
     #[serde(default)]
+    #[schemars(example = ["project_no"])]
     key: Vec<String>,
     /// Sends the whole table whenever it has changed, instead of record by record. Default: record
     /// by record.
@@ -85,6 +92,7 @@ pub(super) struct PushKeys {
     /// has applied (`reconcile repair`). Names the model with the records as the target has them
     /// now, in the columns of `from`; they are kept, and an undone repair sends them back.
     #[serde(default)]
+    #[schemars(example = &"reconciled.province_before")]
     before: Option<String>,
     /// Where the target says later what became of a record it took over. Default: its answer to
     /// the push is final.
@@ -92,6 +100,7 @@ pub(super) struct PushKeys {
     receipts: Option<ReceiptKeys>,
     /// What is pushed, for people.
     #[serde(default)]
+    #[schemars(example = &"省平台缺少的办件")]
     description: Option<String>,
 }
 
@@ -101,28 +110,36 @@ pub(super) struct PushKeys {
 #[serde(deny_unknown_fields)]
 pub struct ReceiptKeys {
     /// The table or model with the receipts, such as `current.exchange_accept_receipts`.
+    #[schemars(example = &"current.exchange_accept_receipts")]
     pub from: String,
     /// Its columns that hold the record's key. Default: named like the push's `key`.
     #[serde(default)]
+    #[schemars(example = ["project_no"])]
     pub key: Vec<String>,
     /// Its column that holds the record's idempotency key, instead of `key`.
     #[serde(default)]
+    #[schemars(example = &"request_id")]
     pub id: Option<String>,
     /// Its column that says what became of the record. Without it every row is a refusal, as in a
     /// table of refused records.
     #[serde(default)]
+    #[schemars(example = &"sync_status")]
     pub result: Option<String>,
     /// Results that mean the target has the record.
     #[serde(default)]
+    #[schemars(example = ["1"])]
     pub accepted: Vec<String>,
     /// Results that mean the target refuses the record.
     #[serde(default)]
+    #[schemars(example = ["2"])]
     pub rejected: Vec<String>,
     /// Its column with the code of a refusal.
     #[serde(default)]
+    #[schemars(example = &"error_code")]
     pub code: Option<String>,
     /// Its column with the words of a refusal.
     #[serde(default)]
+    #[schemars(example = &"sync_error_desc")]
     pub message: Option<String>,
 }
 

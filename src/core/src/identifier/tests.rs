@@ -39,14 +39,22 @@ fn every_masking_example_comes_out_as_listed() {
             "通讯地址" => mask_address(input),
             "银行账号" => mask_account(input),
             "统一社会信用代码(法人)" => mask_uscc(input),
-            // Not examples but descriptions.
-            "统一社会信用代码(个体工商户)" | "证件散列(连接键)" => continue,
+            // What is hashed; the hash itself is made by the store, which has the key.
+            "证件散列(连接键)" => {
+                let number = input.rsplit(':').next().unwrap();
+                let (kind, number) = certificate(number);
+                assert_eq!(format!("{kind}:{number}"), input, "{field}");
+                count += 1;
+                continue;
+            }
+            // Not an example but a description.
+            "统一社会信用代码(个体工商户)" => continue,
             other => panic!("field {other}"),
         };
         assert_eq!(masked, &row[4], "{field}");
         count += 1;
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
 }
 
 #[test]
@@ -185,6 +193,29 @@ fn addresses_are_kept_to_the_county_whatever_follows() {
         ("", ""),
     ] {
         assert_eq!(mask_address(address), masked, "{address}");
+    }
+}
+
+#[test]
+fn one_certificate_has_one_number_however_it_is_written() {
+    for (kind, number, written) in [
+        ("111", "11010519491231002X", "11010519491231002X"),
+        ("111", "11010519491231002X", " 11010519491231002x\n"),
+        ("111", "11010519491231002X", "１１０１０５１９４９１２３１００２ｘ"),
+        ("111", "11010519491231002X", "110105 1949 1231 002X"),
+        ("111", "11010519491231002X", "\u{feff}11010519491231002X\u{3000}"),
+        ("111", "340502198001010011", "340502800101001"),
+        ("111", "340502198001010011", "340502198001010011"),
+        // With a wrong check digit.
+        ("111", "340502198001010012", "340502198001010012"),
+        ("001", "91350100M000100Y43", "91350100m000100y43"),
+        ("002", "D2143569X", "D2143569-X"),
+        ("002", "D2143569X", "d2143569x"),
+        ("990", "E1234567", "e1234567"),
+        ("990", "340502801301001", "340502801301001"),
+        ("990", "", " "),
+    ] {
+        assert_eq!(certificate(written), (kind, number.to_owned()), "{written}");
     }
 }
 

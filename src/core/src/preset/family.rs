@@ -73,28 +73,36 @@ pub struct Column {
 #[serde(deny_unknown_fields)]
 struct FamilyFile {
     /// Version of this file's layout; 1.
+    #[schemars(example = 1)]
     version: u32,
     /// What the family is, for people.
+    #[schemars(example = &"不动产登记")]
     title: String,
     /// What one has to know of it.
     #[serde(default)]
+    #[schemars(example = &"重新报送时时间不变。")]
     note: Option<String>,
     /// How its columns are usually written. Default: lower.
     #[serde(default)]
     names: Spelling,
     /// What all streams over its tables have.
     #[serde(default)]
+    #[schemars(example = json!({ "key": ["id"], "read": "incremental" }))]
     stream: Keys,
     /// What is added for `read = "incremental"`.
     #[serde(default)]
+    #[schemars(example = json!({ "cursor": "gxsj", "overlap": "10m" }))]
     incremental: Keys,
     /// What is added for `read = "flagged"`.
     #[serde(default)]
+    #[schemars(example = json!({ "flag": "tbzt", "group": ["slbh"] }))]
     flagged: Keys,
     /// What pushes into its tables have, and `set`: columns with a fixed value, such as the flag.
     #[serde(default)]
+    #[schemars(example = json!({ "key": ["id"], "set": { "tbzt": "0" } }))]
     push: Option<Keys>,
     /// Its tables, by the preset's name.
+    #[schemars(example = json!({ "bdc_slxx": { "title": "受理信息", "columns": { "id": {} } } }))]
     tables: BTreeMap<String, TableFile>,
 }
 
@@ -103,29 +111,38 @@ struct FamilyFile {
 #[serde(deny_unknown_fields)]
 struct TableFile {
     /// What the table holds, for people.
+    #[schemars(example = &"受理信息")]
     title: String,
     /// Its name at the source. Default: the preset's, in the letters of `names`.
     #[serde(default)]
+    #[schemars(example = &"BDC_SLXX")]
     table: Option<String>,
     /// The name of a stream over it. Default: the preset's without the family's.
     #[serde(default)]
+    #[schemars(example = &"accepted")]
     name: Option<String>,
     /// What any stream over it has.
     #[serde(default)]
+    #[schemars(example = json!({ "key": ["id"] }))]
     stream: Keys,
     /// What is added for `read = "incremental"`.
     #[serde(default)]
+    #[schemars(example = json!({ "cursor": "gxsj" }))]
     incremental: Keys,
     /// What is added for `read = "flagged"`.
     #[serde(default)]
+    #[schemars(example = json!({ "flag": "tbzt" }))]
     flagged: Keys,
     /// How the marks of what was pushed are read back, for `receipts = true`.
     #[serde(default)]
+    #[schemars(example = json!({ "read": "full", "select": ["id", "tbzt"] }))]
     receipts: Option<Keys>,
     /// What a push into it has.
     #[serde(default)]
+    #[schemars(example = json!({ "key": ["id"] }))]
     push: Keys,
     /// Its columns in order.
+    #[schemars(example = json!({ "id": { "title": "主键", "nullable": false } }))]
     columns: BTreeMap<String, ColumnFile>,
 }
 
@@ -135,18 +152,23 @@ struct TableFile {
 struct ColumnFile {
     /// What it holds, for people.
     #[serde(default)]
+    #[schemars(example = &"申请人")]
     title: Option<String>,
     /// Its type, where the source's own will not do.
     #[serde(rename = "type", default)]
+    #[schemars(example = &"timestamp")]
     data_type: Option<String>,
     /// Kind of personal data, such as `id_number`.
     #[serde(default)]
+    #[schemars(example = &"name")]
     tag: Option<String>,
     /// Whether a row without a value here is valid.
     #[serde(default)]
+    #[schemars(example = false, extend("default" = true))]
     nullable: Option<bool>,
     /// Its name under `names = "camel"`, where that follows no rule.
     #[serde(default)]
+    #[schemars(example = &"Cd_time")]
     camel: Option<String>,
 }
 

@@ -30,12 +30,15 @@ impl Default for CompareKeys {
 pub(super) struct Tolerance {
     /// A length of time such as `60s`, or a number.
     #[serde(default)]
+    #[schemars(example = &"60s")]
     within: Option<Within>,
     /// Working days by the calendar.
     #[serde(default)]
+    #[schemars(example = 1)]
     workdays: Option<u32>,
     /// The sign between the members of a set, whose order does not count.
     #[serde(default)]
+    #[schemars(example = &",")]
     set: Option<String>,
 }
 

@@ -13,7 +13,8 @@ use arrow::record_batch::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
-use datafusion::prelude::{DataFrame, ident, lit};
+use datafusion::logical_expr::Expr;
+use datafusion::prelude::{DataFrame, cast, ident, lit};
 use huiliu_lake::Merge;
 use huiliu_sdk::{Error, ErrorKind, Result, WriteMode};
 
@@ -24,6 +25,9 @@ use crate::scratch::listing;
 
 /// Files of one table, so that it is read on two threads.
 const FILES: usize = 2;
+/// Rows of a block of a file. A reader copies a block at a time, into memory that it has used before
+/// as long as blocks are small.
+const BLOCK_ROWS: usize = 2048;
 /// The order in which rows came.
 const ORDER: &str = "_seq";
 
@@ -33,6 +37,8 @@ pub struct LiveWriter {
     mode: WriteMode,
     key: Vec<String>,
     data: SchemaRef,
+    /// Of the files: texts are bytes there, so that nothing but what is wanted of them is proved to
+    /// be text again.
     schema: SchemaRef,
     files: Vec<(PathBuf, FileWriter<BufWriter<File>>)>,
     /// The key of each row. Sorted at the end, they tell which repeat, in half the memory and time
@@ -66,7 +72,13 @@ impl Rehearsal<'_> {
         mode: WriteMode,
         key: &[String],
     ) -> Result<LiveWriter> {
-        let mut fields: Vec<Arc<Field>> = data.fields().iter().cloned().collect();
+        let kept = |field: &Arc<Field>| {
+            let kind = as_bytes(field.data_type());
+            kind.map_or(Arc::clone(field), |kind| {
+                Arc::new(field.as_ref().clone().with_data_type(kind))
+            })
+        };
+        let mut fields: Vec<Arc<Field>> = data.fields().iter().map(kept).collect();
         fields.push(Arc::new(Field::new(ORDER, DataType::Int64, true)));
         let schema = Arc::new(Schema::new(fields));
         let mut files = Vec::with_capacity(FILES);
@@ -95,6 +107,7 @@ impl Rehearsal<'_> {
         let table = listing(&live.schema, &live.files, Arc::new(ArrowFormat), ".arrow")?;
         let failed = |e| engine_error("a table that was read for a plan", e);
         let mut frame = self.after.context().read_table(table).map_err(failed)?;
+        frame = with_texts(frame, &live)?;
         if live.repeated > 0 {
             let key: Vec<_> = live.key.iter().map(ident).collect();
             let all: Vec<_> =
@@ -113,6 +126,27 @@ impl Rehearsal<'_> {
     pub async fn live_is_there(&mut self) {
         self.engine.add_views(&mut self.after).await;
     }
+}
+
+/// The type in which a column of texts is kept.
+fn as_bytes(kind: &DataType) -> Option<DataType> {
+    match kind {
+        DataType::Utf8 => Some(DataType::Binary),
+        DataType::LargeUtf8 => Some(DataType::LargeBinary),
+        DataType::Utf8View => Some(DataType::BinaryView),
+        _ => None,
+    }
+}
+
+/// The columns in the types in which they came.
+fn with_texts(frame: DataFrame, live: &LiveRows) -> Result<DataFrame> {
+    let column = |field: &Arc<Field>| match as_bytes(field.data_type()) {
+        Some(_) => cast(ident(field.name()), field.data_type().clone()).alias(field.name()),
+        None => ident(field.name()),
+    };
+    let mut columns: Vec<Expr> = live.data.fields().iter().map(column).collect();
+    columns.push(ident(ORDER));
+    frame.select(columns).map_err(|e| engine_error("a table that was read for a plan", e))
 }
 
 /// The columns that the hub adds to a table's rows; nothing is known of them before a run.
@@ -170,13 +204,22 @@ impl LiveWriter {
             self.keys.extend(keys);
         }
         let rows = i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
-        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        for column in batch.columns() {
+            columns.push(match as_bytes(column.data_type()) {
+                Some(kind) => arrow::compute::cast(column, &kind)?,
+                None => Arc::clone(column),
+            });
+        }
         columns.push(Arc::new(Int64Array::from_iter_values(self.rows..self.rows + rows)));
         self.rows += rows;
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         let place = self.batches % self.files.len();
         self.batches += 1;
-        self.files[place].1.write(&batch).map_err(failed)?;
+        for from in (0..batch.num_rows()).step_by(BLOCK_ROWS) {
+            let block = batch.slice(from, BLOCK_ROWS.min(batch.num_rows() - from));
+            self.files[place].1.write(&block).map_err(failed)?;
+        }
         Ok(())
     }
 

@@ -57,7 +57,7 @@ impl Default for CompactionPolicy {
             full_rows: 2 * TARGET_ROWS,
             full_bytes: TARGET_BYTES,
             file_percent: 30,
-            table_percent: 15,
+            table_percent: 12,
             deleted_rows: 8192,
             delete_files: 16,
             rows_per_pass: 4 << 20,

@@ -73,6 +73,7 @@ fn card(figure: &Proved) -> Markup {
     html! {
         article.card {
             h3 { (figure.title) }
+            @if let Some(of) = &figure.of { p.small { (of) } }
             p.value {
                 @match &figure.value {
                     Some(value) => {
@@ -92,6 +93,7 @@ fn card(figure: &Proved) -> Markup {
 fn table_of(table: &Table) -> Markup {
     html! {
         table {
+            caption { "数据快照 " (table.snapshot) }
             thead { tr {
                 @for column in &table.columns {
                     th.num[column.digits.is_some()] scope="col" { (column.title) }
@@ -117,7 +119,10 @@ fn proofs(figures: &[&Proved]) -> Markup {
             (section_head("proofs", "数据口径与依据", ""))
             dl.proofs {
                 @for figure in figures {
-                    dt { (figure.title) }
+                    dt {
+                        (figure.title)
+                        @if let Some(of) = &figure.of { "（" (of) "）" }
+                    }
                     dd {
                         p { (figure.definition) }
                         p.small {

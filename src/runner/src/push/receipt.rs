@@ -24,13 +24,14 @@ enum Said {
 }
 
 impl Push<'_> {
-    /// Matches receipts with records that the target took over; says whether there were any.
+    /// Matches receipts with records that the target took over, and with those of which nobody knows
+    /// whether they arrived; says whether there were any.
     pub(super) async fn take_receipts(&self, step: &mut StepRow) -> Result<bool> {
         let Some(receipts) = self.receipts else { return Ok(false) };
         let store = self.hub.lake().store();
         let system = &self.system.config.id;
-        let delivered = store.delivered(system, self.name).await?;
-        if delivered.is_empty() {
+        let open = store.without_receipt(system, self.name).await?;
+        if open.is_empty() {
             return Ok(false);
         }
         let session = self.hub.engine.session(None).await?;
@@ -42,13 +43,13 @@ impl Push<'_> {
             let key = if by_id { &record.idempotency_key } else { &record.record_key };
             key.clone()
         };
-        let keys: Vec<String> = delivered.iter().map(key).collect();
+        let keys: Vec<String> = open.iter().map(key).collect();
         let mut wanted: Vec<&str> = keys.iter().map(String::as_str).collect();
         wanted.sort_unstable();
         wanted.dedup();
         let found = images_with(&session, &receipts.from, &columns, &wanted, further).await?;
         let mut settled = Vec::new();
-        for (record, key) in delivered.iter().zip(&keys) {
+        for (record, key) in open.iter().zip(&keys) {
             let Some(row) = found.get(key) else { continue };
             // A key may stand there from an earlier record of it.
             if !by_id && !is_later(row, &record.delivered_at) {
@@ -120,8 +121,8 @@ impl Push<'_> {
     }
 }
 
-/// Whether the lake received a receipt after the record was taken over. Rows that do not say so are
-/// believed.
+/// Whether the lake received a receipt after the record was taken over, or queued if that is not
+/// known. Rows that do not say so are believed.
 fn is_later(row: &Image, delivered_at: &str) -> bool {
     let Some(received) = row.0.get(RECEIVED_MICROS).and_then(Option::as_deref) else {
         return true;

@@ -16,6 +16,8 @@ fn push(report: &RunReport) -> (&str, Option<&str>) {
     (step.state.as_str(), step.code.as_deref())
 }
 
+const DAYS: &str = "select sent, accepted, rejected, waiting, unknown, missing from ops.push_days";
+
 fn loaded(world: &World) -> usize {
     world.stage.loaded.lock().unwrap().iter().map(|batch| batch.num_rows()).sum()
 }
@@ -40,6 +42,7 @@ async fn a_table_is_sent_whole_and_only_when_it_has_changed() {
     world.stage.script("t", vec![read_of(items(0..20_001, "a"))]);
     assert_eq!(push(&world.run(&[]).await), ("succeeded", None));
     assert_eq!(loaded(&world), 40_001);
+    assert_eq!(world.query(DAYS).await, ["40001|40001|0|0|0|0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,11 +55,13 @@ async fn an_append_whose_answer_was_lost_is_not_sent_again_blindly() {
     let report = world.run(&[]).await;
     assert_eq!((push(&report), report.exit_code), (("failed", Some("E-LOAD-UNKNOWN")), 5));
     assert_eq!(loaded(&world), 20);
+    assert_eq!(world.query(DAYS).await, ["20|0|0|0|20|0"]);
     let hash =
         |kind: &str| report.plans.iter().find(|plan| plan.kind == kind).unwrap().hash.clone();
     assert_eq!(push(&world.run(&[&hash("load_done")]).await), ("unchanged", None));
     assert_eq!(push(&world.run(&[]).await), ("unchanged", None));
     assert_eq!(loaded(&world), 20);
+    assert_eq!(world.query(DAYS).await, ["20|20|0|0|0|0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +96,9 @@ async fn a_target_that_takes_fewer_rows_has_not_taken_the_table() {
     world.stage.script("t", vec![read_of(items(0..20, "a"))]);
     world.stage.finishes.lock().unwrap().push_back(Finish::Short);
     assert_eq!(push(&world.run(&[]).await), ("failed", Some("E-LOAD-COUNT")));
+    assert_eq!(world.query(DAYS).await, Vec::<String>::new(), "nothing of it is sure");
     assert_eq!(push(&world.run(&[]).await), ("succeeded", None));
+    assert_eq!(world.query(DAYS).await, ["20|20|0|0|0|0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,7 +82,7 @@ async fn a_record_that_was_taken_over_waits_for_its_receipt_and_is_not_sent_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receipt_that_came_before_a_record_was_sent_once_more_counts() {
+async fn a_record_whose_receipt_came_is_not_sent_once_more() {
     let receipts = "receipts = { from = \"current.s_r\", result = \"flag\", accepted = [\"1\"] }";
     let world = world(receipts, "[[streams]]\nname = \"r\"\nkey = [\"id\"]");
     world.stage.is_repeatable.store(true, Ordering::Relaxed);
@@ -91,10 +91,159 @@ async fn a_receipt_that_came_before_a_record_was_sent_once_more_counts() {
         world.stage.answers.lock().unwrap().push_back(Answer::Outcomes(vec![Outcome::Unknown; 3]));
     }
     assert_eq!(counts(&world.run(&[]).await), [("waiting", 3)]);
-    // They had arrived, and their receipts are read before they are sent again.
+    let before = writes(&world).len();
+    // They had arrived, and of two the receipts are read before they are sent again.
+    world.stage.script("r", vec![read_of(flags(["1", "1", "0"]))]);
+    assert_eq!(counts(&world.run(&[]).await), [("accepted", 2), ("delivered", 1)]);
+    assert_eq!(writes(&world)[before..], [1]);
     world.stage.script("r", vec![read_of(flags(["1", "1", "1"]))]);
-    assert_eq!(counts(&world.run(&[]).await), [("delivered", 3)]);
     assert_eq!(counts(&world.run(&[]).await), [("accepted", 3)]);
+}
+
+/// What a target says of messages: by which id, the state, a code and words.
+fn states(rows: &[(&str, &str, &str, &str)]) -> RecordBatch {
+    batch(vec![
+        ("msg", texts(rows.iter().map(|row| row.0))),
+        ("state", texts(rows.iter().map(|row| row.1))),
+        ("code", texts(rows.iter().map(|row| row.2))),
+        ("words", texts(rows.iter().map(|row| row.3))),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_names_the_message_is_matched_by_its_id() {
+    let receipts = "receipts = { from = \"current.s_r\", id = \"msg\", result = \"state\", \
+                    accepted = [\"Y\"], rejected = [\"N\"], code = \"code\", message = \"words\" }";
+    let world = world(receipts, "[[streams]]\nname = \"r\"\nkey = [\"msg\"]");
+    world.stage.script("r", vec![read_of(states(&[("1", "N", "", "of somebody else")]))]);
+    assert_eq!(counts(&world.run(&[]).await), [("delivered", 3)]);
+    let hub = world.hub().await;
+    let sent = hub.sent_records("s.p", None, 9).await.unwrap();
+    hub.close().await;
+    let id = |key: &str| {
+        let record = sent.iter().find(|record| record.record_key == key).unwrap();
+        record.idempotency_key.as_str()
+    };
+    let told = [(id("3"), "Y", "", ""), (id("1"), "N", "JC03", "not ours"), (id("2"), "P", "", "")];
+    world.stage.script("r", vec![read_of(states(&told))]);
+    let report = world.run(&[]).await;
+    assert_eq!(counts(&report), [("accepted", 1), ("delivered", 1), ("rejected", 1)]);
+    let hub = world.hub().await;
+    let refused = hub.sent_records("s.p", Some("rejected"), 9).await.unwrap();
+    assert_eq!(refused[0].record_key, "1");
+    assert_eq!(
+        (refused[0].code.as_deref(), refused[0].message.as_deref()),
+        (Some("JC03"), Some("not ours"))
+    );
+    assert_eq!(hub.sent_records("s.p", Some("accepted"), 9).await.unwrap()[0].record_key, "3");
+    hub.close().await;
+    world.stage.script("r", vec![read_of(states(&[(id("2"), "Y", "", "")]))]);
+    let report = world.run(&[]).await;
+    assert_eq!(counts(&report), [("accepted", 2), ("rejected", 1)]);
+    assert_eq!(world.query(DAYS).await, ["3|2|1|0|0|0"]);
+    assert_eq!(writes(&world), [3]);
+}
+
+/// A file of receipts as it is read: record, file that it answers, result, reason.
+fn file(rows: &[(&str, &str, &str, &str)]) -> RecordBatch {
+    batch(vec![
+        ("no", texts(rows.iter().map(|row| row.0))),
+        ("answers", texts(rows.iter().map(|row| row.1))),
+        ("result", texts(rows.iter().map(|row| row.2))),
+        ("reason", texts(rows.iter().map(|row| row.3))),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_receipts_is_matched_by_a_key_of_its_own_and_not_by_an_older_one() {
+    let receipts = "receipts = { from = \"current.s_r\", key = [\"no\"], result = \"result\", \
+                    accepted = [\"已公示\"], rejected = [\"退回\"], message = \"reason\" }";
+    let world = world(receipts, "[[streams]]\nname = \"r\"\nkey = [\"no\"]");
+    let old =
+        file(&[("1", "f0", "已公示", ""), ("2", "f0", "退回", "旧"), ("9", "f0", "退回", "")]);
+    world.stage.script("r", vec![read_of(old)]);
+    for _ in 0..2 {
+        assert_eq!(counts(&world.run(&[]).await), [("delivered", 3)], "they are of another file");
+    }
+    let new = file(&[("1", "f1", "已公示", ""), ("2", "f1", "退回", "未成年人")]);
+    world.stage.script("r", vec![read_of(new)]);
+    let report = world.run(&[]).await;
+    assert_eq!(counts(&report), [("accepted", 1), ("delivered", 1), ("rejected", 1)]);
+    let hub = world.hub().await;
+    let refused = hub.sent_records("s.p", Some("rejected"), 9).await.unwrap();
+    assert_eq!(
+        (refused[0].record_key.as_str(), refused[0].message.as_deref()),
+        ("2", Some("未成年人"))
+    );
+    hub.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_list_of_refusals_every_row_is_one_and_what_is_not_there_waits() {
+    let receipts = "receipts = { from = \"current.s_r\", code = \"code\", message = \"words\" }";
+    let world = world(receipts, "[[streams]]\nname = \"r\"\nkey = [\"id\"]");
+    let refused = |ids: Vec<i64>| {
+        let count = ids.len();
+        batch(vec![
+            ("id", ints(ids)),
+            ("code", texts(vec!["5002"; count])),
+            ("words", texts(vec!["closed"; count])),
+        ])
+    };
+    // That of the first key is of an earlier record.
+    world.stage.script("r", vec![read_of(refused(vec![1, 9]))]);
+    assert_eq!(counts(&world.run(&[]).await), [("delivered", 3)]);
+    world.stage.script("r", vec![read_of(refused(vec![1, 9, 2]))]);
+    let report = world.run(&[]).await;
+    assert_eq!(counts(&report), [("delivered", 2), ("rejected", 1)]);
+    assert_eq!((push(&report).balance.written, push(&report).balance.filtered), (0, 1));
+    let hub = world.hub().await;
+    let rejected = hub.sent_records("s.p", Some("rejected"), 9).await.unwrap();
+    assert_eq!((rejected[0].record_key.as_str(), rejected[0].code.as_deref()), ("2", Some("5002")));
+    hub.close().await;
+    assert_eq!(world.query(DAYS).await, ["3|0|1|2|0|0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_unknown_outcome_is_looked_up_among_the_receipts_and_not_sent_again() {
+    let receipts = "receipts = { from = \"current.s_r\", result = \"flag\", accepted = [\"1\"], \
+                    rejected = [\"2\"], message = \"words\" }";
+    let world = world(receipts, "[[streams]]\nname = \"r\"\nkey = [\"id\"]");
+    world.stage.script("r", vec![read_of(flags(["0", "0", "0"]))]);
+    let lost = vec![Outcome::Accepted, Outcome::Unknown, Outcome::Unknown];
+    world.stage.answers.lock().unwrap().push_back(Answer::Outcomes(lost));
+    let report = world.run(&[]).await;
+    assert_eq!(counts(&report), [("delivered", 1), ("unknown", 2)]);
+    assert_eq!((push(&report).code.as_deref(), report.exit_code), (Some("E-PUSH-UNKNOWN"), 5));
+    world.stage.script("r", vec![read_of(flags(["1", "1", "0"]))]);
+    let report = world.run(&[]).await;
+    assert_eq!((counts(&report), report.exit_code), (vec![("accepted", 2), ("unknown", 1)], 5));
+    world.stage.script("r", vec![read_of(flags(["1", "1", "2"]))]);
+    let report = world.run(&[]).await;
+    assert_eq!((counts(&report), report.exit_code), (vec![("accepted", 2), ("rejected", 1)], 0));
+    assert_eq!(writes(&world), [3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_process_had_sent_is_settled_by_its_receipt() {
+    let receipts = "receipts = { from = \"current.s_r\", result = \"flag\", accepted = [\"1\"] }";
+    let world = world(receipts, "[[streams]]\nname = \"r\"\nkey = [\"id\"]");
+    world.stage.script("r", vec![read_of(flags(["0", "0", "0"]))]);
+    world.stage.answers.lock().unwrap().push_back(Answer::Refused);
+    assert_eq!(counts(&world.run(&[]).await), [("waiting", 3)]);
+    let hub = world.hub().await;
+    let store = hub.lake().store();
+    let rows = store.waiting("s", "p", 0, 9).await.unwrap();
+    let first = rows.iter().find(|row| row.record_key == "1").unwrap();
+    // As after a kill between the send and its answer.
+    let mut tx = store.begin().await.unwrap();
+    tx.count_attempts(&[first.outbox_id]).await.unwrap();
+    tx.commit().await.unwrap();
+    hub.close().await;
+    world.stage.script("r", vec![read_of(flags(["1", "0", "0"]))]);
+    let report = world.run(&[]).await;
+    assert_eq!((counts(&report), report.exit_code), (vec![("accepted", 1), ("delivered", 2)], 0));
+    assert_eq!(writes(&world), [3, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

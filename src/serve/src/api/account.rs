@@ -198,6 +198,15 @@ pub(super) async fn my_sessions(
     Ok(Json(app.accounts().logins(Some(&visitor.user), &visitor).await?))
 }
 
+pub(super) async fn end_my_session(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Failure> {
+    app.accounts().end_login(&id, Some(&visitor.user), &By::visitor(&visitor)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 pub(super) async fn users(State(app): State<Arc<App>>) -> Answer<Vec<User>> {
     Ok(Json(app.accounts().users().await?))
 }
@@ -294,6 +303,18 @@ pub(super) async fn reset_password(
 ) -> Answer<User> {
     let by = by(&visitor, &reason)?;
     Ok(Json(Box::pin(app.accounts().reset_password(&name, &password, &by)).await?))
+}
+
+pub(super) async fn make_user_token(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+    input::Json(new): input::Json<NewToken>,
+) -> Result<(StatusCode, Json<TokenAnswer>), Failure> {
+    in_person(&visitor)?;
+    let made = app.accounts().make_token(&name, &new, &By::visitor(&visitor)).await?;
+    let answer = TokenAnswer { secret: made.secret, token: made.token };
+    Ok((StatusCode::CREATED, Json(answer)))
 }
 
 pub(super) async fn tokens(State(app): State<Arc<App>>) -> Answer<Vec<Token>> {

@@ -4,17 +4,24 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use huiliu_core::access::Permission;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::input::{Path, Query};
 use crate::data::{Breakdown, Change, Figure, MetricDetail, Overview, Reconciliation};
+use crate::identity::Visitor;
 use crate::web::{App, Failure};
 
 type Answer<T> = Result<Json<T>, Failure>;
 
-pub(super) async fn overview(State(app): State<Arc<App>>) -> Answer<Overview> {
-    Ok(Json(app.hub().overview().await?))
+pub(super) async fn overview(State(app): State<Arc<App>>, visitor: Visitor) -> Answer<Overview> {
+    let mut seen = app.hub().overview().await?;
+    if !visitor.may(Permission::Figures) {
+        seen.figures.clear();
+        seen.differences.clear();
+    }
+    Ok(Json(seen))
 }
 
 pub(super) async fn figures(State(app): State<Arc<App>>) -> Answer<Vec<Figure>> {

@@ -52,7 +52,7 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     for describe in operation.queries.iter().flatten() {
         parameters.extend(in_query(*describe));
     }
-    if route.method == "POST" && route.need != Need::Nothing {
+    if route.method == "POST" && route.need != Need::Nothing && !route.need.only_reads() {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "A word of your own; what is asked under it is done once.",

@@ -138,14 +138,21 @@ const ALL: &[Operation] = &[
     ),
     ask!("my_sessions", "/me/sessions", Need::User, account::my_sessions, "The own sessions.")
         .gives::<Vec<data::Login>>(),
+    remove!(
+        "end_my_session",
+        "/me/sessions/{id}",
+        Need::User,
+        account::end_my_session,
+        "Ends a session of one's own."
+    ),
     ask!("openapi", "/openapi.json", Need::User, openapi::document, "This document."),
     // How the hub works.
     ask!(
         "overview",
         "/overview",
-        may(Figures),
+        may(Operations),
         figure::overview,
-        "Figures, freshness, and what needs a person."
+        "Freshness and what needs a person, and to whom may see them figures and differences."
     )
     .gives::<data::Overview>(),
     ask!(
@@ -484,6 +491,15 @@ const ALL: &[Operation] = &[
     )
     .takes::<account::PasswordReset>()
     .gives::<data::User>(),
+    change!(
+        "make_user_token",
+        "/users/{name}/tokens",
+        may(Accounts),
+        account::make_user_token,
+        "Makes a token of a user; it is shown this once."
+    )
+    .takes::<data::NewToken>()
+    .gives::<account::TokenAnswer>(),
     ask!("tokens", "/tokens", may(Accounts), account::tokens, "All tokens.")
         .gives::<Vec<data::Token>>(),
     remove!(

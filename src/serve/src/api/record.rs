@@ -11,22 +11,17 @@ use serde::{Deserialize, Serialize};
 use super::input::{self, Path, Query};
 use super::operate::deed;
 use crate::data::{
-    DifferenceQuery, Page, PageQuery, Part, PushQuery, QuarantineQuery, RepairPlan, RepairScope,
+    DifferenceQuery, PageQuery, Part, PushQuery, QuarantineQuery, RepairPlan, RepairScope,
 };
 use crate::identity::Visitor;
 use crate::web::{App, Failure, ReadNote};
 
 type Answer = Result<Response, Failure>;
 
-/// A page, with how many records it shows.
-fn noted<T: Serialize>(page: Page<T>) -> Response {
-    let rows = page.items.len();
-    noted_as(page, rows)
-}
-
-fn noted_as(answer: impl Serialize, rows: usize) -> Response {
+/// An answer, with what the audit notes of it.
+fn noted(answer: impl Serialize, note: ReadNote) -> Response {
     let mut response = Json(answer).into_response();
-    response.extensions_mut().insert(ReadNote { rows });
+    response.extensions_mut().insert(note);
     response
 }
 
@@ -46,8 +41,8 @@ pub(super) async fn metric_rows(
     Query(page): Query<PageQuery>,
 ) -> Answer {
     let page = app.hub().metric_rows(&key, part, &page, &visitor.limits).await?;
-    let rows = page.items.iter().map(|table| table.rows.len()).sum();
-    Ok(noted_as(page, rows))
+    let note = ReadNote::of_rows(&key, &page);
+    Ok(noted(page, note))
 }
 
 pub(super) async fn differences(
@@ -55,7 +50,9 @@ pub(super) async fn differences(
     Query(query): Query<DifferenceQuery>,
     Query(page): Query<PageQuery>,
 ) -> Answer {
-    Ok(noted(app.hub().differences(&query, &page).await?))
+    let page = app.hub().differences(&query, &page).await?;
+    let note = ReadNote::of_differences(&page.items);
+    Ok(noted(page, note))
 }
 
 /// Of which reconciliation.
@@ -70,7 +67,9 @@ pub(super) async fn decided(
     Path(key): Path<String>,
     Query(Of { of }): Query<Of>,
 ) -> Answer {
-    Ok(noted_as(app.hub().decided(of.as_deref(), &key).await?, 1))
+    let decided = app.hub().decided(of.as_deref(), &key).await?;
+    let note = ReadNote::of_decided(&decided);
+    Ok(noted(decided, note))
 }
 
 pub(super) async fn trace(
@@ -79,8 +78,8 @@ pub(super) async fn trace(
     Query(Of { of }): Query<Of>,
 ) -> Answer {
     let trace = app.hub().trace(of.as_deref(), &key).await?;
-    let rows = trace.entries.len();
-    Ok(noted_as(trace, rows))
+    let note = ReadNote::of_trace(&trace, None);
+    Ok(noted(trace, note))
 }
 
 /// Why differences are as they should be.
@@ -119,8 +118,8 @@ pub(super) async fn plan_repair(
     input::Json(scope): input::Json<RepairScope>,
 ) -> Answer {
     let plan: RepairPlan = app.hub().plan_repair(&scope).await?;
-    let rows = plan.records.len();
-    Ok(noted_as(plan, rows))
+    let note = ReadNote::of_repairs(&plan);
+    Ok(noted(plan, note))
 }
 
 pub(super) async fn quarantine(
@@ -128,11 +127,15 @@ pub(super) async fn quarantine(
     Query(query): Query<QuarantineQuery>,
     Query(page): Query<PageQuery>,
 ) -> Answer {
-    Ok(noted(app.hub().quarantine(&query, &page).await?))
+    let page = app.hub().quarantine(&query, &page).await?;
+    let note = ReadNote::of_quarantine(&page.items);
+    Ok(noted(page, note))
 }
 
 pub(super) async fn quarantined(State(app): State<Arc<App>>, Path(id): Path<i64>) -> Answer {
-    Ok(noted_as(app.hub().quarantined(id).await?, 1))
+    let detail = app.hub().quarantined(id).await?;
+    let note = ReadNote::of_original(&detail);
+    Ok(noted(detail, note))
 }
 
 pub(super) async fn push_records(
@@ -140,5 +143,7 @@ pub(super) async fn push_records(
     Query(query): Query<PushQuery>,
     Query(page): Query<PageQuery>,
 ) -> Answer {
-    Ok(noted(app.hub().push_records(&query, &page).await?))
+    let page = app.hub().push_records(&query, &page).await?;
+    let note = ReadNote::of_pushed(&page.items);
+    Ok(noted(page, note))
 }

@@ -58,10 +58,10 @@ impl Desk {
         Ok(html(&self.page, sheet))
     }
 
-    /// A page that shows single records; how many is noted before it is given out.
-    pub(super) fn show_records(&self, sheet: &Sheet, rows: usize) -> Answer {
+    /// A page that shows single records; which is noted before it is given out.
+    pub(super) fn show_records(&self, sheet: &Sheet, note: ReadNote) -> Answer {
         let mut response = html(&self.page, sheet);
-        response.extensions_mut().insert(ReadNote { rows });
+        response.extensions_mut().insert(note);
         Ok(response)
     }
 

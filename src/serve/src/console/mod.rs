@@ -22,6 +22,7 @@ use crate::identity::Visitor;
 use crate::web::{App, FailureInfo, Language};
 
 pub(crate) use routes::ROUTES;
+pub use routes::console_routes;
 
 /// A failure as a page for `visitor`.
 pub(crate) fn failure(

@@ -30,6 +30,11 @@ const fn open(
     Route { name, method, path, need, handler }
 }
 
+/// Everything the console answers to.
+pub fn console_routes() -> &'static [Route] {
+    ROUTES
+}
+
 /// The rows of the console.
 pub(crate) const ROUTES: &[Route] = &[
     open("page_style", "GET", super::layout::STYLE, Need::Nothing, || get(door::style)),

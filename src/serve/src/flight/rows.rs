@@ -15,6 +15,7 @@ use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
+use huiliu_engine::engine_error;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use tonic::Status;
 
 use super::failure::status;
 use crate::identity::{Accounts, Visitor};
-use crate::sql::{Flow, Stopped, in_time};
+use crate::sql::{Flow, in_time};
 
 /// About how many bytes a message holds.
 const MESSAGE: usize = 2 << 20;
@@ -122,7 +123,7 @@ impl Carried {
 async fn carry(mut flow: Flow, schema: SchemaRef, sender: mpsc::Sender<RecordBatch>) -> Result<()> {
     while let Some(batch) = flow.next().await.map_err(Error::from)? {
         let plain = as_plain(&batch, &schema);
-        let plain = plain.map_err(|e| Stopped::Engine(DataFusionError::from(e)))?;
+        let plain = plain.map_err(|e| engine_error("the query", DataFusionError::from(e)))?;
         if sender.send(plain).await.is_err() {
             break;
         }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
-use datafusion::prelude::DataFrame;
 use huiliu_core::access::Limits;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use tokio::time::Instant;
@@ -15,8 +14,7 @@ use super::kept::Kept;
 use super::parameter;
 use super::rows::{Messages, messages, plain};
 use crate::identity::Visitor;
-use crate::sql::parameter::types;
-use crate::sql::{Gate, Listed, in_time};
+use crate::sql::{self, Gate, Listed, in_time};
 
 /// How many planned statements of a user may wait for their call, and how long.
 const TICKETS: (usize, Duration) = (16, Duration::from_secs(60));
@@ -32,9 +30,7 @@ pub(super) struct Statements {
 
 /// A statement that waits for the call that runs it, at the snapshot that it was planned on.
 struct Planned {
-    sql: String,
-    frame: DataFrame,
-    snapshot: i64,
+    statement: sql::Planned,
     limits: Limits,
 }
 
@@ -83,9 +79,9 @@ impl Statements {
         let sql = self.gate.reading(sql)?;
         let _place = self.gate.admit(visitor)?;
         let deadline = self.deadline();
-        let session = in_time(deadline, self.gate.session_at(snapshot, &visitor.limits)).await??;
-        let frame = self.gate.plan(&session, &sql, deadline).await?;
-        Ok(Planned { sql, frame, snapshot: session.snapshot(), limits: visitor.limits.clone() })
+        let snapshot = in_time(deadline, self.gate.snapshot(snapshot)).await??;
+        let planned = self.gate.plan(snapshot, &visitor.limits, &sql, deadline);
+        Ok(Planned { statement: Box::pin(planned).await?, limits: visitor.limits.clone() })
     }
 
     /// The columns of a statement's rows.
@@ -96,7 +92,7 @@ impl Statements {
         snapshot: Option<i64>,
     ) -> Result<SchemaRef> {
         let planned = Box::pin(self.plan(visitor, sql, snapshot)).await?;
-        Ok(plain(planned.frame.schema().as_arrow()))
+        Ok(planned.columns())
     }
 
     /// Plans a statement and keeps it for the call that runs it.
@@ -111,8 +107,7 @@ impl Statements {
     }
 
     fn keep(&self, visitor: &Visitor, planned: Planned) -> Description {
-        let columns = plain(planned.frame.schema().as_arrow());
-        let snapshot = planned.snapshot;
+        let (columns, snapshot) = (planned.columns(), planned.statement.snapshot());
         Description { columns, snapshot, ticket: self.planned.put(&visitor.user, planned) }
     }
 
@@ -121,12 +116,13 @@ impl Statements {
         let place = self.gate.admit(visitor)?;
         // What was planned for somebody who may see more, or other rows, is not run.
         let planned = self.planned.take(&visitor.user, ticket);
-        let Planned { sql, frame, snapshot, .. } = planned
+        let planned = planned
             .filter(|planned| planned.limits == visitor.limits)
             .ok_or_else(|| unknown("ticket"))?;
-        let columns = plain(frame.schema().as_arrow());
+        let (columns, snapshot) = (planned.columns(), planned.statement.snapshot());
         let deadline = self.deadline();
-        let flow = self.gate.start(visitor, DOOR, &sql, frame, place).await?;
+        let flow = self.gate.start(visitor, DOOR, &planned.statement, deadline, place);
+        let flow = Box::pin(flow).await?;
         let accounts = self.gate.accounts().clone();
         Ok((snapshot, messages(flow, columns, deadline, accounts, visitor.clone())))
     }
@@ -139,9 +135,9 @@ impl Statements {
         snapshot: Option<i64>,
     ) -> Result<Handle> {
         let planned = Box::pin(self.plan(visitor, sql, snapshot)).await?;
-        let columns = plain(planned.frame.schema().as_arrow());
-        let parameters = parameter::schema(&known(&planned.frame)?);
-        let prepared = Prepared { sql: planned.sql, bound: Vec::new() };
+        let columns = planned.columns();
+        let parameters = parameter::schema(&planned.statement.description().parameters);
+        let prepared = Prepared { sql: planned.statement.sql().to_owned(), bound: Vec::new() };
         Ok(Handle { handle: self.prepared.put(&visitor.user, prepared), columns, parameters })
     }
 
@@ -166,11 +162,8 @@ impl Statements {
         let prepared = self.prepared.using(&visitor.user, handle, |prepared| prepared.clone());
         let Prepared { sql, bound } = prepared.ok_or_else(|| unknown("prepared statement"))?;
         let mut planned = Box::pin(self.plan(visitor, &sql, snapshot)).await?;
-        let values = parameter::values(&known(&planned.frame)?, &bound)?;
-        if !values.is_empty() {
-            let frame = planned.frame.with_param_values(values);
-            planned.frame = frame.map_err(|e| huiliu_engine::engine_error("the query", e))?;
-        }
+        let values = parameter::values(&planned.statement.description().parameters, &bound)?;
+        planned.statement.bind(values);
         Ok(self.keep(visitor, planned))
     }
 
@@ -195,8 +188,11 @@ impl Statements {
     }
 }
 
-fn known(frame: &DataFrame) -> Result<Vec<Option<DataType>>> {
-    types(frame.logical_plan()).map_err(|e| huiliu_engine::engine_error("the query", e))
+impl Planned {
+    /// The columns of its rows, as clients know them.
+    fn columns(&self) -> SchemaRef {
+        plain(&self.statement.description().columns)
+    }
 }
 
 fn unknown(what: &str) -> Error {

@@ -25,6 +25,8 @@ use super::server::Door;
 
 /// How long a login may take.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of an answer that are sent in one go.
+const ANSWER_BYTES: usize = 64 << 10;
 /// How much longer than its statement a message may take, for clients that do not read.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -48,6 +50,7 @@ async fn talk(socket: TcpStream, peer: SocketAddr, door: &Arc<Door>) -> io::Resu
     };
     let negotiated = tokio::time::timeout_at(login_end, negotiated).await??;
     let Some(mut socket) = negotiated else { return Ok(()) };
+    socket.set_backpressure_boundary(ANSWER_BYTES);
     // What came before TLS was agreed on may be from somebody else (CVE-2021-23214).
     if socket.is_secure() && !socket.read_buffer().is_empty() {
         return Ok(());

@@ -1,8 +1,9 @@
 //! What the door tells a client that something failed: SQLSTATE, message, hint.
 
-use datafusion::error::DataFusionError;
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
 use huiliu_sdk::{Error, ErrorKind};
+
+use crate::sql::{Class, Stopped};
 
 /// The SQLSTATE codes of the door.
 pub(crate) mod state {
@@ -10,13 +11,20 @@ pub(crate) mod state {
     pub(crate) const UNSUPPORTED: &str = "0A000";
     pub(crate) const BAD_PARAMETER: &str = "22023";
     pub(crate) const DATA: &str = "22000";
+    pub(crate) const DIVISION: &str = "22012";
+    pub(crate) const TEXT_FORM: &str = "22P02";
     pub(crate) const READ_ONLY: &str = "25006";
+    pub(crate) const NO_TRANSACTION: &str = "25P01";
     pub(crate) const ABORTED: &str = "25P02";
     pub(crate) const NOT_SO: &str = "28000";
     pub(crate) const LOGIN: &str = "28P01";
     pub(crate) const SYNTAX: &str = "42601";
     pub(crate) const NO_RIGHT: &str = "42501";
     pub(crate) const RULE: &str = "42000";
+    pub(crate) const NO_SUCH_COLUMN: &str = "42703";
+    pub(crate) const NO_SUCH_FUNCTION: &str = "42883";
+    pub(crate) const NO_SUCH_TABLE: &str = "42P01";
+    pub(crate) const NO_SUCH_PLACE: &str = "3B001";
     pub(crate) const NO_SUCH_SETTING: &str = "42704";
     pub(crate) const TOO_MANY: &str = "53300";
     pub(crate) const MEMORY: &str = "53200";
@@ -46,12 +54,12 @@ fn info(severity: &str, code: &str, message: String, hint: &str) -> PgWireError 
 /// An error of the hub.
 pub(crate) fn hub_error(error: &Error) -> PgWireError {
     let code = match (error.kind(), error.code()) {
-        (_, "E-MEMORY") => state::MEMORY,
+        (_, "E-MEMORY" | "E-SQL-ENDED") => state::MEMORY,
         (_, "E-SQL-SIZE") => state::TOO_COMPLEX,
         (_, "E-SQL-SYNTAX") => state::SYNTAX,
         (_, "E-SQL-READ-ONLY") => state::READ_ONLY,
         (_, "E-SQL-BUSY") => state::TOO_MANY,
-        (_, "E-SQL-ROWS") => state::TOO_LONG,
+        (_, "E-SQL-ROWS" | "E-SQL-ROW-SIZE") => state::TOO_LONG,
         (ErrorKind::Permission, _) => state::NO_RIGHT,
         (ErrorKind::Config, _) => state::RULE,
         (ErrorKind::Unsupported, _) => state::UNSUPPORTED,
@@ -59,25 +67,37 @@ pub(crate) fn hub_error(error: &Error) -> PgWireError {
         (ErrorKind::Data | ErrorKind::Schema, _) => state::DATA,
         _ => state::INTERNAL,
     };
-    refuse(code, error.to_string(), error.hint_text().unwrap_or_default())
+    let text = error.to_string();
+    let code = if error.code() == "E-SQL" { exact(code, &text) } else { code };
+    refuse(code, text, error.hint_text().unwrap_or_default())
 }
 
-/// An error of DataFusion; an error of the hub that travelled through it comes out as it went in.
-pub(crate) fn engine_error(error: &DataFusionError) -> PgWireError {
-    let root = error.find_root();
-    if let DataFusionError::External(inner) = root
-        && let Some(ours) = inner.downcast_ref::<Error>()
-    {
-        return hub_error(ours);
-    }
-    let code = match root {
-        DataFusionError::SQL(..) => state::SYNTAX,
-        DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => state::RULE,
-        DataFusionError::NotImplemented(_) => state::UNSUPPORTED,
-        DataFusionError::ResourcesExhausted(_) => state::MEMORY,
-        DataFusionError::Internal(_) => state::INTERNAL,
-        _ => state::DATA,
+/// The code that tells more, by the engine's own words; clients go by it.
+fn exact(code: &'static str, text: &str) -> &'static str {
+    let told = [
+        ("No field named", state::NO_SUCH_COLUMN),
+        ("Invalid function '", state::NO_SUCH_FUNCTION),
+        ("' not found", state::NO_SUCH_TABLE),
+        ("Divide by zero", state::DIVISION),
+        ("Cannot cast string", state::TEXT_FORM),
+    ];
+    let known = [state::RULE, state::DATA].contains(&code);
+    told.iter().find(|(words, _)| known && text.contains(words)).map_or(code, |(_, exact)| *exact)
+}
+
+/// Why no more rows come; what the engine says is told in its own words.
+pub(crate) fn stopped_error(stopped: &Stopped) -> PgWireError {
+    let (class, text) = match stopped {
+        Stopped::Hub(error) | Stopped::Through(error) => return hub_error(error),
+        Stopped::Engine { class, text, .. } => (class, text),
     };
-    let message = root.strip_backtrace();
-    refuse(code, message.lines().next().unwrap_or_default(), "")
+    let code = match class {
+        Class::Syntax => state::SYNTAX,
+        Class::Rule => state::RULE,
+        Class::Unsupported => state::UNSUPPORTED,
+        Class::Memory => state::MEMORY,
+        Class::Internal => state::INTERNAL,
+        Class::Data => state::DATA,
+    };
+    refuse(exact(code, text), text.as_str(), "")
 }

@@ -30,6 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::failure::{fatal, hub_error, state};
 use super::limit::Running;
 use super::server::MAX_CONNECTIONS;
+use super::setting;
 use crate::identity::{Accounts, Visitor};
 
 /// By process id: what a request to cancel must know, and what it stops.
@@ -200,6 +201,7 @@ impl StartupHandler for Login {
         }
         self.enter(&name).await?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
+        setting::begin(client.metadata_mut())?;
         let (process_id, secret) = client.pid_and_secret_key();
         self.entry.register(place, process_id, secret);
         self.done.store(true, Ordering::Release);

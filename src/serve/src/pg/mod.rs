@@ -9,6 +9,7 @@ mod limit;
 mod login;
 mod parameter;
 mod query;
+mod rows;
 mod server;
 mod setting;
 

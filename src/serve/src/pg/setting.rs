@@ -6,6 +6,7 @@ use std::time::Duration;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 
 use super::failure::{refuse, state};
+use crate::sql::{FIXED, USUAL, schemas};
 
 /// Where a connection keeps its own statement timeout, in milliseconds.
 const TIMEOUT: &str = "statement_timeout";
@@ -13,6 +14,10 @@ const TIMEOUT: &str = "statement_timeout";
 const SNAPSHOT: &str = "huiliu.snapshot";
 /// What stands there for the newest one.
 const LATEST: &str = "latest";
+/// Where it keeps the schemas in which a table without one is looked for.
+const SEARCH_PATH: &str = "search_path";
+/// Schemas of a path that hold no data here, or are looked into anyway.
+const PASSED_OVER: [&str; 4] = ["$user", "information_schema", "pg_catalog", "public"];
 
 /// Settings that may be set and are answered with what was set, with their first value.
 const FREE: [(&str, &str); 9] = [
@@ -27,22 +32,43 @@ const FREE: [(&str, &str); 9] = [
     ("row_security", "on"),
 ];
 
-/// Settings that can have one value only.
-const FIXED: [(&str, &str); 11] = [
-    ("client_encoding", "UTF8"),
-    ("default_transaction_isolation", "repeatable read"),
-    ("default_transaction_read_only", "on"),
-    ("integer_datetimes", "on"),
-    ("is_superuser", "off"),
-    ("search_path", "standard"),
-    ("server_encoding", "UTF8"),
-    ("standard_conforming_strings", "on"),
-    ("transaction_isolation", "repeatable read"),
-    ("transaction_read_only", "on"),
-    ("server_version", "16.6"),
-];
-
 type Metadata = HashMap<String, String>;
+
+/// Takes the settings of their own that clients bring along (`options=-c name=value`).
+pub(crate) fn begin(metadata: &mut Metadata) -> PgWireResult<()> {
+    if let Some(path) = metadata.remove(SEARCH_PATH) {
+        set(metadata, SEARCH_PATH, &path)?;
+    }
+    let options = metadata.get("options").cloned().unwrap_or_default();
+    for (name, value) in given(&options) {
+        let is_own = [SEARCH_PATH, SNAPSHOT, TIMEOUT].contains(&name.as_str())
+            || FREE.iter().any(|(free, _)| *free == name);
+        if is_own {
+            set(metadata, &name, &value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The settings in the options of a server's program.
+fn given(options: &str) -> Vec<(String, String)> {
+    let mut words = Vec::new();
+    let (mut word, mut letters) = (String::new(), options.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => word.extend(letters.next()),
+            ' ' | '\t' | '\n' => words.push(std::mem::take(&mut word)),
+            letter => word.push(letter),
+        }
+    }
+    words.push(word);
+    let settings = words.iter().filter_map(|word| {
+        let setting = word.strip_prefix("--").or_else(|| word.strip_prefix("-c"));
+        let (name, value) = setting.unwrap_or(word).split_once('=')?;
+        Some((name.to_lowercase(), value.to_owned()))
+    });
+    settings.collect()
+}
 
 /// Sets `name` for this connection.
 pub(crate) fn set(metadata: &mut Metadata, name: &str, value: &str) -> PgWireResult<()> {
@@ -66,6 +92,23 @@ pub(crate) fn set(metadata: &mut Metadata, name: &str, value: &str) -> PgWireRes
         }
         return Ok(());
     }
+    if name == SEARCH_PATH {
+        if value.eq_ignore_ascii_case("default") {
+            metadata.remove(name);
+            return Ok(());
+        }
+        let known = schemas();
+        let unknown = names(value).into_iter().find(|schema| {
+            !known.contains(&schema.as_str()) && !PASSED_OVER.contains(&schema.as_str())
+        });
+        if let Some(unknown) = unknown {
+            let message = format!("schema \"{unknown}\" does not exist");
+            let hint = format!("the schemas are {}", known.join(", "));
+            return Err(refuse(state::BAD_PARAMETER, message, &hint));
+        }
+        metadata.insert(name.to_owned(), value.to_owned());
+        return Ok(());
+    }
     if FREE.iter().any(|(free, _)| *free == name) {
         if !fits(name, value) {
             return Err(wrong_value(name, value));
@@ -75,11 +118,9 @@ pub(crate) fn set(metadata: &mut Metadata, name: &str, value: &str) -> PgWireRes
     }
     match FIXED.iter().find(|(fixed, _)| *fixed == name) {
         Some((_, only)) if same(name, value, only) => Ok(()),
-        Some((_, only)) => Err(refuse(
-            state::UNSUPPORTED,
-            format!("setting {name} can only be {only} here"),
-            if name == "search_path" { "write schema.table in the query" } else { "" },
-        )),
+        Some((_, only)) => {
+            Err(refuse(state::UNSUPPORTED, format!("setting {name} can only be {only} here"), ""))
+        }
         None => Err(refuse(
             state::NO_RIGHT,
             format!("setting {name} cannot be changed here"),
@@ -90,7 +131,7 @@ pub(crate) fn set(metadata: &mut Metadata, name: &str, value: &str) -> PgWireRes
 
 /// Takes back what was set of `name`, or of all.
 pub(crate) fn reset(metadata: &mut Metadata, name: Option<&str>) {
-    let own = [TIMEOUT, SNAPSHOT];
+    let own = [TIMEOUT, SNAPSHOT, SEARCH_PATH];
     let all = FREE.iter().map(|(free, _)| *free).chain(own);
     for setting in all.filter(|setting| name.is_none_or(|name| name == *setting)) {
         metadata.remove(setting);
@@ -100,6 +141,28 @@ pub(crate) fn reset(metadata: &mut Metadata, name: Option<&str>) {
 /// The snapshot that a connection wants to read; none for the newest.
 pub(crate) fn snapshot(metadata: &Metadata) -> Option<i64> {
     metadata.get(SNAPSHOT)?.parse().ok()
+}
+
+/// The schemas in which a table without one is looked for; at least one.
+pub(crate) fn search_path(metadata: &Metadata) -> Vec<String> {
+    let known = schemas();
+    let path = metadata.get(SEARCH_PATH).map(|path| names(path)).unwrap_or_default();
+    let mut path: Vec<String> =
+        path.into_iter().filter(|schema| known.contains(&schema.as_str())).collect();
+    if path.is_empty() {
+        path.push(USUAL.to_owned());
+    }
+    path
+}
+
+/// The names of a list; those in quotes as they are.
+fn names(list: &str) -> Vec<String> {
+    let name = |name: &str| {
+        let name = name.trim();
+        let quoted = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        quoted.map_or_else(|| name.to_lowercase(), str::to_owned)
+    };
+    list.split(',').map(name).filter(|name| !name.is_empty()).collect()
 }
 
 /// The column and the value that `show name` answers.
@@ -119,6 +182,8 @@ pub(crate) fn show(
         "UTC".to_owned()
     } else if name == SNAPSHOT {
         metadata.get(name).cloned().unwrap_or_else(|| LATEST.to_owned())
+    } else if name == SEARCH_PATH {
+        metadata.get(name).cloned().unwrap_or_else(|| USUAL.to_owned())
     } else if name == TIMEOUT {
         format!("{}ms", statement_timeout(metadata, timeout).as_millis())
     } else if let Some((_, only)) = FIXED.iter().find(|(fixed, _)| *fixed == name) {
@@ -209,11 +274,42 @@ mod tests {
             ("default_transaction_read_only", "off"),
             ("datafusion.execution.target_partitions", "1000"),
             ("datafusion.runtime.memory_limit", "100G"),
-            ("search_path", "codes"),
+            ("search_path", "main"),
+            ("search_path", "codes, other"),
             ("extra_float_digits", "900"),
         ] {
             assert!(set(&mut metadata, name, value).is_err(), "{name}");
         }
         assert!(show(&metadata, "datafusion.runtime.temp_directory", Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_path_names_schemas_that_are_there() {
+        let mut metadata = Metadata::new();
+        assert_eq!(search_path(&metadata), ["standard"]);
+        for (value, path) in [
+            ("current", &["current"][..]),
+            ("Codes, \"current\"", &["codes", "current"][..]),
+            ("\"$user\", public", &["standard"][..]),
+            ("default", &["standard"][..]),
+        ] {
+            set(&mut metadata, "search_path", value).unwrap();
+            assert_eq!(search_path(&metadata), path, "{value}");
+        }
+    }
+
+    #[test]
+    fn settings_come_with_the_connection() {
+        let mut metadata = Metadata::new();
+        metadata.insert("search_path".into(), "raw".into());
+        let options = "-c statement_timeout=5s --application_name=a\\ b -cgeqo=off";
+        metadata.insert("options".into(), options.into());
+        begin(&mut metadata).unwrap();
+        assert_eq!(search_path(&metadata), ["raw"]);
+        let longest = Duration::from_secs(60);
+        assert_eq!(statement_timeout(&metadata, longest), Duration::from_secs(5));
+        assert_eq!(show(&metadata, "application_name", longest).unwrap().1, "a b");
+        metadata.insert("options".into(), "-csearch_path=nowhere".into());
+        assert!(begin(&mut metadata).is_err());
     }
 }

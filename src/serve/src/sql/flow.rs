@@ -1,25 +1,30 @@
 //! The rows of one statement on their way out, whichever door they leave by.
 
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
-use datafusion::prelude::DataFrame;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use serde_json::json;
+use tokio::time::Instant;
 
-use super::{Batches, Gate, Ticket};
+use super::wire::Class;
+use super::{Batches, Gate, Planned, Ticket};
 use crate::identity::Visitor;
 
 /// Why no more rows come. The doors tell an error of the engine each in its own way.
+#[derive(Debug)]
 pub(crate) enum Stopped {
+    /// An error of the hub.
     Hub(Error),
-    Engine(DataFusionError),
+    /// An error of the hub that travelled through the engine.
+    Through(Error),
+    /// An error of the engine, and its own words for it.
+    Engine { error: Error, class: Class, text: String },
 }
 
 impl From<Stopped> for Error {
     fn from(stopped: Stopped) -> Self {
         match stopped {
-            Stopped::Hub(error) => error,
-            Stopped::Engine(error) => huiliu_engine::engine_error("the query", error),
+            Stopped::Hub(error) | Stopped::Engine { error, .. } => error,
+            Stopped::Through(error) => error.context("the query"),
         }
     }
 }
@@ -50,13 +55,14 @@ impl Gate {
         &self,
         visitor: &Visitor,
         door: &'static str,
-        sql: &str,
-        frame: DataFrame,
+        planned: &Planned,
+        deadline: Instant,
         ticket: Ticket,
     ) -> Result<Flow> {
-        let tables = self.note(visitor, door, sql, frame.logical_plan(), None).await?;
+        let tables = self.note(visitor, door, planned, None).await?;
         let told = tables.map(|tables| Told { visitor: visitor.clone(), door, tables, rows: 0 });
-        let (batches, left) = (self.run(frame), self.limits().rows);
+        let batches = Box::pin(self.run(planned, None, deadline)).await?;
+        let left = self.limits().rows;
         Ok(Flow { gate: self.clone(), batches, left, told, _ticket: ticket })
     }
 }
@@ -74,7 +80,7 @@ impl Flow {
             }
             return Ok(None);
         };
-        let batch = batch.map_err(Stopped::Engine)?;
+        let batch = batch?;
         if let Some(told) = &mut self.told {
             told.rows += batch.num_rows();
         }

@@ -1,48 +1,72 @@
 //! The one gate for analysts' SQL, whichever door it comes through.
 //!
-//! A statement is first classified by its syntax (`statement`), then planned read-only on a session
-//! that shows what its asker may see (`session`), then its tables are compared with the list of
-//! those that may be asked (`tables`). It runs on threads of its own (`execute`), for a limited
-//! time and number of rows, and not more than two at once for one user. What is read is noted in
-//! the audit before it is given out.
+//! A statement is first classified by its syntax (`statement`). Everything else happens in a process
+//! of its own (`child`), because planning computes too: there it is planned read-only on a session
+//! that shows what its asker may see, its tables are compared with the list of those that may be
+//! asked (`tables`), and it runs. The hub lends it that process (`children`) for a limited time and
+//! number of rows, and not more than two at once to one user. What is read is noted in the audit
+//! before it is given out.
 
-mod catalog;
-mod execute;
+mod child;
+mod children;
+mod dialect;
 mod export;
+mod fixed;
 mod flow;
-pub(crate) mod parameter;
+mod names;
+mod nothing;
+mod parameter;
+mod reading;
 mod session;
+mod snapshot;
+mod speaker;
 pub(crate) mod statement;
 mod tables;
+mod threads;
+mod wire;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use huiliu_core::access::{Limits, Permission};
 use huiliu_engine::{Engine, Session, Viewer, record_text};
 use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_store::SealKey;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use self::execute::Workers;
+use self::children::{Batches, Children};
+use self::dialect::ClientParser;
+use self::names::{Met, Names};
 use self::session::Sessions;
+use self::snapshot::Snapshots;
 use self::statement::{Request, check_size, classify};
+use self::threads::Workers;
+use self::wire::{Order, Run, Statement as Asked};
 use crate::data::{Column, Table};
 use crate::identity::{Accounts, Visitor};
 
-pub(crate) use self::catalog::DATABASE;
-pub(crate) use self::execute::Batches;
+pub use self::child::{Opened, serve_statements};
+pub use self::children::Program;
 pub use self::export::ExportFormat;
+pub(crate) use self::fixed::FIXED;
 pub(crate) use self::flow::{Flow, Stopped};
+pub use self::reading::{StatementRead, read_by_statement};
+pub(crate) use self::snapshot::Snapshot;
+pub(crate) use self::speaker::{Speaker, USUAL};
 pub(crate) use self::tables::{Listed, schemas};
+pub(crate) use self::wire::Class;
+
+/// The name of the hub's catalog, which clients see as the database.
+pub(crate) const DATABASE: &str = "huiliu";
 
 /// What a statement may take.
 #[derive(Debug, Clone, Copy)]
@@ -71,10 +95,62 @@ struct Inner {
     accounts: Accounts,
     viewer: Viewer,
     sessions: Sessions,
+    snapshots: Snapshots,
+    /// The tables that statements were told numbers of.
+    met: Mutex<Met>,
+    children: Children,
     workers: Workers,
-    parser: PostgresCompatibilityParser,
+    parser: ClientParser,
     limits: GateLimits,
     running: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// A statement that was planned, at a snapshot that is kept for it.
+#[derive(Clone)]
+pub(crate) struct Planned {
+    sql: String,
+    limits: Limits,
+    snapshot: Arc<Snapshot>,
+    description: Arc<Description>,
+    values: Vec<ScalarValue>,
+}
+
+/// What a statement gives, takes and reads.
+pub(crate) struct Description {
+    /// The columns of its rows.
+    pub(crate) columns: SchemaRef,
+    /// The types of its parameters, from `$1` on, as far as they are known.
+    pub(crate) parameters: Vec<Option<DataType>>,
+    /// The same columns as the statement's process told them.
+    told: String,
+    reads: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Planned {
+    /// What it gives, takes and reads.
+    pub(crate) fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    /// Its text.
+    pub(crate) fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The number of the snapshot that it reads.
+    pub(crate) fn snapshot(&self) -> i64 {
+        self.snapshot.number()
+    }
+
+    /// Binds values to its parameters.
+    pub(crate) fn bind(&mut self, values: Vec<ScalarValue>) {
+        self.values = values;
+    }
+
+    fn asked(&self) -> Asked {
+        let (sql, limits) = (self.sql.clone(), self.limits.clone());
+        Asked { sql, snapshot: self.snapshot.number(), limits }
+    }
 }
 
 /// A statement that may run; the user's place is free again when it is dropped.
@@ -96,24 +172,26 @@ impl Drop for Ticket {
 }
 
 impl Gate {
-    /// A gate to what `engine` knows.
-    pub fn new(engine: Engine, accounts: Accounts, limits: GateLimits) -> Result<Self> {
-        let key = accounts.key().clone();
-        // Personal data masked for everybody, numbers beside it to join by.
-        let viewer = Viewer {
-            unmasked: false,
-            limits: Limits::default(),
-            pseudonym: Some(Arc::new(move |plain: &str| key.pseudonym(plain))),
-        };
+    /// A gate to what `engine` knows; statements run in processes of `program`, which knows the same.
+    pub fn new(
+        engine: Engine,
+        accounts: Accounts,
+        limits: GateLimits,
+        program: Program,
+    ) -> Result<Self> {
+        let viewer = viewer(accounts.key());
         let workers = Workers::new().map_err(|e| {
-            Error::internal("the threads of statements could not be started").cause(e)
+            Error::internal("the threads of the doors could not be started").cause(e)
         })?;
         let inner = Inner {
             accounts,
             viewer: viewer.clone(),
+            snapshots: Snapshots::new(engine.clone()),
             sessions: Sessions::new(engine, viewer)?,
+            met: Mutex::default(),
+            children: Children::new(program, workers.connections().clone()),
             workers,
-            parser: PostgresCompatibilityParser::new(),
+            parser: ClientParser::new(),
             limits,
             running: Arc::default(),
         };
@@ -135,22 +213,18 @@ impl Gate {
         let sql = self.reading(sql)?;
         let ticket = self.admit(visitor)?;
         let deadline = Instant::now() + self.inner.limits.time;
-        let session = in_time(deadline, self.session(&visitor.limits)).await??;
-        let frame = self.plan(&session, &sql, deadline).await?;
-        let plan = frame.logical_plan().clone();
+        let snapshot = in_time(deadline, self.snapshot(None)).await??;
+        let planned = Box::pin(self.plan(snapshot, &visitor.limits, &sql, deadline)).await?;
         let limit = limit.min(self.inner.limits.rows);
-        let frame = cut(frame, limit + 1)?;
-        let schema = Arc::clone(frame.schema().inner());
-        let (mut batches, mut found, mut rows) = (self.run(frame), 0, Vec::new());
+        let mut batches = Box::pin(self.run(&planned, Some(limit + 1), deadline)).await?;
+        let (mut found, mut rows) = (0, Vec::new());
+        // To the end, which is near: the process is kept for the next statement.
         while let Some(batch) = in_time(deadline, batches.next()).await? {
-            let batch = batch.map_err(|e| huiliu_engine::engine_error("the query", e))?;
+            let batch = batch?;
             let wanted = batch.num_rows().min(limit - rows.len());
             found += batch.num_rows();
             for row in 0..wanted {
                 rows.push(json_row(&batch, row)?);
-            }
-            if found > limit {
-                break;
             }
         }
         drop((batches, ticket));
@@ -159,8 +233,8 @@ impl Gate {
             return Err(Error::new(ErrorKind::Auth, "E-SIGN-IN-FIRST", "log in first")
                 .hint("the account, its role or its session was changed meanwhile"));
         }
-        self.note(visitor, door, &sql, &plan, Some(rows.len())).await?;
-        let (columns, snapshot) = (columns(&schema), session.snapshot());
+        self.note(visitor, door, &planned, Some(rows.len())).await?;
+        let (columns, snapshot) = (columns(&planned.description.columns), planned.snapshot());
         Ok(Table { columns, rows, is_cut: found > limit, snapshot })
     }
 
@@ -240,24 +314,69 @@ impl Gate {
         listed.await.ok_or_else(|| Error::internal("the tables could not be listed"))?
     }
 
-    /// Plans one reading statement and checks what it reads.
-    pub(crate) async fn plan(
-        &self,
-        session: &Arc<Session>,
-        sql: &str,
-        deadline: Instant,
-    ) -> Result<DataFrame> {
-        let (session, text) = (Arc::clone(session), sql.to_owned());
-        let planned = self.inner.workers.compute(async move { session.query(&text).await });
-        let broken = || Error::internal("the statement broke the engine");
-        let frame = in_time(deadline, planned).await?.ok_or_else(broken)??;
-        tables::check(frame.logical_plan())?;
-        Ok(frame)
+    /// A snapshot, or the latest one, kept until what is given is dropped.
+    pub(crate) async fn snapshot(&self, number: Option<i64>) -> Result<Arc<Snapshot>> {
+        match number {
+            Some(number) => self.inner.snapshots.at(number).await,
+            None => self.inner.snapshots.newest().await,
+        }
     }
 
-    /// Starts a planned statement.
-    pub(crate) fn run(&self, frame: DataFrame) -> Batches {
-        self.inner.workers.run(frame)
+    /// Has one reading statement planned and what it reads checked.
+    pub(crate) async fn plan(
+        &self,
+        snapshot: Arc<Snapshot>,
+        limits: &Limits,
+        sql: &str,
+        deadline: Instant,
+    ) -> Result<Planned> {
+        let (sql, limits) = (sql.to_owned(), limits.clone());
+        let statement =
+            Asked { sql: sql.clone(), snapshot: snapshot.number(), limits: limits.clone() };
+        let planned = async {
+            let names = self.names(&sql).await?;
+            let order = Order::Describe { statement, names };
+            self.inner.children.describe(&order, deadline).await.map_err(Error::from)
+        };
+        let described = in_time(deadline, Box::pin(planned)).await??;
+        let wrong = |e| Error::internal("a statement's columns cannot be read").cause(e);
+        let parameters = wire::schema_of(&described.parameters).map_err(wrong)?;
+        let description = Arc::new(Description {
+            columns: wire::schema_of(&described.columns).map_err(wrong)?,
+            parameters: wire::parameter_types(&parameters),
+            told: described.columns,
+            reads: described.reads,
+        });
+        Ok(Planned { sql, limits, snapshot, description, values: Vec::new() })
+    }
+
+    /// Starts a planned statement, of which at most `rows` are computed.
+    async fn run(
+        &self,
+        planned: &Planned,
+        rows: Option<usize>,
+        deadline: Instant,
+    ) -> Result<Batches> {
+        let values = wire::values_text(&planned.values);
+        let values = values.map_err(|e| huiliu_engine::engine_error("the query", e))?;
+        let started = async {
+            let columns = planned.description.told.clone();
+            let (statement, names) = (planned.asked(), self.names(&planned.sql).await?);
+            let run = Run { statement, names, columns, values, rows };
+            self.inner.children.run(&Order::Run(Box::new(run)), deadline).await
+        };
+        in_time(deadline, Box::pin(started)).await?
+    }
+
+    /// The names of tables that a statement may ask numbers of.
+    async fn names(&self, sql: &str) -> Result<Names> {
+        if !names::are_asked(sql) {
+            return Ok(Names::new());
+        }
+        let session = self.session(&Limits::default()).await?;
+        let Some(catalog) = session.context().catalog(DATABASE) else { return Ok(Names::new()) };
+        let mut met = self.inner.met.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(met.with(catalog.as_ref()))
     }
 
     /// The threads that serve connections.
@@ -280,22 +399,29 @@ impl Gate {
         &self,
         visitor: &Visitor,
         door: &str,
-        sql: &str,
-        plan: &LogicalPlan,
+        planned: &Planned,
         rows: Option<usize>,
     ) -> Result<Option<String>> {
-        let read = tables::read_by(plan)?;
+        let read = &planned.description.reads;
         if read.is_empty() {
             return Ok(None);
         }
         let names: Vec<&str> = read.keys().map(String::as_str).collect();
         let names = names.join(", ");
         let what = json!({
-            "door": door, "sql": statement::shape(sql), "columns": read, "rows": rows,
+            "door": door, "sql": statement::shape(&planned.sql), "columns": read, "rows": rows,
         });
         self.inner.accounts.note_read(visitor, "query", &names, what).await?;
         Ok(Some(names))
     }
+}
+
+/// What people may see who have no limits: personal data masked for everybody, numbers beside it to
+/// join by.
+fn viewer(key: &SealKey) -> Viewer {
+    let key = key.clone();
+    let pseudonym = move |plain: &str| key.person_pseudonym(plain);
+    Viewer { unmasked: false, limits: Limits::default(), pseudonym: Some(Arc::new(pseudonym)) }
 }
 
 /// Waits for `work` until `deadline`.

@@ -1,21 +1,22 @@
 //! The types of a statement's parameters.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 /// The types the engine found, from `$1` on; a parameter it could not place has the type it is
-/// cast to.
-pub(crate) fn types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>> {
+/// cast to, or is a list of what is looked for in it.
+pub(super) fn types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>> {
     let mut found = plan.get_parameter_types()?;
     if found.values().any(Option::is_none) {
-        let casts = cast_types(plan)?;
+        let told = told_types(plan)?;
         for (name, known) in &mut found {
             if known.is_none() {
-                *known = casts.get(name).cloned();
+                *known = told.get(name).cloned();
             }
         }
     }
@@ -27,19 +28,35 @@ pub(crate) fn types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>> {
     Ok(ordered.into_iter().map(|(_, known)| known).collect())
 }
 
-fn cast_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
-    let mut casts = HashMap::new();
+fn told_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
+    let mut told = HashMap::new();
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
             expression.apply(|part| {
                 if let Expr::Cast(cast) = part
                     && let Expr::Placeholder(placeholder) = cast.expr.as_ref()
                 {
-                    casts.insert(placeholder.id.clone(), cast.field.data_type().clone());
+                    told.insert(placeholder.id.clone(), cast.field.data_type().clone());
+                }
+                if let Some((list, element)) = list_looked_in(node, part) {
+                    let element = Field::new_list_field(element, true);
+                    told.entry(list).or_insert(DataType::List(Arc::new(element)));
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
-    Ok(casts)
+    Ok(told)
+}
+
+/// The parameter in `x = any($1)`, and the type of `x`.
+fn list_looked_in(node: &LogicalPlan, part: &Expr) -> Option<(String, DataType)> {
+    let Expr::ScalarFunction(call) = part else { return None };
+    let [Expr::Placeholder(list), element] = call.args.as_slice() else { return None };
+    if call.name() != "array_has" {
+        return None;
+    }
+    let inputs = node.inputs();
+    let known = inputs.iter().find_map(|input| element.get_type(input.schema()).ok())?;
+    (known != DataType::Null).then(|| (list.id.clone(), known))
 }

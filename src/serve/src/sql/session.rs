@@ -1,16 +1,13 @@
-//! Sessions that are as new as the lake.
+//! Sessions that are as new as the lake, for what the hub itself asks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use datafusion::error::DataFusionError;
 use huiliu_core::access::Limits;
 use huiliu_engine::{Engine, Session, Viewer};
-use huiliu_sdk::{Error, Result};
+use huiliu_sdk::Result;
 use tokio::sync::Mutex;
-
-use super::catalog::PgCatalog;
 
 /// How old a session may get while the lake stands still: the hub's own tables (`ops`,
 /// `quarantine`) change without a new snapshot.
@@ -28,8 +25,6 @@ pub(crate) struct Sessions {
 /// What those share who see the same rows.
 struct Shared {
     viewer: Viewer,
-    /// It lists only the tables they may ask.
-    pg_catalog: PgCatalog,
     newest: Mutex<Option<(Arc<Session>, Instant)>>,
     used: std::sync::Mutex<Instant>,
 }
@@ -41,7 +36,7 @@ impl Sessions {
 
     /// A session at the latest committed snapshot for people with these limits.
     pub(crate) async fn newest(&self, limits: &Limits) -> Result<Arc<Session>> {
-        let shared = self.shared(limits)?;
+        let shared = self.shared(limits);
         let mut newest = shared.newest.lock().await;
         let latest = self.engine.lake().latest_snapshot().await?;
         if let Some((session, made)) = newest.as_ref()
@@ -52,43 +47,36 @@ impl Sessions {
         }
         let made = Instant::now();
         let session = Box::pin(self.engine.session_for(None, &shared.viewer)).await?;
-        shared.pg_catalog.describe(session.context());
-        shared.pg_catalog.install(session.context());
         let session = Arc::new(session);
         *newest = Some((Arc::clone(&session), made));
         Ok(session)
     }
 
-    fn shared(&self, limits: &Limits) -> Result<Arc<Shared>> {
+    fn shared(&self, limits: &Limits) -> Arc<Shared> {
         let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if let Some(shared) = all.get(limits) {
             *shared.used.lock().unwrap_or_else(PoisonError::into_inner) = now;
-            return Ok(Arc::clone(shared));
+            return Arc::clone(shared);
         }
         let used = |shared: &Shared| *shared.used.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = all.iter().min_by_key(|(_, shared)| used(shared)).map(|(key, _)| key.clone());
         if let Some(oldest) = oldest.filter(|_| all.len() >= MAX_LIMITS) {
             all.remove(&oldest);
         }
-        let pg_catalog = PgCatalog::new().map_err(|e: DataFusionError| {
-            Error::internal("the Postgres catalog could not be set up").cause(e)
-        })?;
         let shared = Arc::new(Shared {
             viewer: Viewer { limits: limits.clone(), ..self.viewer.clone() },
-            pg_catalog,
             newest: Mutex::default(),
             used: std::sync::Mutex::new(now),
         });
         all.insert(limits.clone(), Arc::clone(&shared));
-        Ok(shared)
+        shared
     }
 
     /// A session at an older snapshot, made anew each time: kept, it would hold up its expiry.
     pub(crate) async fn at(&self, snapshot: i64, limits: &Limits) -> Result<Arc<Session>> {
-        let shared = self.shared(limits)?;
+        let shared = self.shared(limits);
         let session = Box::pin(self.engine.session_for(Some(snapshot), &shared.viewer)).await?;
-        shared.pg_catalog.install(session.context());
         Ok(Arc::new(session))
     }
 }

@@ -21,6 +21,13 @@ pub(crate) enum Request {
     Commit,
     /// It ends.
     Rollback,
+    /// A place in it to which it may go back. What only reads has nothing to take back, but clients
+    /// go on there after an error.
+    Savepoint(String),
+    /// Forgets such a place.
+    Release(String),
+    /// Goes back to it.
+    RollbackTo(String),
     /// A setting of the connection.
     Set {
         /// The setting.
@@ -43,7 +50,7 @@ pub(crate) enum Request {
 /// The longest text of a query, in bytes.
 const MAX_BYTES: usize = 1 << 20;
 /// The most words and signs of a query. An expression can be nested half as deep as it has signs,
-/// and what walks through it needs stack for each level; see `execute::STACK`.
+/// and what walks through it needs stack for each level; see `threads::STACK`.
 const MAX_TOKENS: usize = 4_000;
 
 /// Refuses text too long or too deep to be handled safely.
@@ -76,6 +83,11 @@ pub(crate) fn classify(statement: &Statement) -> Result<Request> {
         }
         Statement::Commit { .. } => Ok(Request::Commit),
         Statement::Rollback { savepoint: None, .. } => Ok(Request::Rollback),
+        Statement::Rollback { savepoint: Some(name), chain: false } => {
+            Ok(Request::RollbackTo(name.value.clone()))
+        }
+        Statement::Savepoint { name } => Ok(Request::Savepoint(name.value.clone())),
+        Statement::ReleaseSavepoint { name } => Ok(Request::Release(name.value.clone())),
         Statement::Set(set) => classify_set(set, statement),
         Statement::ShowVariable { variable } => {
             let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
@@ -194,6 +206,11 @@ mod tests {
         assert_eq!(ask("begin").unwrap(), Request::Begin);
         assert_eq!(ask("start transaction read only").unwrap(), Request::Begin);
         assert_eq!(ask("end").unwrap(), Request::Commit);
+        assert_eq!(ask("savepoint a").unwrap(), Request::Savepoint("a".into()));
+        assert_eq!(ask("release a").unwrap(), Request::Release("a".into()));
+        assert_eq!(ask("release savepoint a").unwrap(), Request::Release("a".into()));
+        assert_eq!(ask("rollback to savepoint a").unwrap(), Request::RollbackTo("a".into()));
+        assert_eq!(ask("rollback to a").unwrap(), Request::RollbackTo("a".into()));
         let set = Request::Set { name: "client_encoding".into(), value: "UTF8".into() };
         assert_eq!(ask("set client_encoding to 'UTF8'").unwrap(), set);
         assert_eq!(ask("SET NAMES 'UTF8'").unwrap(), set);
@@ -214,7 +231,6 @@ mod tests {
             "explain analyze delete from current.a",
             "vacuum",
             "declare c cursor for select 1",
-            "savepoint s",
         ] {
             assert_eq!(ask(sql).unwrap_err().code(), "E-SQL-READ-ONLY", "{sql}");
         }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{LogicalPlan, TableScan, TableType};
 use huiliu_engine::Session;
 use huiliu_sdk::{Error, ErrorKind, Result};
 
-use super::catalog::DATABASE;
+use super::{DATABASE, USUAL};
 
 /// Schemas whose tables hold data, all of them guarded.
 const DATA: [&str; 10] = [
@@ -28,8 +28,6 @@ const DATA: [&str; 10] = [
 const CATALOGS: [&str; 2] = ["information_schema", "pg_catalog"];
 /// Tables of them that tell paths and limits, which is nobody's business.
 const HIDDEN: [&str; 1] = ["df_settings"];
-/// The schema of a name without one.
-const USUAL: &str = "standard";
 
 /// A table that may be asked.
 pub(crate) struct Listed {

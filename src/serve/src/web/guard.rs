@@ -14,7 +14,7 @@ use huiliu_sdk::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use super::form::{CSRF, Form, MAX_FORM, read};
-use super::{App, Face, Failure, FailureInfo, Language, Need, cookie, headers, repeat};
+use super::{App, Face, Failure, FailureInfo, Language, Need, ReadNote, cookie, headers, repeat};
 use crate::console;
 use crate::identity::secret::is_same;
 use crate::identity::{Entry, Visitor};
@@ -25,13 +25,6 @@ const CSRF_HEADER: &str = "x-csrf-token";
 /// From where a request came; put there by the listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Address(pub(crate) String);
-
-/// How many records an answer shows, for the audit; an extension of the answer.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadNote {
-    /// How many.
-    pub rows: usize,
-}
 
 /// What stands before one route.
 #[derive(Clone)]
@@ -80,7 +73,9 @@ impl Guard {
     ) -> Result<Response> {
         let object = request.uri().path().to_owned();
         let query = request.uri().query().map(str::to_owned);
-        let key = (self.face == Face::Api).then(|| repeat::key(&request)).flatten();
+        // What only reads is read anew, so that each time is noted.
+        let may_repeat = self.face == Face::Api && !self.need.only_reads();
+        let key = may_repeat.then(|| repeat::key(&request)).flatten();
         let mut response = match (key, visitor) {
             (Some(key), Some(visitor)) => {
                 repeat::once(self.app.accounts(), visitor, &key, request, next).await?
@@ -94,8 +89,8 @@ impl Guard {
             if !self.app.accounts().is_still_in(visitor).await? {
                 return Err(sign_in_first());
             }
-            let rows = note.map(|note| note.rows);
-            let what = json!({ "query": query, "rows": rows });
+            let (rows, columns) = note.map(|note| (note.rows, note.columns)).unzip();
+            let what = json!({ "query": query, "rows": rows, "columns": columns });
             self.app.accounts().note_read(visitor, "read", &object, what).await?;
         }
         Ok(response)

@@ -21,6 +21,13 @@ pub enum Need {
     Permission(Permission),
 }
 
+impl Need {
+    /// Whether what needs this shows rows and changes nothing, whatever its method.
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(self, Self::Permission(Permission::Records | Permission::Query))
+    }
+}
+
 /// How somebody who is not let in is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,6 +19,11 @@ use crate::{api, console};
 
 /// Requests that are answered at once; more are told to come again.
 const AT_ONCE: usize = 64;
+/// Of them, requests of people who come in: passwords are checked slowly, and those who are inside
+/// should not wait for it.
+const LOGINS_AT_ONCE: usize = 16;
+/// Where people come in.
+const ENTRIES: [&str; 4] = ["/login", "/setup", "/api/v1/login", "/api/v1/first-admin"];
 /// How long the answer of a request may take to begin. Longer than a query may run.
 const LONGEST: Duration = Duration::from_secs(90);
 /// The most bytes of a body.
@@ -33,6 +38,7 @@ pub fn router(app: &Arc<App>) -> Router {
         app: Arc::clone(app),
         rates: Rates::default(),
         places: Semaphore::new(AT_ONCE),
+        logins: Semaphore::new(LOGINS_AT_ONCE),
     });
     router
         .route("/health", get(|| async { "ok\n" }))
@@ -75,6 +81,7 @@ struct Outer {
     app: Arc<App>,
     rates: Rates,
     places: Semaphore,
+    logins: Semaphore,
 }
 
 impl Outer {
@@ -111,10 +118,17 @@ impl Outer {
             let message = "too many requests from this address";
             return failed(ErrorKind::Throttled, "E-RATE", message, "wait a second");
         }
-        let Ok(_place) = self.places.try_acquire() else {
+        let busy = || {
             let message = "the hub is busy with other requests";
-            return failed(ErrorKind::Throttled, "E-BUSY", message, "try again in a moment");
+            failed(ErrorKind::Throttled, "E-BUSY", message, "try again in a moment")
         };
+        let is_login = request.method() == Method::POST && ENTRIES.contains(&request.uri().path());
+        let _login = match is_login.then(|| self.logins.try_acquire()) {
+            Some(Err(_)) => return busy(),
+            Some(Ok(place)) => Some(place),
+            None => None,
+        };
+        let Ok(_place) = self.places.try_acquire() else { return busy() };
         match tokio::time::timeout(LONGEST, next.run(request)).await {
             Ok(response) => response,
             Err(_elapsed) => {

@@ -6,6 +6,7 @@ use huiliu_core::access::Permission;
 use crate::console::desk::{Answer, Desk};
 use crate::console::pages::{figure, metric, overview};
 use crate::data::{PageQuery, Part};
+use crate::web::ReadNote;
 
 /// Runs and times of jobs that the first page shows.
 const NEWEST: u32 = 6;
@@ -16,6 +17,7 @@ pub(in crate::console) async fn overview_page(desk: Desk) -> Answer {
     let mut seen = hub.overview().await?;
     if !desk.page.may(Permission::Figures) {
         seen.figures.clear();
+        seen.differences.clear();
     }
     let runs = hub.runs(&PageQuery { cursor: None, limit: Some(NEWEST) }).await?;
     let upcoming = hub.upcoming(NEWEST as usize).await?;
@@ -53,8 +55,8 @@ pub(in crate::console) async fn metric_rows_page(desk: Desk, Path(key): Path<Str
     let found = hub.metric(&key).await?;
     let limits = &desk.visitor()?.limits;
     let rows = hub.metric_rows(&key, part, &desk.place(), limits).await?;
-    let count = rows.items.iter().map(|table| table.rows.len()).sum();
-    desk.show_records(&metric::rows(&desk.page, &found, part, &rows), count)
+    let note = ReadNote::of_rows(&key, &rows);
+    desk.show_records(&metric::rows(&desk.page, &found, part, &rows), note)
 }
 
 /// Why a figure moved.

@@ -2,13 +2,12 @@
 
 use axum::extract::Path;
 use huiliu_sdk::{Error, ErrorKind, Result};
-use serde_json::json;
 
 use crate::console::desk::{Answer, Desk, go_on, numbered, segment};
 use crate::console::pages::{push, quarantine, repair};
 use crate::console::parts::address;
 use crate::data::{Decision, PushQuery, QuarantineQuery, RepairScope};
-use crate::web::Form;
+use crate::web::{Form, ReadNote};
 
 /// Numbers that were chosen in a list; at least one.
 fn chosen(form: &Form) -> Result<Vec<i64>> {
@@ -31,7 +30,7 @@ pub(in crate::console) async fn quarantine_page(desk: Desk) -> Answer {
         row.reason = desk.said(&row.code, &row.reason);
     }
     let sheet = quarantine::list(&desk.page, &counts, &query, &rows);
-    desk.show_records(&sheet, rows.items.len())
+    desk.show_records(&sheet, ReadNote::of_quarantine(&rows.items))
 }
 
 /// One row in quarantine.
@@ -39,7 +38,8 @@ pub(in crate::console) async fn quarantine_row_page(desk: Desk, Path(id): Path<S
     let id = numbered(&id)?;
     let mut detail = desk.app.hub().quarantined(id).await?;
     detail.row.reason = desk.said(&detail.row.code, &detail.row.reason);
-    desk.show_records(&quarantine::row(&desk.page, &detail), 1)
+    let note = ReadNote::of_original(&detail);
+    desk.show_records(&quarantine::row(&desk.page, &detail), note)
 }
 
 /// Tries rows again.
@@ -82,7 +82,7 @@ pub(in crate::console) async fn push_page(desk: Desk, Path(name): Path<String>) 
     let mut days = hub.push_days().await?;
     days.retain(|day| day.push == name);
     let sheet = push::push(&desk.page, found, &days, &query, &records);
-    desk.show_records(&sheet, records.items.len())
+    desk.show_records(&sheet, ReadNote::of_pushed(&records.items))
 }
 
 /// Decides about records of which nobody knows whether they arrived.
@@ -116,7 +116,7 @@ pub(in crate::console) async fn repair_plan_page(desk: Desk) -> Answer {
         key: desk.asked("key"),
     };
     let plan = desk.app.hub().plan_repair(&scope).await?;
-    let what = json!({ "rows": plan.records.len() });
+    let what = ReadNote::of_repairs(&plan).what();
     desk.app.accounts().note_read(desk.visitor()?, "read", "/repairs/plan", what).await?;
     desk.show(&repair::plan(&desk.page, &plan))
 }

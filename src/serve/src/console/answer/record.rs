@@ -3,7 +3,7 @@
 use crate::console::desk::{Answer, Desk, go_on, segment};
 use crate::console::pages::{difference, trace};
 use crate::data::DifferenceQuery;
-use crate::web::Form;
+use crate::web::{Form, ReadNote};
 
 /// The ledger.
 pub(in crate::console) async fn differences_page(desk: Desk) -> Answer {
@@ -22,7 +22,8 @@ pub(in crate::console) async fn differences_page(desk: Desk) -> Answer {
         true => crate::data::Page { items: Vec::new(), next: None, total: None },
         false => hub.differences(&query, &desk.place()).await?,
     };
-    desk.show_records(&difference::ledger(&desk.page, &all, &query, &list), list.items.len())
+    let note = ReadNote::of_differences(&list.items);
+    desk.show_records(&difference::ledger(&desk.page, &all, &query, &list), note)
 }
 
 /// Notes why differences are as they should be.
@@ -47,5 +48,5 @@ pub(in crate::console) async fn trace_page(desk: Desk) -> Answer {
     // A row without key is in no golden table, and still has a life.
     let decided = hub.decided(of.as_deref(), &key).await.ok();
     let sheet = trace::trace(&desk.page, &all, &found, decided.as_ref());
-    desk.show_records(&sheet, found.entries.len())
+    desk.show_records(&sheet, ReadNote::of_trace(&found, decided.as_ref()))
 }
