@@ -28,6 +28,25 @@ fn children_of(service: &Service) -> Vec<u32> {
     pids.filter(|pid| parent.is_some() && parent_of(*pid) == parent).collect()
 }
 
+/// The processes that a service runs statements in, once one has computed for as long as only an
+/// endless statement does.
+async fn at_work(service: &Service) -> Vec<u32> {
+    let computed = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let words = stat.rsplit_once(") ").map_or("", |(_, words)| words);
+        words.split(' ').nth(11).and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    for _ in 0..400 {
+        ticks.tick().await;
+        let running = children_of(service);
+        if running.iter().any(|pid| computed(pid) > 200) {
+            return running;
+        }
+    }
+    panic!("no statement is at work after twenty seconds");
+}
+
 async fn kill(pid: u32) {
     let status = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await;
     assert!(status.unwrap().success());
@@ -48,8 +67,7 @@ async fn a_killed_statement_is_told_and_a_killed_hub_leaves_none() {
     let mut psql = service.psql_command(&token);
     psql.args(["-c", ENDLESS, "-c", count]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let psql = psql.spawn().unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let running = children_of(&service);
+    let running = at_work(&service).await;
     assert!((1..=3).contains(&running.len()), "{running:?}");
     for pid in running {
         kill(pid).await;
@@ -62,15 +80,14 @@ async fn a_killed_statement_is_told_and_a_killed_hub_leaves_none() {
     let mut psql = service.psql_command(&token);
     psql.args(["-c", ENDLESS]).stdout(Stdio::null()).stderr(Stdio::null());
     let _psql = psql.spawn().unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let running = children_of(&service);
-    assert!(!running.is_empty());
+    let running = at_work(&service).await;
     service.process.kill().await.unwrap();
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
     for _ in 0..100 {
+        ticks.tick().await;
         if running.iter().all(|pid| parent_of(*pid).is_none()) {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("five seconds after the hub was killed, some of {running:?} are there");
 }

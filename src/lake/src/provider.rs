@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::Lake;
 use crate::history::{HistoryTable, Superseded};
-use crate::reader::{Reading, WatchedSchema};
+use crate::reader::{Reading, WatchedSchema, asked};
 
 /// From where the reader crate reads the catalog, over connections of the store's making.
 #[derive(Debug, Clone)]
@@ -73,7 +73,8 @@ impl Lake {
         };
         let reading = Reading::begin(&self.readers, self.store(), snapshot).await?;
         let provider = self.catalog.provider().await?;
-        let catalog = DuckLakeCatalog::with_snapshot(provider, snapshot).map_err(catalog_error)?;
+        let catalog = asked(|| DuckLakeCatalog::with_snapshot(provider, snapshot));
+        let catalog = catalog.map_err(catalog_error)?;
         let superseded = Arc::new(self.superseded_files(snapshot).await?);
         Ok(SnapshotCatalog { catalog: Arc::new(catalog), snapshot, superseded, reading })
     }
@@ -87,7 +88,7 @@ impl SnapshotCatalog {
 
     /// The tables of one schema.
     pub fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        let schema = self.catalog.schema(name)?;
+        let schema = asked(|| self.catalog.schema(name))?;
         let inner = if name == "history" {
             Arc::new(HistorySchema { schema, superseded: Arc::clone(&self.superseded) })
         } else {

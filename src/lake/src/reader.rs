@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -14,6 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, T
 use datafusion::physical_plan::ExecutionPlan;
 use huiliu_sdk::{Error, ErrorKind, Result};
 use huiliu_store::{Store, args};
+use tokio::task::unconstrained;
 
 use crate::history::Superseded;
 use crate::live_rows::{DeleteFiles, with_marks};
@@ -101,6 +104,20 @@ impl Drop for Reading {
     }
 }
 
+/// Asks the reader crate, which waits for the catalog's answers without giving its thread back.
+///
+/// A task that has used up its share of the thread is told to go on when the scheduler has had its
+/// turn. On a runtime of one thread that is never, so nothing is taken from its share here.
+pub(crate) fn asked<T>(ask: impl FnOnce() -> T) -> T {
+    let mut asked = pin!(unconstrained(async { ask() }));
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(answer) = asked.as_mut().poll(&mut context) {
+            return answer;
+        }
+    }
+}
+
 /// A schema whose tables know that their snapshot may expire.
 #[derive(Debug)]
 pub(crate) struct WatchedSchema {
@@ -117,11 +134,12 @@ impl SchemaProvider for WatchedSchema {
     }
 
     fn table_names(&self) -> Vec<String> {
-        self.inner.table_names()
+        asked(|| self.inner.table_names())
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
-        let Some(inner) = self.inner.table(name).await? else {
+        // See `asked`.
+        let Some(inner) = unconstrained(self.inner.table(name)).await? else {
             self.reading.check().await.map_err(external)?;
             return Ok(None);
         };
@@ -132,11 +150,11 @@ impl SchemaProvider for WatchedSchema {
     }
 
     async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
-        self.inner.table_type(name).await
+        unconstrained(self.inner.table_type(name)).await
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.inner.table_exist(name)
+        asked(|| self.inner.table_exist(name))
     }
 }
 
@@ -181,7 +199,7 @@ impl TableProvider for WatchedTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let plan = self.inner.scan(state, projection, filters, limit).await;
+        let plan = unconstrained(self.inner.scan(state, projection, filters, limit)).await;
         // First the reason, then what came of it.
         self.reading.check().await.map_err(external)?;
         with_marks(plan?, &self.deletes)
@@ -195,10 +213,46 @@ impl TableProvider for WatchedTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        self.inner.statistics()
+        asked(|| self.inner.statistics())
     }
 }
 
 fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use tokio::task::coop::{has_budget_remaining, poll_proceed};
+
+    use super::*;
+    use crate::Lake;
+
+    #[test]
+    fn a_task_that_has_used_up_its_share_is_answered_on_a_runtime_of_one_thread() {
+        let (sender, answers) = channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let folder = tempfile::tempdir().unwrap();
+                let lake = Lake::open(folder.path()).await.unwrap();
+                let snapshot = lake.at(None).await.unwrap();
+                poll_fn(|context| {
+                    while has_budget_remaining() {
+                        if let Poll::Ready(progress) = poll_proceed(context) {
+                            progress.made_progress();
+                        }
+                    }
+                    Poll::Ready(())
+                })
+                .await;
+                sender.send(snapshot.schema("current").is_some()).unwrap();
+            });
+        });
+        assert!(answers.recv_timeout(Duration::from_secs(60)).is_ok(), "it is never answered");
+    }
 }

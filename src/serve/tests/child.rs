@@ -46,14 +46,27 @@ fn processes(world: &World) -> BTreeSet<u32> {
 
 /// Waits until `is_so` of the processes of a world.
 async fn wait_for(world: &World, is_so: impl Fn(&BTreeSet<u32>) -> bool) -> BTreeSet<u32> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
     for _ in 0..200 {
+        ticks.tick().await;
         let found = processes(world);
         if is_so(&found) {
             return found;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("after ten seconds there are {:?}", processes(world));
+}
+
+/// Hundredths of a second that a process has computed.
+fn computed(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let words = stat.rsplit_once(") ").map_or("", |(_, words)| words);
+    words.split(' ').nth(11).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+}
+
+/// Whether one has computed for as long as only an endless statement does.
+fn one_is_at_work(found: &BTreeSet<u32>) -> bool {
+    found.iter().any(|pid| computed(*pid) > 200)
 }
 
 async fn kill(pid: u32) {
@@ -90,9 +103,7 @@ async fn a_connection_outlives_the_process_of_its_statement() {
     let mut psql = world.psql_command();
     psql.args(["-At", "-v", "VERBOSITY=verbose", "-c", ENDLESS, "-c", "select 42"]);
     let psql = psql.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Until the statement runs.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    for pid in processes(&world) {
+    for pid in wait_for(&world, one_is_at_work).await {
         kill(pid).await;
     }
     let output = psql.wait_with_output().await.unwrap();
@@ -110,8 +121,18 @@ async fn what_is_late_is_killed_with_what_it_spilled() {
     let after = wait_for(&world, |found| found.is_disjoint(&idle)).await;
     assert!(after.len() <= 2, "{after:?}");
     assert_eq!(world.rows("select 1").await, "1");
-    let spill = std::fs::read_dir(world.data().join("spill")).unwrap();
-    assert!(spill.count() <= 2, "folders of processes that are gone");
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    for _ in 0..100 {
+        ticks.tick().await;
+        let spill = std::fs::read_dir(world.data().join("spill")).unwrap();
+        let folders = spill.filter(|entry| {
+            entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("statement-")
+        });
+        if folders.count() <= 2 {
+            return;
+        }
+    }
+    panic!("folders of processes that are gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,9 +162,12 @@ async fn a_table_has_the_same_number_in_all_processes() {
     };
     let before = world.rows(&number("people")).await;
     add_visits(&world.engine, &[("V1", "340503001000", 10)]).await;
-    // The session that names tables is a second old at most.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
     let (people, visits) = (number("people"), number("visits"));
+    // The session that names tables is a second old at most.
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    while world.rows(&visits).await.is_empty() {
+        ticks.tick().await;
+    }
     for _ in 0..3 {
         let (one, other) = tokio::join!(world.rows(&people), world.rows(&people));
         assert_eq!((&one, &other), (&before, &before));

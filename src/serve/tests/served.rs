@@ -40,7 +40,11 @@ struct Person {
 
 impl Person {
     async fn of(site: &Site, name: &'static str) -> Self {
-        let token = token_of(&site.world.accounts, name).await;
+        // The wire asks for one token of a user, and the analyst of each world has one.
+        let token = match name {
+            ANALYST => site.world.token.clone(),
+            _ => token_of(&site.world.accounts, name).await,
+        };
         Self { name, token, session: site.login(name).await }
     }
 

@@ -194,11 +194,12 @@ async fn a_row_that_is_sent_again_at_that_very_moment_stays_new() {
     let marking = tokio::spawn(async move { source.acknowledge(&cx, &checkpoint).await });
     let waiting = "select count(*)::text from pg_stat_activity \
                    where datname = current_database() and wait_event_type = 'Lock'";
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..1_500 {
+        ticks.tick().await;
         if database.texts(waiting).await == ["1"] {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(database.texts(waiting).await, ["1"], "the mark waits for the other writer");
     sqlx::raw_sql("commit").execute(&mut db).await.unwrap();

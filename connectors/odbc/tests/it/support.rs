@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)] // test support stands outside of #[test] functions
 //! Databases behind ODBC drivers, streams over them, and everything a read gives.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,9 +14,10 @@ use huiliu_sdk::{
     RawPush, RawStream, ReadRequest, Rejected, StreamId, StreamRequest, StreamSettings,
 };
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 /// The drivers that are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,21 @@ pub(crate) enum Kind {
 }
 
 pub(crate) const KINDS: [Kind; 2] = [Kind::Postgres, Kind::Sqlite];
+
+/// Executes a list of statements, or prints the first column of a query's rows.
+const SQLITE: &str = "
+import json, sqlite3, sys
+sql = json.load(sys.stdin)
+db = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)
+rows = []
+if isinstance(sql, str):
+    rows = [row[0] for row in db.execute(sql)]
+else:
+    for one in sql:
+        db.executescript(one)
+db.close()
+print(json.dumps(rows))
+";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -94,13 +111,7 @@ impl Database {
                 }
                 db.close().await
             }
-            Kind::Sqlite => {
-                let mut db = self.sqlite().await;
-                for sql in statements {
-                    sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut db).await?;
-                }
-                db.close().await
-            }
+            Kind::Sqlite => self.on_sqlite(&json!(statements)).await.map(drop),
         }
     }
 
@@ -112,25 +123,41 @@ impl Database {
         self.folder.path()
     }
 
-    async fn sqlite(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new()
-            .filename(self.folder.path().join("s.db"))
-            .create_if_missing(true);
-        SqliteConnection::connect_with(&options).await.unwrap()
+    /// Has another process execute statements, or one query, and gives the first column of its rows.
+    ///
+    /// Not this one, where the driver's SQLite is: two of them in one process break each other's
+    /// locks.
+    async fn on_sqlite(&self, sql: &Value) -> Result<Vec<String>, sqlx::Error> {
+        let python = std::env::var_os("HUILIU_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+        let mut child = Command::new(python)
+            .args(["-c", SQLITE])
+            .arg(self.folder.path().join("s.db"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().unwrap();
+        let sql = sql.to_string();
+        let writing = async move { input.write_all(sql.as_bytes()).await };
+        let (written, output) = tokio::join!(writing, child.wait_with_output());
+        let output = output?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(sqlx::Error::Protocol(said));
+        }
+        written?;
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
     }
 
     /// The texts of a query's first column.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
-        let sql = AssertSqlSafe(sql.to_owned());
         match self.kind {
             Kind::Postgres => {
                 let mut db = PgConnection::connect(&self.url()).await.unwrap();
+                let sql = AssertSqlSafe(sql.to_owned());
                 sqlx::query_scalar(sql).fetch_all(&mut db).await.unwrap()
             }
-            Kind::Sqlite => {
-                let mut db = self.sqlite().await;
-                sqlx::query_scalar(sql).fetch_all(&mut db).await.unwrap()
-            }
+            Kind::Sqlite => self.on_sqlite(&json!(sql)).await.unwrap(),
         }
     }
 

@@ -395,7 +395,7 @@ mod tests {
                 "select c.relname, d.description from pg_class c left join pg_description d \
                  on d.objoid = c.oid and d.classoid = $1::regclass",
                 "SELECT c.relname, d.description FROM pg_catalog.pg_class c LEFT JOIN \
-                 pg_catalog.pg_description d ON false AND $1 IS NULL",
+                 pg_catalog.pg_description d ON false AND $1::TEXT IS NULL",
             ),
             (
                 "select case when a.atthasdef then (select d.adbin from pg_attrdef d \
@@ -436,7 +436,7 @@ mod tests {
             ),
             (
                 "select interval '5 seconds' * floor(a), 2 * interval '1 day' from t",
-                "SELECT interval_times(INTERVAL '5 seconds', floor(a)), \
+                "SELECT interval_times(INTERVAL '5 seconds', FLOOR(a)), \
                  interval_times(INTERVAL '1 day', 2) FROM t",
             ),
             (

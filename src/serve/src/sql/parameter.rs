@@ -9,7 +9,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 /// The types the engine found, from `$1` on; a parameter it could not place has the type it is
-/// cast to, or is a list of what is looked for in it.
+/// cast to, is a number of rows, or a list of what is looked for in it.
 pub(super) fn types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>> {
     let mut found = plan.get_parameter_types()?;
     if found.values().any(Option::is_none) {
@@ -31,6 +31,13 @@ pub(super) fn types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>> {
 fn told_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
     let mut told = HashMap::new();
     plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for part in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                if let Expr::Placeholder(placeholder) = part.as_ref() {
+                    told.insert(placeholder.id.clone(), DataType::Int64);
+                }
+            }
+        }
         node.apply_expressions(|expression| {
             expression.apply(|part| {
                 if let Expr::Cast(cast) = part
