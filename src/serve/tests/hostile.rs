@@ -68,6 +68,8 @@ fn there_are_more_than_three_hundred() {
 
 /// How a statement is sent.
 type Body<'a> = &'a dyn Fn(&str) -> String;
+/// A path, the headers it is asked with, and what is sent.
+type Asked<'a> = (&'a str, &'a [(&'a str, &'a str)], Body<'a>);
 
 /// What must not be in any answer: a line of a file of this machine, and the names of nobody.
 fn is_clean(text: &str) -> bool {
@@ -89,7 +91,7 @@ async fn no_statement_escapes_into_a_file_or_through_the_console() {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("sql", sql).append_pair("as", format).finish()
     };
-    let doors: [(&str, &[(&str, &str)], Body<'_>); 3] = [
+    let doors: [Asked<'_>; 3] = [
         ("/api/v1/query/export", &program, &|sql| json("csv", sql)),
         ("/sql", &person, &|sql| form("", sql)),
         ("/sql/export", &person, &|sql| form("csv", sql)),
