@@ -20,8 +20,12 @@ const MARKS: [(Encoding, &[u8]); 4] = [
 /// A byte that is never part of UTF-8; it marks what could not be transcoded.
 const UNDECODABLE: &[u8] = &[0xff];
 
-/// The character for what is none; it marks the same where the text has to stay text.
-const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+/// The first of the 32 characters that are none, which Unicode leaves to programs for themselves. Where
+/// text has to stay text, two of them stand for a byte that is no text, one for each half of it.
+const HALVES: u32 = 0xfdd0;
+
+/// More bytes than any that are no text together, with those that were looked at behind them.
+const RECENT: usize = 8;
 
 /// The byte order mark at the start of a file: whose it is and how long.
 pub(crate) fn mark(start: &[u8]) -> Option<(Encoding, usize)> {
@@ -79,16 +83,17 @@ pub(crate) struct Transcoder<R> {
     given: usize,
     input_ended: bool,
     done: bool,
-    /// What stands for bytes that are no text.
-    marker: &'static [u8],
+    /// The last bytes that were decoded: bytes that are no text may have come in several pieces.
+    recent: Vec<u8>,
+    /// Whether bytes that are no text become text that [`bytes_of`] reads back.
+    is_text: bool,
 }
 
 impl<'a> Transcoder<Box<dyn Read + 'a>> {
-    /// Text in UTF-8 without its mark, in which the replacement character stands for bytes that
-    /// are none.
+    /// Text in UTF-8 without its mark, in which [`bytes_of`] finds the bytes that are none.
     pub(crate) fn text(input: impl Read + 'a, encoding: Encoding, file: &str) -> Result<Self> {
         let input = unmarked(input, encoding, file)?;
-        Ok(Self { marker: REPLACEMENT, ..Self::new(Box::new(input), encoding) })
+        Ok(Self { is_text: true, ..Self::new(Box::new(input), encoding) })
     }
 }
 
@@ -154,6 +159,49 @@ fn decoder_of(encoding: Encoding) -> &'static encoding_rs::Encoding {
     }
 }
 
+/// Bytes that are no text, as text.
+fn spelled(bytes: &[u8]) -> String {
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, 16 + (byte & 15)]);
+    halves.filter_map(|half| char::from_u32(HALVES + u32::from(half))).collect()
+}
+
+/// The bytes of a text, if some of them were none.
+pub(crate) fn bytes_of(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
+    // All of those characters begin with this byte, which is soon looked for.
+    if !text.as_bytes().contains(&0xef) {
+        return None;
+    }
+    let half = |letter: char| {
+        let half = u32::from(letter).checked_sub(HALVES).filter(|half| *half < 32)?;
+        u8::try_from(half).ok()
+    };
+    let (mut bytes, mut is_broken) = (Vec::with_capacity(text.len()), false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let high = half(letter).filter(|high| *high < 16);
+        let low = letters.peek().and_then(|low| half(*low)?.checked_sub(16));
+        if let (Some(high), Some(low)) = (high, low) {
+            letters.next();
+            bytes.push((high << 4) | low);
+            is_broken = true;
+            continue;
+        }
+        let mut units = [0; 2];
+        let mut utf8 = [0; 4];
+        match encoding {
+            Encoding::Utf8 => bytes.extend(letter.encode_utf8(&mut utf8).bytes()),
+            Encoding::Gb18030 => bytes.extend(&*GB18030.encode(letter.encode_utf8(&mut utf8)).0),
+            Encoding::Utf16Le => {
+                bytes.extend(letter.encode_utf16(&mut units).iter().flat_map(|u| u.to_le_bytes()));
+            }
+            Encoding::Utf16Be => {
+                bytes.extend(letter.encode_utf16(&mut units).iter().flat_map(|u| u.to_be_bytes()));
+            }
+        }
+    }
+    is_broken.then_some(bytes)
+}
+
 /// The first bytes, as many as any mark has.
 pub(crate) fn start_of(input: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut start = vec![0; 8];
@@ -180,7 +228,8 @@ impl<R: Read> Transcoder<R> {
             given: 0,
             input_ended: false,
             done: false,
-            marker: UNDECODABLE,
+            recent: Vec::new(),
+            is_text: false,
         }
     }
 
@@ -205,7 +254,17 @@ impl<R: Read> Transcoder<R> {
         match result {
             DecoderResult::InputEmpty => self.done = self.input_ended,
             DecoderResult::OutputFull => {}
-            DecoderResult::Malformed(..) => self.output.extend(self.marker),
+            DecoderResult::Malformed(..) if !self.is_text => self.output.extend(UNDECODABLE),
+            DecoderResult::Malformed(length, after) => {
+                let seen = [self.recent.as_slice(), &input[..read]].concat();
+                let end = seen.len().saturating_sub(after.into());
+                let start = end.saturating_sub(length.into());
+                self.output.extend(spelled(&seen[start..end]).bytes());
+            }
+        }
+        if self.is_text {
+            self.recent.extend(&input[read.saturating_sub(RECENT)..read]);
+            self.recent.drain(..self.recent.len().saturating_sub(RECENT));
         }
         Ok(())
     }
@@ -297,5 +356,32 @@ mod tests {
         assert_eq!(transcode(&lone, Encoding::Utf16Le), b"a\xffb\xff");
         assert_eq!(transcode(b"a\x81,b", Encoding::Gb18030), b"a\xff,b");
         assert_eq!(transcode(b"a\x81", Encoding::Gb18030), b"a\xff");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_read_back_from_the_text_that_stands_for_them() {
+        let wide = |text: &str, lone: [u8; 2]| {
+            let mut bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            bytes.extend(lone);
+            bytes.extend([b'b', 0]);
+            bytes
+        };
+        let cases: [(Encoding, Vec<u8>); 6] = [
+            (Encoding::Utf8, b"\xd6\xd0\xb9\xfa \xff".to_vec()),
+            (Encoding::Utf8, "办𠮷".bytes().chain([0xe5, 0x8a]).collect()),
+            (Encoding::Utf8, b"\xf0\x9f\x98a\xed\xa0\x80\xc0\x80".to_vec()),
+            (Encoding::Gb18030, b"\xd6\xd0\xb9\xfa \xff\x81\x30\x81,\x81".to_vec()),
+            (Encoding::Utf16Le, wide("办𠮷", [0x00, 0xd8])),
+            (Encoding::Utf16Le, wide("", [0x00, 0xdc])),
+        ];
+        for (encoding, bytes) in cases {
+            let mut text = String::new();
+            let mut input = Transcoder::text(Trickle(&bytes), encoding, "f").unwrap();
+            input.read_to_string(&mut text).unwrap();
+            assert_eq!(bytes_of(&text, encoding).as_ref(), Some(&bytes), "{text:?}");
+        }
+        for text in ["办件", "", "\u{fffd}", "\u{fdd0}", "\u{fde0}\u{fdd0}"] {
+            assert_eq!(bytes_of(text, Encoding::Utf8), None);
+        }
     }
 }

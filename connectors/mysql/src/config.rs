@@ -9,7 +9,9 @@ use huiliu_sdk::{
     ConfigErrors, DeclaredColumn, Deletes, Error, ErrorKind, Overlap, RawConfig, RawPush,
     RawStream, ReadMode, Result, StreamId,
 };
-use huiliu_sqlkit::{bounded, check_name, check_select, join, optional, required};
+use huiliu_sqlkit::{
+    Flags, bounded, check_name, check_select, join, optional, read_flags, required,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
@@ -149,19 +151,6 @@ pub(crate) enum Mode {
     Flagged(Flags),
 }
 
-/// The flag protocol of a front database.
-#[derive(Debug, Clone)]
-pub(crate) struct Flags {
-    pub(crate) column: String,
-    pub(crate) new: String,
-    pub(crate) null_is_new: bool,
-    pub(crate) done: String,
-    pub(crate) claimed: Option<String>,
-    pub(crate) batch: u32,
-    /// Columns that say which rows belong to one case.
-    pub(crate) group: Vec<String>,
-}
-
 /// A checked push.
 #[derive(Debug, Clone)]
 pub(crate) struct Push {
@@ -172,8 +161,6 @@ pub(crate) struct Push {
 
 const CHUNK_ROWS: u64 = 5_000_000;
 const PARALLEL_AT_MOST: u32 = 8;
-const CASES_AT_ONCE: u32 = 1_000;
-const CASES_AT_MOST: u32 = 10_000;
 
 /// Checks a whole system file and names every fault.
 pub(crate) fn settings(raw: &RawConfig) -> Result<Settings, ConfigErrors> {
@@ -335,55 +322,4 @@ fn read_mode(raw: &RawStream, at: &str, faults: &mut ConfigErrors) -> Option<Mod
             None
         }
     }
-}
-
-fn read_flags(raw: &RawStream, at: &str, faults: &mut ConfigErrors) -> Option<Flags> {
-    let settings = &raw.settings;
-    let column: Option<String> = required(&raw.options, at, "flag", faults);
-    if let Some(column) = &column {
-        check_name(&join(at, "flag"), column, faults);
-    }
-    if settings.key.is_empty() {
-        faults.push_with_hint(
-            join(at, "key"),
-            "a flagged stream needs a key",
-            "name the columns that identify one row",
-        );
-    }
-    if settings.deletes == Deletes::KeyScan {
-        faults.push_with_hint(
-            join(at, "deletes"),
-            "a flagged stream is never read whole",
-            "use `group`: a case that is sent again replaces its rows",
-        );
-    }
-    let text = |key: &str, faults: &mut ConfigErrors| -> Option<String> {
-        optional(&raw.options, at, key, faults)
-    };
-    let new = text("flag_new", faults).unwrap_or_else(|| "0".to_owned());
-    let done = text("flag_done", faults).unwrap_or_else(|| "1".to_owned());
-    let claimed = text("flag_claimed", faults);
-    for (key, clash) in [
-        ("flag_done", new == done),
-        (
-            "flag_claimed",
-            claimed.as_ref().is_some_and(|claimed| *claimed == new || *claimed == done),
-        ),
-    ] {
-        if clash {
-            faults.push(join(at, key), "must differ from the other values of the flag");
-        }
-    }
-    let batch = bounded(&raw.options, at, "flag_batch", 1..=u64::from(CASES_AT_MOST), faults);
-    let group =
-        if settings.group.is_empty() { settings.key.clone() } else { settings.group.clone() };
-    Some(Flags {
-        column: column?,
-        new,
-        null_is_new: optional(&raw.options, at, "flag_null_is_new", faults).unwrap_or(false),
-        done,
-        claimed,
-        batch: batch.and_then(|n| u32::try_from(n).ok()).unwrap_or(CASES_AT_ONCE),
-        group,
-    })
 }

@@ -6,11 +6,11 @@
 //! read again. So nothing is lost wherever this process ends; what comes twice is equal.
 
 use huiliu_sdk::{Error, Event, Result};
+use huiliu_sqlkit::Flags;
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
 use crate::batch::{Batch, is_true, text_of};
-use crate::config::Flags;
 use crate::cursor::checkpoint;
 use crate::database::{Purpose, column, execute, open, query, quote};
 use crate::fault::fault;

@@ -320,12 +320,18 @@ pub fn many_columns(count: usize) -> Table {
     Table::new("columns", batch(columns))
 }
 
-/// Rows of about so many bytes each.
+/// Rows of about so many bytes each, that no packing makes much smaller.
 pub fn wide_rows(count: usize, bytes: usize) -> Table {
     let ids = (0..count).map(|index| Some(format!("w{index:06}")));
+    let mut noise = 1_u64;
     let bodies = (0..count).map(|index| {
-        let start = format!("{index} ");
-        Some(start.clone() + &"x".repeat(bytes - start.len()))
+        let mut body = format!("{index} ");
+        while body.len() < bytes {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(index as u64 | 1);
+            body.push_str(&format!("{:08x}", noise >> 32));
+        }
+        body.truncate(bytes);
+        Some(body)
     });
     Table::new("wide", batch(vec![("id", strings(ids)), ("body", strings(bodies))]))
 }

@@ -49,7 +49,7 @@ pub(super) fn read(content: &Content<'_>, stream: &Stream, receiver: &mut dyn Re
             }
         })
     };
-    keyed::read(&scan, name, stream, receiver)
+    keyed::read(&scan, name, stream.text_encoding(), stream, receiver)
 }
 
 fn no_list(name: &str, stream: &Stream) -> Error {
@@ -289,5 +289,5 @@ pub(super) fn read_lines(
             Ok(ControlFlow::Continue(()))
         })
     };
-    keyed::read(&scan, name, stream, receiver)
+    keyed::read(&scan, name, stream.text_encoding(), stream, receiver)
 }

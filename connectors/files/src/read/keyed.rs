@@ -8,7 +8,8 @@ use huiliu_sdk::{Cell, Error, ErrorKind, Result};
 use serde_json::Value;
 
 use super::{Flow, Raw, Receiver, Refusal, untyped};
-use crate::config::Stream;
+use crate::config::{Encoding, Stream};
+use crate::encoding::bytes_of;
 use crate::fault::over_limit;
 
 /// More fields than any record has.
@@ -25,6 +26,7 @@ pub(super) type Scan<'a> = dyn Fn(&mut dyn FnMut(u64, Entries) -> Flow) -> Flow 
 pub(super) fn read(
     scan: &Scan<'_>,
     file: &str,
+    encoding: Encoding,
     stream: &Stream,
     receiver: &mut dyn Receiver,
 ) -> Flow {
@@ -63,9 +65,16 @@ pub(super) fn read(
                 _ => Cell::Null,
             })
             .collect();
-        // A transcoder leaves this where bytes were no text.
-        let broken = texts.iter().flatten().any(|text| text.contains('\u{fffd}'));
-        if broken {
+        let bytes: Vec<Option<Vec<u8>>> = texts
+            .iter()
+            .map(|text| text.as_ref().and_then(|text| bytes_of(text, encoding)))
+            .collect();
+        // A sender's program may have damaged the text before.
+        let was_damaged = texts.iter().flatten().any(|text| text.contains('\u{fffd}'));
+        if was_damaged || bytes.iter().any(Option::is_some) {
+            let cells: Vec<Cell<'_>> = (cells.iter().zip(&bytes))
+                .map(|(cell, bytes)| bytes.as_deref().map_or(*cell, Cell::Bytes))
+                .collect();
             let reason = "text that is not in the file's encoding, or was damaged before".into();
             return receiver.refused(position, ("E-ENCODING", reason), Raw::Cells(&cells));
         }

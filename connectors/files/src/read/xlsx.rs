@@ -2,8 +2,9 @@
 //! sizes, counts and dimensions in the file are not looked at.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
 
 use huiliu_sdk::Result;
 use quick_xml::Reader;
@@ -28,7 +29,10 @@ const MAX_PARTS: usize = 10_000;
 const MAX_MERGES: usize = 200_000;
 
 /// Bytes of text that all cells share.
-const MAX_SHARED: usize = 512 << 20;
+const MAX_SHARED: u64 = 512 << 20;
+
+/// Bytes of it that are held in memory.
+const FILE_FROM: usize = 8 << 20;
 
 /// Reads the sheet that the stream asks for.
 pub(super) fn read(content: &Content<'_>, stream: &Stream, receiver: &mut dyn Receiver) -> Flow {
@@ -58,17 +62,60 @@ struct Book<'a> {
     from_1904: bool,
 }
 
-/// Texts that cells share: all in one, and where each ends.
+/// Texts that cells share, one behind the other. Where they are many, most are in a file without a
+/// name: a book of any size is read in the memory of a small one.
 #[derive(Default)]
 struct Shared {
+    /// Where each ends.
+    ends: Vec<u64>,
+    /// Bytes that are in the file.
+    filed: u64,
+    file: Option<File>,
+    /// What follows them.
     text: String,
-    ends: Vec<usize>,
 }
 
 impl Shared {
-    fn get(&self, index: usize) -> Option<&str> {
-        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
-        self.text.get(start..*self.ends.get(index)?)
+    /// Notes that a text ends here.
+    fn end(&mut self) -> io::Result<()> {
+        self.ends.push(self.filed + self.text.len() as u64);
+        if self.text.len() < FILE_FROM {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(tempfile::tempfile()?),
+        };
+        file.write_all(self.text.as_bytes())?;
+        self.filed += self.text.len() as u64;
+        self.text.clear();
+        Ok(())
+    }
+
+    /// Bytes of all of it.
+    fn size(&self) -> u64 {
+        self.filed + self.text.len() as u64 + 8 * self.ends.len() as u64
+    }
+
+    /// The text of a number, if there is one.
+    fn get(&self, index: usize) -> io::Result<Option<String>> {
+        let start = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
+        let (Some(start), Some(end)) = (start, self.ends.get(index).copied()) else {
+            return Ok(None);
+        };
+        let place = |at: u64| usize::try_from(at).map_err(io::Error::other);
+        match (&self.file, start.checked_sub(self.filed)) {
+            (Some(file), None) => {
+                let mut bytes = vec![0; place(end - start)?];
+                file.read_exact_at(&mut bytes, start)?;
+                String::from_utf8(bytes).map(Some).map_err(io::Error::other)
+            }
+            (_, from) => {
+                let (from, to) =
+                    (place(from.unwrap_or(0))?, place(end.saturating_sub(self.filed))?);
+                Ok(self.text.get(from..to).map(str::to_owned))
+            }
+        }
     }
 }
 
@@ -208,15 +255,15 @@ impl<'a> Book<'a> {
                 match next(xml, &mut buffer, file)? {
                     Event::Start(start) if start.local_name().as_ref() == "si" => {
                         rich_text(xml, "si", &mut shared.text, file)?;
-                        shared.ends.push(shared.text.len());
+                        shared.end().map_err(|e| broken(file, e))?;
                     }
                     Event::Empty(start) if start.local_name().as_ref() == "si" => {
-                        shared.ends.push(shared.text.len());
+                        shared.end().map_err(|e| broken(file, e))?;
                     }
                     Event::Eof => return Ok(shared),
                     _ => {}
                 }
-                if shared.text.len() + 8 * shared.ends.len() > MAX_SHARED {
+                if shared.size() > MAX_SHARED {
                     let most = MAX_SHARED >> 20;
                     return Err(over_limit(format!("file {file} has over {most} MiB of text")));
                 }

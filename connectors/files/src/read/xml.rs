@@ -38,7 +38,7 @@ pub(super) fn read(content: &Content<'_>, stream: &Stream, receiver: &mut dyn Re
             records(input, name, stream.record.as_deref().unwrap_or_default(), each)
         })
     };
-    keyed::read(&scan, name, stream, receiver)
+    keyed::read(&scan, name, encoding, stream, receiver)
 }
 
 /// The encoding that a file says it has, by its mark or its declaration.

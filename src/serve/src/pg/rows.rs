@@ -71,6 +71,8 @@ enum Cells<'a> {
     Decimal(&'a Decimal128Array, usize),
     Date(&'a Date32Array, Box<Other<'a>>),
     Time(&'a TimestampMicrosecondArray, Box<Other<'a>>),
+    /// Instants, written in UTC.
+    Instant(&'a TimestampMicrosecondArray, Box<Other<'a>>),
     Other(Box<Other<'a>>),
 }
 
@@ -113,6 +115,11 @@ impl<'a> Cells<'a> {
             {
                 Self::Time(array.as_primitive(), other)
             }
+            DataType::Timestamp(TimeUnit::Microsecond, Some(zone))
+                if *kind == Type::TIMESTAMPTZ && is_iso && ["UTC", "+00:00"].contains(&&**zone) =>
+            {
+                Self::Instant(array.as_primitive(), other)
+            }
             _ => Self::Other(other),
         })
     }
@@ -125,7 +132,7 @@ impl<'a> Cells<'a> {
             Self::Whole(array) => array.is_null(row),
             Self::Decimal(array, _) => array.is_null(row),
             Self::Date(array, _) => array.is_null(row),
-            Self::Time(array, _) => array.is_null(row),
+            Self::Time(array, _) | Self::Instant(array, _) => array.is_null(row),
             // The crate writes its nulls itself.
             Self::Other(_) => false,
         }
@@ -155,17 +162,17 @@ impl<'a> Cells<'a> {
                     None => return other.instead(start, row, data),
                 }
             }
-            Self::Time(array, other) => {
-                let time = DateTime::from_timestamp_micros(array.value(row));
-                match time.filter(has_four_digits) {
-                    Some(time) => {
-                        date(&time, data);
-                        data.put_u8(b' ');
-                        clock(&time, data);
-                    }
-                    None => return other.instead(start, row, data),
+            Self::Time(array, other) => match time(array.value(row)) {
+                Some(time) => date_and_clock(&time, data),
+                None => return other.instead(start, row, data),
+            },
+            Self::Instant(array, other) => match time(array.value(row)) {
+                Some(time) => {
+                    date_and_clock(&time, data);
+                    data.put_slice(b"+00");
                 }
-            }
+                None => return other.instead(start, row, data),
+            },
             Self::Other(other) => return other.instead(start, row, data),
         }
         let length = i32::try_from(data.len() - start - 4);
@@ -189,6 +196,11 @@ fn is_text(kind: &Type) -> bool {
     [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME, Type::UNKNOWN].contains(kind)
 }
 
+/// The time `micros` after 1970, if it is one that is written here.
+fn time(micros: i64) -> Option<DateTime<chrono::Utc>> {
+    DateTime::from_timestamp_micros(micros).filter(has_four_digits)
+}
+
 /// Years that are written in four digits.
 fn has_four_digits(day: &impl Datelike) -> bool {
     (1..=9999).contains(&day.year())
@@ -202,6 +214,12 @@ fn date(day: &impl Datelike, data: &mut BytesMut) {
     two_digits(day.month(), data);
     data.put_u8(b'-');
     two_digits(day.day(), data);
+}
+
+fn date_and_clock(time: &(impl Datelike + Timelike), data: &mut BytesMut) {
+    date(time, data);
+    data.put_u8(b' ');
+    clock(time, data);
 }
 
 /// The time of day, with as many digits of its second as it needs.
@@ -344,7 +362,12 @@ mod tests {
             "9999-12-31 23:59:59.999999",
         ];
         let times = TimestampMicrosecondArray::from_iter_values(shown.iter().map(|t| micros(t)));
-        assert_eq!(column(times), some(&shown));
+        assert_eq!(column(times.clone()), some(&shown));
+        let instants: Vec<String> = shown.iter().map(|time| format!("{time}+00")).collect();
+        let instants: Vec<&str> = instants.iter().map(String::as_str).collect();
+        assert_eq!(column(times.clone().with_timezone("UTC")), some(&instants));
+        let elsewhere = column(times.slice(0, 1).with_timezone("Asia/Shanghai"));
+        assert_eq!(elsewhere, some(&["2018-06-27 17:05:03.000000+08"]));
         let far = column(TimestampMicrosecondArray::from(vec![
             micros("9999-12-31 23:59:59") + 1_000_000,
         ]));

@@ -71,9 +71,9 @@ pub(super) fn value(
     };
     Ok(match kind {
         "s" => {
-            let text = text.trim().parse().ok().and_then(|index| shared.get(index));
-            let text = text.ok_or_else(|| damaged(file, "names a text that it does not hold"))?;
-            Value::Text(text.to_owned())
+            let text = text.trim().parse().ok().map(|index| shared.get(index)).transpose();
+            let text = text.map_err(|e| broken(file, e))?.flatten();
+            Value::Text(text.ok_or_else(|| damaged(file, "names a text that it does not hold"))?)
         }
         "str" | "inlineStr" | "d" => Value::Text(text),
         "b" => Value::Bool(text.trim() == "1" || text.trim() == "true"),
