@@ -115,6 +115,23 @@ fn the_shipped_reports_say_what_the_lake_says() {
     for name in ["weekly", "biweekly", "monthly"] {
         check_form(&reports(&hub, name)[0]);
     }
+    // Of pushes the report says what is accounted for by day, those of whole tables too.
+    let days = hub.query(
+        "select concat(system, '.', push) as push, sum(sent) as sent, sum(accepted) as accepted, \
+         sum(rejected) as rejected, sum(waiting) as waiting, sum(unknown) as unknown \
+         from ops.push_days group by 1 order by 1",
+    );
+    let biweekly = reports(&hub, "biweekly").remove(0);
+    let shown = biweekly["report"]["sections"][1]["table"]["rows"].as_array().unwrap();
+    assert_eq!(shown.len(), days.len(), "{shown:?}");
+    for (row, day) in shown.iter().zip(&days) {
+        assert_eq!(row[0], day["push"]);
+        for (cell, part) in (1_usize..).zip(["sent", "accepted", "rejected", "waiting", "unknown"])
+        {
+            assert_eq!(row[cell].as_str(), Some(day[part].to_string().as_str()), "{row} {part}");
+        }
+    }
+    assert!(days.iter().any(|day| day["push"] == "publish.figures"));
     let weekly = reports(&hub, "weekly").remove(0);
     let report = &weekly["report"];
     assert_eq!((&report["begin"], &report["end"]), (&"2018-12-07".into(), &"2018-12-13".into()));
