@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use huiliu_sdk::{Cell, ColumnType, Error, ErrorKind, Result};
+use huiliu_sdk::{Cell, ColumnType, Error, ErrorKind, ROW_BYTES, Result};
 
 use super::grid::{self, Head};
 use super::{Flow, Raw, Receiver, Refusal, untyped};
 use crate::config::Stream;
+use crate::fault::over_limit;
 use crate::pattern;
 
 mod moment;
@@ -41,6 +42,19 @@ impl Value {
             _ => false,
         }
     }
+}
+
+/// Adds the text of one more cell to the bytes of row `row`, counted from 0, which a row may have
+/// only so many of.
+pub(super) fn grow(size: &mut usize, value: &Value, row: u32, file: &str) -> Result<()> {
+    if let Value::Text(text) = value {
+        *size += text.len();
+    }
+    if *size > ROW_BYTES {
+        let place = row.saturating_add(1);
+        return Err(over_limit(format!("row {place} of file {file} is longer than 64 MiB")));
+    }
+    Ok(())
 }
 
 /// A number as it would be typed.
@@ -95,7 +109,7 @@ impl<'a> Sheet<'a> {
 
     /// Takes row `row`, counted from 0.
     pub(super) fn row(&mut self, row: u32, mut values: Vec<Value>) -> Flow {
-        self.fill(row, &mut values);
+        self.fill(row, &mut values)?;
         let place = row.saturating_add(1);
         if self.names.is_none() {
             if values.iter().all(Value::is_blank) && self.stream.header_rows < 2 {
@@ -135,13 +149,23 @@ impl<'a> Sheet<'a> {
     }
 
     /// Puts the value of joined cells into each of them.
-    fn fill(&mut self, row: u32, values: &mut Vec<Value>) {
+    fn fill(&mut self, row: u32, values: &mut Vec<Value>) -> Result<()> {
         while self.merges.get(self.next).is_some_and(|merge| merge.rows.0 <= row) {
             self.active.push(self.next);
             self.next += 1;
         }
         let merges = &mut self.merges;
-        self.active.retain(|at| merges[*at].rows.1 >= row);
+        self.active.retain(|at| {
+            let is_active = merges[*at].rows.1 >= row;
+            if !is_active {
+                merges[*at].value = None;
+            }
+            is_active
+        });
+        let (mut size, mut joined) = (0, 0);
+        for value in &*values {
+            grow(&mut size, value, row, self.file)?;
+        }
         for at in &self.active {
             let merge = &mut merges[*at];
             let (left, right) = (merge.columns.0 as usize, merge.columns.1 as usize);
@@ -151,15 +175,19 @@ impl<'a> Sheet<'a> {
             let Some(value) = merge.value.clone().filter(|value| !value.is_blank()) else {
                 continue;
             };
+            // Joined cells that overlap are held without a place in the row.
+            grow(&mut joined, &value, row, self.file)?;
             if values.len() <= right {
                 values.resize(right + 1, Value::Empty);
             }
             for cell in &mut values[left..=right] {
                 if *cell == Value::Empty {
+                    grow(&mut size, &value, row, self.file)?;
                     *cell = value.clone();
                 }
             }
         }
+        Ok(())
     }
 
     fn announce(&mut self, mut names: Vec<String>) -> Result<()> {

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 
-use huiliu_sdk::Result;
+use huiliu_sdk::{ROW_BYTES, Result};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
@@ -17,7 +17,7 @@ use super::{Flow, Receiver};
 use crate::config::Stream;
 use crate::content::Content;
 use crate::fault::{broken, damaged, over_limit};
-use crate::limit::Limited;
+use crate::limit::{Budget, Limited};
 
 mod cell;
 
@@ -153,19 +153,21 @@ impl<'a> Book<'a> {
         Ok(book)
     }
 
-    /// Opens a part and gives its events to `scan`; nothing if there is no such part.
+    /// Opens a part and gives its events to `scan`, which renews the budget where what it has read
+    /// is no longer held; nothing if there is no such part.
     fn part<T>(
         &mut self,
         part: &str,
-        scan: impl FnOnce(&mut Xml<'_>) -> Result<T>,
+        scan: impl FnOnce(&mut Xml<'_>, &Budget) -> Result<T>,
     ) -> Result<Option<T>> {
         let (file, most) = (self.file, self.most);
         let Some(index) = self.archive.index_for_name(part) else { return Ok(None) };
         let part = self.archive.by_index(index).map_err(|e| no_book(file, e))?;
         let packed = part.compressed_size();
-        let input: Box<dyn Read> = Box::new(Limited::new(part, most, Some(packed)));
+        let (input, budget) = Budget::new(Limited::new(part, most, Some(packed)), ROW_BYTES);
+        let input: Box<dyn Read> = Box::new(input);
         let mut reader = Reader::from_reader(BufReader::with_capacity(64 << 10, input));
-        scan(&mut reader).map(Some)
+        scan(&mut reader, &budget).map(Some)
     }
 
     /// Gives the start of each element of a part to `each`.
@@ -175,10 +177,11 @@ impl<'a> Book<'a> {
         mut each: impl FnMut(&BytesStart<'_>) -> Result<()>,
     ) -> Result<()> {
         let file = self.file;
-        let found = self.part(part, |xml| {
+        let found = self.part(part, |xml, budget| {
             let mut buffer = Vec::new();
             loop {
                 buffer.clear();
+                budget.renew(ROW_BYTES);
                 match next(xml, &mut buffer, file)? {
                     Event::Start(start) | Event::Empty(start) => each(&start)?,
                     Event::Eof => return Ok(()),
@@ -213,7 +216,8 @@ impl<'a> Book<'a> {
         let mut codes = std::collections::HashMap::new();
         let mut styles = Vec::new();
         let file = self.file;
-        self.part("xl/styles.xml", |xml| {
+        // All of it is held, so the budget is not renewed.
+        self.part("xl/styles.xml", |xml, _| {
             let mut buffer = Vec::new();
             let mut in_cells = false;
             loop {
@@ -247,11 +251,12 @@ impl<'a> Book<'a> {
 
     fn shared(&mut self) -> Result<Shared> {
         let file = self.file;
-        let shared = self.part("xl/sharedStrings.xml", |xml| {
+        let shared = self.part("xl/sharedStrings.xml", |xml, budget| {
             let mut shared = Shared::default();
             let mut buffer = Vec::new();
             loop {
                 buffer.clear();
+                budget.renew(ROW_BYTES);
                 match next(xml, &mut buffer, file)? {
                     Event::Start(start) if start.local_name().as_ref() == "si" => {
                         rich_text(xml, "si", &mut shared.text, file)?;
@@ -304,12 +309,15 @@ impl<'a> Book<'a> {
         mut each: impl FnMut(u32, Vec<Value>) -> Flow,
     ) -> Flow {
         let file = self.file;
-        let flow = self.part(part, |xml| {
+        let flow = self.part(part, |xml, budget| {
             let mut buffer = Vec::new();
-            let mut next_row = 0;
+            let (mut next_row, mut size) = (0, 0);
             let mut row: Option<(u32, Vec<Value>)> = None;
             loop {
                 buffer.clear();
+                if row.is_none() {
+                    budget.renew(ROW_BYTES);
+                }
                 let event = next(xml, &mut buffer, file)?;
                 match &event {
                     Event::Start(start) if start.local_name().as_ref() == "row" => {
@@ -319,12 +327,13 @@ impl<'a> Book<'a> {
                             Some(_) => return Err(damaged(file, "has rows out of order")),
                         };
                         next_row = number + 1;
+                        size = 0;
                         row = Some((number, Vec::new()));
                     }
                     Event::Start(start) | Event::Empty(start)
                         if start.local_name().as_ref() == "c" =>
                     {
-                        let Some((_, values)) = &mut row else { continue };
+                        let Some((number, values)) = &mut row else { continue };
                         let column = match attribute(start, "r") {
                             None => u32::try_from(values.len()).ok(),
                             Some(at) => place(&at).map(|(_, column)| column),
@@ -343,6 +352,8 @@ impl<'a> Book<'a> {
                             let raw = cell(xml, file)?;
                             value(raw, &kind, shown.unwrap_or(Shown::Number), shared, file)?
                         };
+                        // A text that all cells share is much longer than what names it.
+                        sheet::grow(&mut size, &value, *number, file)?;
                         values.push(value);
                     }
                     Event::End(end) if end.local_name().as_ref() == "row" => {

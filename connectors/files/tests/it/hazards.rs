@@ -5,8 +5,8 @@ use std::io::{Cursor, Write};
 use encoding_rs::GB18030;
 use huiliu_sdk::{ErrorKind, Event};
 use serde_json::{Value, json};
-use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use crate::support::{Drops, codes, csv, limited, read, request};
 
@@ -106,7 +106,7 @@ async fn empty_files_of_every_format_are_errors_and_not_empty_tables() {
 }
 
 /// A workbook of parts by hand.
-fn workbook(sheet: &str, shared: &str) -> Vec<u8> {
+fn workbook(sheet: &str, shared: &str, method: CompressionMethod) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let rels =
         r#"<Relationships><Relationship Id="r1" Target="worksheets/s.xml"/></Relationships>"#;
@@ -116,7 +116,8 @@ fn workbook(sheet: &str, shared: &str) -> Vec<u8> {
         ("xl/worksheets/s.xml", sheet),
         ("xl/sharedStrings.xml", shared),
     ] {
-        writer.start_file(name, SimpleFileOptions::default()).unwrap();
+        let options = SimpleFileOptions::default().compression_method(method);
+        writer.start_file(name, options).unwrap();
         writer.write_all(content.as_bytes()).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -132,7 +133,8 @@ async fn workbooks_that_lie_about_their_size_cost_what_they_are() {
     let shared = r#"<sst count="4000000000" uniqueCount="4000000000"><si><t>x</t></si></sst>"#;
     let options = json!({ "pattern": "*", "format": "xlsx" });
     let read = |sheet: String| {
-        let drops = Drops::with("a.xlsx", workbook(&sheet, shared));
+        let content = workbook(&sheet, shared, CompressionMethod::Deflated);
+        let drops = Drops::with("a.xlsx", content);
         let options: Value = options.clone();
         async move { drops.read(options).await }
     };
@@ -159,6 +161,29 @@ async fn workbooks_that_lie_about_their_size_cost_what_they_are() {
     assert_eq!(read(back).await.err().unwrap().code(), "E-FILE-DAMAGED");
     let bomb = format!("{head}{a1}{}</sheetData></worksheet>", " ".repeat(96 << 20));
     assert_eq!(read(bomb).await.err().unwrap().code(), "E-FILE-LIMIT");
+}
+
+#[tokio::test]
+async fn a_row_of_a_workbook_that_is_larger_than_any_is_refused() {
+    let shared = format!("<sst><si><t>{}</t></si></sst>", "x".repeat(1 << 20));
+    let cell = r#"<c t="s"><v>0</v></c>"#;
+    let head = r#"<worksheet><sheetData><row><c t="inlineStr"><is><t>a</t></is></c></row><row>"#;
+    let end = "</row></sheetData>";
+    let joined = r#"<mergeCells><mergeCell ref="A2:BM2"/></mergeCells>"#;
+    let formula = format!("<c><f>{}</f><v>1</v></c>", "x".repeat(65 << 20));
+    for (row, after, told) in [
+        (cell.repeat(65).as_str(), "", "row 2 of file a.xlsx"),
+        (cell, joined, "row 2 of file a.xlsx"),
+        (formula.as_str(), "", "a record of more than 64 MiB"),
+    ] {
+        let sheet = format!("{head}{row}{end}{after}</worksheet>");
+        let content = workbook(&sheet, &shared, CompressionMethod::Stored);
+        let drops = Drops::with("a.xlsx", content);
+        let options = json!({ "pattern": "*", "format": "xlsx" });
+        let error = drops.read(options).await.err().unwrap();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Data, "E-FILE-LIMIT"));
+        assert!(error.message().contains(told), "{error}");
+    }
 }
 
 #[tokio::test]
