@@ -63,7 +63,7 @@ struct Book<'a> {
 }
 
 /// Texts that cells share, one behind the other. Where they are many, most are in a file without a
-/// name: a book of any size is read in the memory of a small one.
+/// name, and only the places where they end are in memory.
 #[derive(Default)]
 struct Shared {
     /// Where each ends.
