@@ -49,7 +49,7 @@ pub(crate) fn damaged(name: &str, what: impl std::fmt::Display) -> Error {
 /// A file is, or claims to be, larger than anything honest.
 pub(crate) fn over_limit(message: String) -> Error {
     Error::new(ErrorKind::Data, "E-FILE-LIMIT", message).hint(
-        "look whether the sender's file is honest; if so, ask for several smaller ones or raise \
-         `unpacked_mib`",
+        "look whether the sender's file is honest; if so, ask for several smaller ones, or raise \
+         `unpacked_mib` where it is too large only once it is unpacked",
     )
 }

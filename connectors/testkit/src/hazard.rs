@@ -211,17 +211,24 @@ const PIECES: [&str; 40] = [
     "é",
 ];
 
+/// Knuth's generator, always the same from one start; its upper bits are good enough to choose by.
+struct Chance(u64);
+
+impl Chance {
+    /// The next 31 bits.
+    fn bits(&mut self) -> u64 {
+        let state = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = state.wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+}
+
 /// So many texts that would be SQL if they stood in it as they are, always the same ones. Each can be
 /// the name of a table or column everywhere: 60 bytes at most, no two alike in any case of letters,
 /// no blank at an end, no dot, and no character that some system has not.
 pub fn hostile(count: usize) -> Vec<String> {
-    let mut state = 0x2018_1213_u64;
-    let mut below = |most: usize| {
-        // Knuth's generator; its upper bits are good enough to choose by.
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).expect("31 bits") % most
-    };
+    let mut chance = Chance(0x2018_1213);
+    let mut below = |most: usize| usize::try_from(chance.bits()).expect("31 bits") % most;
     (0..count)
         .map(|index| {
             let mut text = PIECES[index % PIECES.len()].trim_start().to_owned();
@@ -323,12 +330,11 @@ pub fn many_columns(count: usize) -> Table {
 /// Rows of about so many bytes each, that no packing makes much smaller.
 pub fn wide_rows(count: usize, bytes: usize) -> Table {
     let ids = (0..count).map(|index| Some(format!("w{index:06}")));
-    let mut noise = 1_u64;
+    let mut chance = Chance(1);
     let bodies = (0..count).map(|index| {
         let mut body = format!("{index} ");
         while body.len() < bytes {
-            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(index as u64 | 1);
-            body.push_str(&format!("{:08x}", noise >> 32));
+            body.push_str(&format!("{:08x}", chance.bits()));
         }
         body.truncate(bytes);
         Some(body)

@@ -26,7 +26,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     (
         "E-FILE-LIMIT",
         "文件展开后或其中的内容超出限度，未读取",
-        "核实文件是否正常；正常的，请数据提供单位分成多个较小的文件，或调高 `unpacked_mib`",
+        "核实文件是否正常；正常的，请数据提供单位分成多个较小的文件；只是展开后过大的，可调高 `unpacked_mib`",
     ),
     (
         "E-FILE-RECORD",
