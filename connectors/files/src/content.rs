@@ -10,7 +10,7 @@ use zip::result::ZipError;
 
 use crate::config::{Format, Stream};
 use crate::encoding::start_of;
-use crate::fault::{broken, damaged, over_limit};
+use crate::fault::{broken, damaged, not_aside, over_limit};
 use crate::limit::Limited;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -202,7 +202,12 @@ impl Content<'_> {
             rewound(&file).map_err(failed)?;
             return Ok(file);
         }
-        let mut unpacked = tempfile::tempfile().map_err(failed)?;
+        let mut unpacked = tempfile::tempfile().map_err(|cause| not_aside(&self.name, cause))?;
+        let failed = |cause: io::Error| match cause.kind() {
+            // Reading fills no disk.
+            io::ErrorKind::StorageFull => not_aside(&self.name, cause),
+            _ => failed(cause),
+        };
         self.read(|input| io::copy(input, &mut unpacked).map_err(failed))?;
         unpacked.seek(SeekFrom::Start(0)).map_err(failed)?;
         Ok(unpacked)

@@ -40,6 +40,14 @@ pub(crate) fn broken(name: &str, cause: io::Error) -> Error {
     }
 }
 
+/// What a file holds could not be put aside while it is read.
+pub(crate) fn not_aside(name: &str, cause: io::Error) -> Error {
+    let message = format!("putting the content of file {name} into the temporary folder failed");
+    Error::new(ErrorKind::Unreachable, "E-FILE-IO", message)
+        .hint("let the hub's temporary folder (TMPDIR, else /tmp) be there and have room for what the file unpacks to")
+        .cause(cause)
+}
+
 /// A file is not, or not wholly, what it should be.
 pub(crate) fn damaged(name: &str, what: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Data, "E-FILE-DAMAGED", format!("file {name} {what}"))

@@ -16,7 +16,7 @@ use super::sheet::{self, Merge, Sheet, Shown, Value};
 use super::{Flow, Receiver};
 use crate::config::Stream;
 use crate::content::Content;
-use crate::fault::{broken, damaged, over_limit};
+use crate::fault::{broken, damaged, not_aside, over_limit};
 use crate::limit::{Budget, Limited};
 
 mod cell;
@@ -260,10 +260,10 @@ impl<'a> Book<'a> {
                 match next(xml, &mut buffer, file)? {
                     Event::Start(start) if start.local_name().as_ref() == "si" => {
                         rich_text(xml, "si", &mut shared.text, file)?;
-                        shared.end().map_err(|e| broken(file, e))?;
+                        shared.end().map_err(|e| not_aside(file, e))?;
                     }
                     Event::Empty(start) if start.local_name().as_ref() == "si" => {
-                        shared.end().map_err(|e| broken(file, e))?;
+                        shared.end().map_err(|e| not_aside(file, e))?;
                     }
                     Event::Eof => return Ok(shared),
                     _ => {}
