@@ -67,6 +67,11 @@ pub trait System: Send + Sync + Sized + 'static {
         None
     }
 
+    /// The most columns that a table of the system has, if it has a most.
+    fn columns(&self) -> Option<usize> {
+        self.connector().bounds().columns
+    }
+
     /// Most memory that a read may take, in bytes, while it gives batches of 1 MiB; nothing where a
     /// driver holds all it reads, which no connector can change.
     fn memory(&self) -> Option<usize> {

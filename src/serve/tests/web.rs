@@ -383,7 +383,7 @@ async fn sql_shows_masked_values_and_every_read_is_in_the_audit() {
     let rows = site.world.accounts.store().audit().await.unwrap();
     let read = rows.iter().find(|row| row.action == "query").unwrap();
     assert_eq!((read.who.as_str(), read.object.as_str()), (ANALYST, "current.people"));
-    let after: serde_json::Value = serde_json::from_str(read.after.as_ref().unwrap()).unwrap();
+    let after: Value = serde_json::from_str(read.after.as_ref().unwrap()).unwrap();
     assert_eq!(after["columns"]["current.people"], json!(["id", "name", "number"]));
     assert_eq!((&after["rows"], &after["door"]), (&json!(3), &json!("web")));
     let text = format!("{rows:?}");

@@ -12,9 +12,13 @@ use crate::fault::over_limit;
 use crate::pattern;
 
 mod moment;
+mod shared;
 
 use moment::moment;
 pub(super) use moment::{Shown, shown_by_code, shown_by_number};
+pub(super) use shared::Shared;
+
+const MAX_MERGES: usize = 200_000;
 
 /// From here on a number has more digits than Excel keeps.
 const ROUNDED: f64 = 1e15;
@@ -67,6 +71,14 @@ pub(super) struct Merge {
     pub(super) rows: (u32, u32),
     pub(super) columns: (u32, u32),
     pub(super) value: Option<Value>,
+}
+
+/// Refuses more joined cells than an honest sheet has.
+pub(super) fn check_merges(merges: &[Merge], file: &str) -> Result<()> {
+    if merges.len() > MAX_MERGES {
+        return Err(over_limit(format!("file {file} has over {MAX_MERGES} joined cells")));
+    }
+    Ok(())
 }
 
 /// Takes the rows of a sheet.

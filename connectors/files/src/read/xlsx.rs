@@ -2,9 +2,8 @@
 //! sizes, counts and dimensions in the file are not looked at.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileExt;
 
 use huiliu_sdk::{ROW_BYTES, Result};
 use quick_xml::Reader;
@@ -12,7 +11,7 @@ use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::sheet::{self, Merge, Sheet, Shown, Value};
+use super::sheet::{self, Merge, Shared, Sheet, Shown, Value};
 use super::{Flow, Receiver};
 use crate::config::Stream;
 use crate::content::Content;
@@ -25,14 +24,6 @@ use cell::{LAST_COLUMN, Xml, attribute, cell, next, place, rich_text, value};
 
 /// Parts of an honest workbook.
 const MAX_PARTS: usize = 10_000;
-
-const MAX_MERGES: usize = 200_000;
-
-/// Bytes of text that all cells share.
-const MAX_SHARED: u64 = 512 << 20;
-
-/// Bytes of it that are held in memory.
-const FILE_FROM: usize = 8 << 20;
 
 /// Reads the sheet that the stream asks for.
 pub(super) fn read(content: &Content<'_>, stream: &Stream, receiver: &mut dyn Receiver) -> Flow {
@@ -60,63 +51,6 @@ struct Book<'a> {
     /// The relation of each sheet to its part.
     relations: Vec<String>,
     from_1904: bool,
-}
-
-/// Texts that cells share, one behind the other. Where they are many, most are in a file without a
-/// name, and only the places where they end are in memory.
-#[derive(Default)]
-struct Shared {
-    /// Where each ends.
-    ends: Vec<u64>,
-    /// Bytes that are in the file.
-    filed: u64,
-    file: Option<File>,
-    /// What follows them.
-    text: String,
-}
-
-impl Shared {
-    /// Notes that a text ends here.
-    fn end(&mut self) -> io::Result<()> {
-        self.ends.push(self.filed + self.text.len() as u64);
-        if self.text.len() < FILE_FROM {
-            return Ok(());
-        }
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(tempfile::tempfile()?),
-        };
-        file.write_all(self.text.as_bytes())?;
-        self.filed += self.text.len() as u64;
-        self.text.clear();
-        Ok(())
-    }
-
-    /// Bytes of all of it.
-    fn size(&self) -> u64 {
-        self.filed + self.text.len() as u64 + 8 * self.ends.len() as u64
-    }
-
-    /// The text of a number, if there is one.
-    fn get(&self, index: usize) -> io::Result<Option<String>> {
-        let start = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
-        let (Some(start), Some(end)) = (start, self.ends.get(index).copied()) else {
-            return Ok(None);
-        };
-        let place = |at: u64| usize::try_from(at).map_err(io::Error::other);
-        match (&self.file, start.checked_sub(self.filed)) {
-            (Some(file), None) => {
-                let mut bytes = vec![0; place(end - start)?];
-                file.read_exact_at(&mut bytes, start)?;
-                String::from_utf8(bytes).map(Some).map_err(io::Error::other)
-            }
-            (_, from) => {
-                let (from, to) =
-                    (place(from.unwrap_or(0))?, place(end.saturating_sub(self.filed))?);
-                Ok(self.text.get(from..to).map(str::to_owned))
-            }
-        }
-    }
 }
 
 impl<'a> Book<'a> {
@@ -268,10 +202,7 @@ impl<'a> Book<'a> {
                     Event::Eof => return Ok(shared),
                     _ => {}
                 }
-                if shared.size() > MAX_SHARED {
-                    let most = MAX_SHARED >> 20;
-                    return Err(over_limit(format!("file {file} has over {most} MiB of text")));
-                }
+                shared.check(file)?;
             }
         })?;
         Ok(shared.unwrap_or_default())
@@ -292,10 +223,7 @@ impl<'a> Book<'a> {
             let rows = (first.0.min(last.0), first.0.max(last.0));
             let columns = (first.1.min(last.1), first.1.max(last.1));
             merges.push(Merge { rows, columns, value: None });
-            if merges.len() > MAX_MERGES {
-                return Err(over_limit(format!("file {file} has over {MAX_MERGES} joined cells")));
-            }
-            Ok(())
+            sheet::check_merges(&merges, file)
         })?;
         Ok(merges)
     }

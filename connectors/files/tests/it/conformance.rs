@@ -13,7 +13,7 @@ use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
 use async_trait::async_trait;
 use huiliu_connector_files::FilesConnector;
-use huiliu_sdk::{Connector, RawConfig, RawPush, RawStream, ReadMode};
+use huiliu_sdk::{Connector, LoadMode, RawConfig, RawPush, RawStream, ReadMode};
 use huiliu_testkit::{Refused, System, Table, Text, Trouble, cx, open, read};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
@@ -22,7 +22,8 @@ use rust_xlsxwriter::Workbook;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::support::raw;
+use crate::support::{Drops, raw};
+use crate::writing::load;
 
 huiliu_testkit::conformance!(in_csv: Folder<CSV>);
 huiliu_testkit::conformance!(in_ndjson: Folder<NDJSON>);
@@ -31,6 +32,7 @@ huiliu_testkit::conformance!(in_json: Folder<JSON>);
 huiliu_testkit::conformance!(in_xml: Folder<XML>);
 huiliu_testkit::conformance!(in_xlsx: Folder<XLSX>);
 huiliu_testkit::conformance!(in_arrow: Folder<ARROW>);
+huiliu_testkit::conformance!(in_xls: Folder<XLS>);
 
 const CSV: u8 = 0;
 const NDJSON: u8 = 1;
@@ -39,6 +41,7 @@ const JSON: u8 = 3;
 const XML: u8 = 4;
 const XLSX: u8 = 5;
 const ARROW: u8 = 6;
+const XLS: u8 = 7;
 
 /// What stands in CSV for no value, so that the empty text is one.
 const NULL: &str = "␀";
@@ -55,7 +58,7 @@ struct Folder<const FORMAT: u8> {
 
 impl<const FORMAT: u8> Folder<FORMAT> {
     fn format() -> &'static str {
-        ["csv", "ndjson", "parquet", "json", "xml", "xlsx", "arrow"][usize::from(FORMAT)]
+        ["csv", "ndjson", "parquet", "json", "xml", "xlsx", "arrow", "xls"][usize::from(FORMAT)]
     }
 
     /// Keys that streams and pushes have alike.
@@ -163,12 +166,7 @@ impl<const FORMAT: u8> Folder<FORMAT> {
                 content.extend(b"\n</records>\n");
             }
             XLSX => {
-                let is_broken = table.names().iter().any(|name| table.is_broken_text(name));
-                let is_unfit =
-                    |text: &String| text.contains('\0') || text.encode_utf16().count() > CELL;
-                if is_broken || rows.iter().flatten().flatten().any(is_unfit) {
-                    return Err(Refused("a cell holds text of Unicode, up to 32,767 units".into()));
-                }
+                check_cells(table, rows)?;
                 let names = table.names().into_iter().map(Some).collect::<Vec<Text>>();
                 let mut book = Workbook::new();
                 let sheet = book.add_worksheet();
@@ -200,6 +198,31 @@ impl<const FORMAT: u8> Folder<FORMAT> {
         }
         Ok(content)
     }
+}
+
+/// A workbook of 97 to 2003, by the connector itself, whose workbooks other tests hold to another
+/// reader.
+async fn old_workbook(table: &Table, rows: &[Vec<Text>]) -> Result<Vec<u8>, Refused> {
+    check_cells(table, rows)?;
+    let columns = table.names().into_iter().enumerate().map(|(at, name)| {
+        let texts: StringArray = rows.iter().map(|row| row[at].as_deref()).collect();
+        (name, Arc::new(texts) as ArrayRef, true)
+    });
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let drops = Drops::new();
+    let endpoint = drops.pushing(json!({ "file": "a.xls", "format": "xls" }));
+    load(&*endpoint, &cx(), LoadMode::Replace, &[batch]).await.unwrap();
+    Ok(std::fs::read(drops.path("a.xls")).unwrap())
+}
+
+/// Refuses what a cell of a workbook cannot hold.
+fn check_cells(table: &Table, rows: &[Vec<Text>]) -> Result<(), Refused> {
+    let is_broken = table.names().iter().any(|name| table.is_broken_text(name));
+    let is_unfit = |text: &String| text.contains('\0') || text.encode_utf16().count() > CELL;
+    if is_broken || rows.iter().flatten().flatten().any(is_unfit) {
+        return Err(Refused("a cell holds text of Unicode, up to 32,767 units".into()));
+    }
+    Ok(())
 }
 
 /// The names of the elements of a record: those of the columns, if all can be that.
@@ -288,8 +311,12 @@ impl<const FORMAT: u8> System for Folder<FORMAT> {
         Some((48 << 20) + more)
     }
 
+    fn columns(&self) -> Option<usize> {
+        (FORMAT == XLS).then_some(256)
+    }
+
     fn storable(&self, mut table: Table) -> Table {
-        if !matches!(FORMAT, XML | XLSX) {
+        if !matches!(FORMAT, XML | XLSX | XLS) {
             return table;
         }
         let columns: Vec<ArrayRef> = (table.batch.columns().iter())
@@ -308,7 +335,7 @@ impl<const FORMAT: u8> System for Folder<FORMAT> {
             })
             .collect();
         table.batch = RecordBatch::try_new(table.batch.schema(), columns).unwrap();
-        if FORMAT == XLSX {
+        if matches!(FORMAT, XLSX | XLS) {
             // A row without values is no row of a sheet.
             let has_value =
                 |row: usize| table.batch.columns().iter().any(|array| !array.is_null(row));
@@ -326,7 +353,10 @@ impl<const FORMAT: u8> System for Folder<FORMAT> {
         for start in (0..rows.len().max(1)).step_by(size) {
             let end = (start + size).min(rows.len());
             let batch = table.batch.slice(start, end - start);
-            contents.push(Self::file(table, &rows[start..end], &batch)?);
+            contents.push(match FORMAT {
+                XLS => old_workbook(table, &rows[start..end]).await?,
+                _ => Self::file(table, &rows[start..end], &batch)?,
+            });
         }
         for path in self.files(table) {
             std::fs::remove_file(path).unwrap();
@@ -379,7 +409,7 @@ impl<const FORMAT: u8> System for Folder<FORMAT> {
     }
 
     async fn written(&mut self, table: &Table) -> Vec<String> {
-        if FORMAT == XLSX {
+        if matches!(FORMAT, XLSX | XLS) {
             // Other rules hold the reading of workbooks to those of another writer.
             let mut raw = self.config();
             raw.streams.push(self.stream(table, ReadMode::Full));

@@ -106,7 +106,7 @@ pub async fn very_many_columns_are_all_read<S: System>() {
     if !capabilities(&system).source {
         return does_not_apply(system, "source").await;
     }
-    let most = system.connector().bounds().columns.unwrap_or(COLUMNS);
+    let most = system.columns().unwrap_or(COLUMNS);
     let table = hazard::many_columns(most.min(COLUMNS));
     put(&mut system, &table).await;
     let endpoint = open(&system, reading(&system, &table, ReadMode::Full));

@@ -1,103 +1,100 @@
 //! Texts in records: one byte or two for each character, over the ends of records.
 
-use super::{u16_at, u32_at};
+use huiliu_sdk::Result;
 
-/// A text whose length is one byte.
-pub(super) fn short(bytes: &[u8]) -> Option<String> {
-    let count = usize::from(*bytes.first()?);
-    Segments::new(&[bytes.get(1..)?]).characters(count)
+use super::record::Records;
+
+/// The bytes of a record from some place on, and of those that continue it.
+pub(super) struct Segments<'r, 'a> {
+    records: &'r mut Records<'a>,
+    at: usize,
 }
 
-/// A text whose length is two bytes.
-pub(super) fn long(bytes: &[u8]) -> Option<String> {
-    Segments::new(&[bytes]).text()
-}
-
-/// The bytes of a record and of those that continue it.
-pub(super) struct Segments<'p, 'a> {
-    parts: &'p [&'a [u8]],
-    rest: &'a [u8],
-    next: usize,
-}
-
-impl<'p, 'a> Segments<'p, 'a> {
-    pub(super) fn new(parts: &'p [&'a [u8]]) -> Self {
-        Self { parts, rest: parts.first().copied().unwrap_or_default(), next: 1 }
+impl<'r, 'a> Segments<'r, 'a> {
+    pub(super) fn new(records: &'r mut Records<'a>, at: usize) -> Self {
+        Self { records, at }
     }
 
-    /// All texts of the table that cells share.
-    pub(super) fn shared(mut self) -> Option<Vec<String>> {
-        let head = self.take(8)?;
-        let count = u32_at(&head, 4)?;
-        let mut texts = Vec::new();
-        while texts.len() < count as usize {
-            texts.push(self.text()?);
-        }
-        Some(texts)
+    /// A text whose length is one byte.
+    pub(super) fn short_text(&mut self) -> Result<String> {
+        let [count] = self.take()?;
+        self.characters(u16::from(count))
     }
 
     /// A text whose length is two bytes.
-    pub(super) fn text(&mut self) -> Option<String> {
-        let count = usize::from(u16_at(&self.take(2)?, 0)?);
+    pub(super) fn text(&mut self) -> Result<String> {
+        let count = u16::from_le_bytes(self.take()?);
         self.characters(count)
     }
 
     /// A text of `count` characters of UTF-16, after the byte that says how they are stored.
-    fn characters(&mut self, count: usize) -> Option<String> {
-        let flags = self.take(1)?[0];
-        let runs = if flags & 8 == 0 { 0 } else { usize::from(u16_at(&self.take(2)?, 0)?) };
-        let extra = if flags & 4 == 0 { 0 } else { u32_at(&self.take(4)?, 0)? as usize };
+    fn characters(&mut self, count: u16) -> Result<String> {
+        let [flags] = self.take()?;
+        let runs = if flags & 8 == 0 { 0 } else { u16::from_le_bytes(self.take()?) };
+        let extra = if flags & 4 == 0 { 0 } else { u32::from_le_bytes(self.take()?) };
         let mut is_wide = flags & 1 != 0;
-        let mut units: Vec<u16> = Vec::new();
-        while units.len() < count {
-            if self.rest.is_empty() {
+        let mut units: Vec<u16> = Vec::with_capacity(usize::from(count));
+        while units.len() < usize::from(count) {
+            if self.rest().is_empty() {
                 // A text that goes on in the next record says again how it is stored.
                 self.advance()?;
-                is_wide = self.take(1)?[0] & 1 != 0;
+                let [flags] = self.take()?;
+                is_wide = flags & 1 != 0;
+                continue;
             }
+            let left = usize::from(count) - units.len();
+            let rest = self.rest();
+            let (width, size) = if is_wide { (2, rest.len() / 2) } else { (1, rest.len()) };
+            let now = size.min(left);
+            if now == 0 {
+                return Err(self.records.cut());
+            }
+            let bytes = &rest[..now * width];
             if is_wide {
-                units.push(u16_at(self.rest, 0)?);
-                self.rest = &self.rest[2..];
+                units.extend(bytes.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])));
             } else {
-                units.push(u16::from(*self.rest.first()?));
-                self.rest = &self.rest[1..];
+                units.extend(bytes.iter().copied().map(u16::from));
             }
+            self.at += now * width;
         }
-        self.skip(runs.checked_mul(4)?)?;
-        self.skip(extra)?;
-        String::from_utf16(&units).ok()
+        self.skip(u64::from(runs) * 4)?;
+        self.skip(u64::from(extra))?;
+        String::from_utf16(&units).map_err(|_| self.records.cut())
     }
 
-    fn advance(&mut self) -> Option<()> {
-        self.rest = self.parts.get(self.next)?;
-        self.next += 1;
-        Some(())
+    fn rest(&self) -> &[u8] {
+        self.records.data().get(self.at..).unwrap_or_default()
     }
 
-    fn take(&mut self, count: usize) -> Option<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(8);
-        while bytes.len() < count {
-            if self.rest.is_empty() {
+    fn advance(&mut self) -> Result<()> {
+        self.at = 0;
+        if self.records.continues()? { Ok(()) } else { Err(self.records.cut()) }
+    }
+
+    /// The next bytes, wherever they stand.
+    pub(super) fn take<const COUNT: usize>(&mut self) -> Result<[u8; COUNT]> {
+        let mut bytes = [0; COUNT];
+        for byte in &mut bytes {
+            while self.rest().is_empty() {
                 self.advance()?;
-                continue;
             }
-            let (part, rest) = self.rest.split_at((count - bytes.len()).min(self.rest.len()));
-            bytes.extend_from_slice(part);
-            self.rest = rest;
+            *byte = self.rest()[0];
+            self.at += 1;
         }
-        Some(bytes)
+        Ok(bytes)
     }
 
-    fn skip(&mut self, mut count: usize) -> Option<()> {
+    fn skip(&mut self, mut count: u64) -> Result<()> {
         while count > 0 {
-            if self.rest.is_empty() {
+            let here = self.rest().len();
+            if here == 0 {
                 self.advance()?;
                 continue;
             }
-            let step = count.min(self.rest.len());
-            self.rest = &self.rest[step..];
-            count -= step;
+            let step = usize::try_from(count).unwrap_or(usize::MAX).min(here);
+            self.at += step;
+            count -= step as u64;
         }
-        Some(())
+        Ok(())
     }
 }

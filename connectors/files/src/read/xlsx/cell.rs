@@ -7,9 +7,8 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use super::Shared;
 use crate::fault::{broken, damaged};
-use crate::read::sheet::{Shown, Value};
+use crate::read::sheet::{Shared, Shown, Value};
 
 /// The last column, counted from 0.
 pub(super) const LAST_COLUMN: u32 = 16_383;
