@@ -19,6 +19,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::parallel::Haste;
 use crate::repeats::unrepeated;
 use crate::row_groups::RowGroupWriter;
 use crate::{LakeTable, io_error, parquet_error, planted, storage_batch};
@@ -119,6 +120,7 @@ pub struct FileWriter {
     column_ids: Vec<i64>,
     nan_flags: Vec<Option<bool>>,
     rows: i64,
+    haste: Haste,
 }
 
 impl FileWriter {
@@ -137,7 +139,14 @@ impl FileWriter {
             column_ids: table.columns.iter().map(|column| column.column_id).collect(),
             nan_flags: vec![None; table.columns.len()],
             rows: 0,
+            haste: Haste::default(),
         })
+    }
+
+    /// The same file, written on one thread as long as `haste` says that nobody waits for it.
+    pub(crate) fn with_haste(mut self, haste: &Haste) -> Self {
+        self.haste = haste.clone();
+        self
     }
 
     /// Adds rows; columns are matched by name.
@@ -160,7 +169,8 @@ impl FileWriter {
     fn begin(&mut self, rows: &RecordBatch) -> Result<()> {
         if let Some(file) = self.empty.take() {
             let plain = unrepeated(rows)?;
-            self.writer = Some(new_writer(file, &self.path, &self.schema, &plain)?);
+            let haste = self.haste.clone();
+            self.writer = Some(new_writer(file, &self.path, &self.schema, &plain, haste)?);
         }
         Ok(())
     }
@@ -238,7 +248,8 @@ impl DeleteFileWriter {
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
         let path = table.folder.join(format!("{}-delete.parquet", uuid::Uuid::new_v4()));
         let file = File::create_new(&path).map_err(|e| io_error("make the file", &path, e))?;
-        let mut writer = new_writer(file, &path, &schema, &["pos".to_owned()])?;
+        let plain = ["pos".to_owned()];
+        let mut writer = new_writer(file, &path, &schema, &plain, Haste::default())?;
         writer.write(&batch).map_err(|e| parquet_error("write", &path, e))?;
         let (size_bytes, footer_bytes) = close(writer, &path)?;
         let delete_count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -252,6 +263,7 @@ fn new_writer(
     path: &Path,
     schema: &SchemaRef,
     plain: &[String],
+    haste: Haste,
 ) -> Result<RowGroupWriter> {
     let level = ZstdLevel::try_new(1).map_err(|e| parquet_error("write", path, e))?;
     let mut properties = WriterProperties::builder()
@@ -267,7 +279,7 @@ fn new_writer(
         let column = ColumnPath::from(column.clone());
         properties = properties.set_column_dictionary_enabled(column, false);
     }
-    RowGroupWriter::new(file, schema, properties.build())
+    RowGroupWriter::new(file, schema, properties.build(), haste)
         .map_err(|e| parquet_error("write", path, e))
 }
 
@@ -372,15 +384,30 @@ pub(crate) fn read_deletes(path: &Path) -> Result<Vec<Deleted>> {
     let mut deleted = Vec::new();
     for batch in read_columns(path, &["pos", DELETE_RUN])? {
         let batch = batch?;
-        let numbers = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
-        let positions =
-            numbers("pos").ok_or_else(|| Error::internal("a delete file has no positions"))?;
-        let runs = numbers(DELETE_RUN);
-        for (row, position) in positions.values().iter().enumerate() {
-            let position = u64::try_from(*position).unwrap_or(0);
+        let runs = numbers(&batch, DELETE_RUN);
+        for (row, position) in positions(&batch)?.enumerate() {
             let run = runs.map_or(NOT_KEPT, |runs| runs.value(row));
             deleted.push(Deleted { position, run });
         }
     }
     Ok(deleted)
+}
+
+/// The positions listed in a delete file.
+pub(crate) fn read_positions(path: &Path) -> Result<Vec<u64>> {
+    let mut deleted = Vec::new();
+    for batch in read_columns(path, &["pos"])? {
+        deleted.extend(positions(&batch?)?);
+    }
+    Ok(deleted)
+}
+
+fn positions(batch: &RecordBatch) -> Result<impl Iterator<Item = u64>> {
+    let found = numbers(batch, "pos");
+    let found = found.ok_or_else(|| Error::internal("a delete file has no positions"))?;
+    Ok(found.values().iter().map(|position| u64::try_from(*position).unwrap_or(0)))
+}
+
+fn numbers<'b>(batch: &'b RecordBatch, column: &str) -> Option<&'b Int64Array> {
+    batch.column_by_name(column)?.as_primitive_opt::<Int64Type>()
 }

@@ -45,6 +45,7 @@ pub use maintain::{
     ExpiryRules, FileFacts, LiveFile, Reason, TableFiles, TornFile, Verification,
 };
 pub use merge::{KeySet, Merge, MergePlan, MergeResult, Positions, SharedKeys, UnkeyedRow};
+pub use parallel::Haste;
 pub use provider::SnapshotCatalog;
 pub use row::{META_COLUMNS, RowStamp, storage_batch, storage_schema};
 pub use table::{DataFile, LakeTable, TableColumn};

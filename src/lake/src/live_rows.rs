@@ -30,7 +30,7 @@ use datafusion::physical_plan::{
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
-use crate::file::read_deletes;
+use crate::file::read_positions;
 use crate::history::Superseded;
 
 /// The node of the reader crate.
@@ -93,10 +93,10 @@ impl DeleteFiles {
         };
         let read = || async {
             let path = path.clone();
-            let deleted = tokio::task::spawn_blocking(move || read_deletes(&path)).await;
+            let deleted = tokio::task::spawn_blocking(move || read_positions(&path)).await;
             let deleted = deleted.map_err(|e| DataFusionError::External(Box::new(e)))?;
             let deleted = deleted.map_err(|e| DataFusionError::External(Box::new(e)))?;
-            Ok(Arc::new(Marks::new(deleted.iter().map(|row| row.position))))
+            Ok(Arc::new(Marks::new(deleted.into_iter())))
         };
         marks.get_or_try_init(read).await.cloned()
     }

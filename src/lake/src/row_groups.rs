@@ -12,7 +12,7 @@ use parquet::errors::Result;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
-use crate::parallel::side_by_side;
+use crate::parallel::{Haste, in_haste};
 
 /// Rows of one row group; DuckDB's own vector-friendly size.
 const ROW_GROUP_ROWS: usize = 122_880;
@@ -30,6 +30,8 @@ pub(crate) struct RowGroupWriter {
     columns: Vec<Mutex<Vec<ArrowColumnWriter>>>,
     /// Rows of the row group at hand.
     rows: usize,
+    /// Whether somebody waits for what is written.
+    haste: Haste,
 }
 
 impl RowGroupWriter {
@@ -37,10 +39,12 @@ impl RowGroupWriter {
         file: File,
         schema: &SchemaRef,
         properties: WriterProperties,
+        haste: Haste,
     ) -> Result<Self> {
         let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
         let (file, factory) = writer.into_serialized_writer()?;
-        Ok(Self { file, factory, schema: Arc::clone(schema), columns: Vec::new(), rows: 0 })
+        let schema = Arc::clone(schema);
+        Ok(Self { file, factory, schema, columns: Vec::new(), rows: 0, haste })
     }
 
     /// Adds rows under the columns of the schema.
@@ -116,7 +120,7 @@ impl RowGroupWriter {
         if batch.num_rows() < WORTH_A_THREAD {
             return (0..self.columns.len()).try_for_each(encode);
         }
-        side_by_side(self.columns.len(), encode).map(drop)
+        in_haste(&self.haste, self.columns.len(), encode).map(drop)
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -124,7 +128,7 @@ impl RowGroupWriter {
             return Ok(());
         }
         let columns = std::mem::take(&mut self.columns);
-        let chunks = side_by_side(columns.len(), |column| {
+        let chunks = in_haste(&self.haste, columns.len(), |column| {
             let mut writers = columns[column].lock().unwrap_or_else(PoisonError::into_inner);
             writers.drain(..).map(ArrowColumnWriter::close).collect::<Result<Vec<_>>>()
         })?;

@@ -20,6 +20,8 @@ on_both!(
     periods_of_validity_close_when_a_row_changes_or_goes,
     rows_whose_keys_are_gone_are_deleted_over_several_commits_of_one_read,
     a_case_that_comes_again_comes_whole,
+    an_older_case_that_comes_late_deletes_nothing,
+    an_older_delete_that_comes_late_deletes_nothing,
     an_older_version_goes_straight_to_history,
     a_floating_point_key_is_refused,
 );
@@ -147,16 +149,55 @@ async fn rows_whose_keys_are_gone_are_deleted_over_several_commits_of_one_read(b
     assert_eq!(through_datafusion(&lake, None).await[0], (100, expected, 10));
 }
 
+/// Steps of a case, which rows of one name form.
+fn case(from: i64, to: i64, amount: i64) -> RecordBatch {
+    let ids: ArrayRef =
+        Arc::new(StringArray::from_iter_values((from..to).map(|id| format!("K{id:05}"))));
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values((from..to).map(|_| "办件甲")));
+    let amounts: ArrayRef = Arc::new(Int64Array::from_iter_values((from..to).map(|_| amount)));
+    RecordBatch::try_new(Arc::new(schema()), vec![ids, names, amounts]).unwrap()
+}
+
+async fn an_older_case_that_comes_late_deletes_nothing(backend: Backend) {
+    let lake = open(&backend).await;
+    let versioned = || MergePlan {
+        group: vec!["name".into()],
+        version: Some("amount".into()),
+        ..upsert_plan()
+    };
+    read(&lake, 1, versioned(), &[case(0, 10, 7)]).await;
+    let late = read(&lake, 2, versioned(), &[case(2, 5, 3)]).await;
+    assert_eq!((late.written, late.deduplicated, late.deleted), (0, 3, 0));
+    assert_eq!(through_datafusion(&lake, None).await[0].0, 10);
+    // A newer one comes whole.
+    let newer = read(&lake, 3, versioned(), &[case(2, 5, 9)]).await;
+    assert_eq!((newer.written, newer.deleted), (3, 7));
+}
+
+async fn an_older_delete_that_comes_late_deletes_nothing(backend: Backend) {
+    let lake = open(&backend).await;
+    let versioned = || MergePlan { version: Some("amount".into()), ..upsert_plan() };
+    let delete = async |seq, batches: &[(RecordBatch, Ops)]| {
+        let mut merge = start(&lake, "a", seq, versioned()).await.unwrap();
+        for (batch, ops) in batches {
+            merge.merge(batch, ops, &positions(batch)).unwrap();
+        }
+        commit(&lake, merge.finish().unwrap()).await
+    };
+    read(&lake, 1, versioned(), &[rows(0, 10, 5)]).await;
+    let late = delete(2, &[(rows(0, 10, 3), Ops::Delete)]).await;
+    assert_eq!((late.read, late.deleted), (0, 0));
+    // Nor does it where the newer row came earlier in the same read.
+    let staged = delete(3, &[(rows(10, 20, 5), Ops::Upsert), (rows(10, 20, 3), Ops::Delete)]).await;
+    assert_eq!((staged.written, staged.deleted), (10, 0));
+    assert_eq!(through_datafusion(&lake, None).await[0].0, 20);
+    let newer = delete(4, &[(rows(0, 20, 6), Ops::Delete)]).await;
+    assert_eq!((newer.read, newer.deleted), (0, 20));
+}
+
 async fn a_case_that_comes_again_comes_whole(backend: Backend) {
     let lake = open(&backend).await;
-    // Rows of one name form a case; version 1 has ten steps of it, version 2 only three.
-    let case = |from, to, amount: i64| {
-        let ids: ArrayRef =
-            Arc::new(StringArray::from_iter_values((from..to).map(|id: i64| format!("K{id:05}"))));
-        let names: ArrayRef = Arc::new(StringArray::from_iter_values((from..to).map(|_| "办件甲")));
-        let amounts: ArrayRef = Arc::new(Int64Array::from_iter_values((from..to).map(|_| amount)));
-        RecordBatch::try_new(Arc::new(schema()), vec![ids, names, amounts]).unwrap()
-    };
+    // Version 1 has ten steps of the case, version 2 only three.
     let whole = || MergePlan { group: vec!["name".into()], ..upsert_plan() };
     read(&lake, 1, whole(), &[case(0, 10, 1), rows(50, 60, 1)]).await;
     let again = read(&lake, 2, whole(), &[case(2, 5, 7)]).await;

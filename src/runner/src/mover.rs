@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use huiliu_core::config::{QuietHours, StreamLimits};
-use huiliu_lake::{KeySet, LakeTable, Merge, SharedKeys, UnkeyedRow, held_schema};
+use huiliu_lake::{Haste, KeySet, LakeTable, Merge, SharedKeys, UnkeyedRow, held_schema};
 use huiliu_sdk::{
     Checkpoint, Cx, Deletes, Error, ErrorKind, Event, ReadMode, ReadRequest, Result, Source,
     StreamId, StreamRequest, StreamSettings, Window, WriteMode,
@@ -69,6 +69,8 @@ struct Mover<'a> {
     merge: Option<Merge>,
     /// The merge while it is at work on a chunk.
     merging: Option<JoinHandle<(Merge, Result<Vec<UnkeyedRow>>)>>,
+    /// Of the merge at work: whether it is waited for.
+    haste: Haste,
     chunk: Chunk,
     staged_rows: u64,
     staged_bytes: u64,
@@ -156,6 +158,7 @@ pub(crate) async fn sync_stream(
         layout: None,
         merge: None,
         merging: None,
+        haste: Haste::default(),
         chunk: Chunk::new(),
         staged_rows: 0,
         staged_bytes: 0,

@@ -1,7 +1,7 @@
 //! An aggregate that counts the distinct values of each group exactly, in one pass.
 //!
 //! A value gets a number when it is first met, whatever its group; a group's values are then pairs
-//! of two numbers in one set for all groups. That is smaller and quicker than a set of values for
+//! of two numbers for all groups together. That is smaller and quicker than a set of values for
 //! each group.
 
 use std::mem::size_of;
@@ -91,13 +91,79 @@ fn item(kind: &DataType) -> FieldRef {
     Arc::new(Field::new_list_field(state_kind(kind), true))
 }
 
+/// Stands where a value has no group.
+const NO_GROUP: u32 = u32::MAX;
+
+/// Which groups each value was met in, all by their numbers.
+///
+/// Most values are of one group only, a person's or a case's number say, and are met in it first. That
+/// group stands at the value's number, where no other place has to be looked up; only the groups
+/// after the first are in a set.
+#[derive(Default)]
+struct Met {
+    first: Vec<u32>,
+    /// Groups and values.
+    later: HashSet<(u32, u32), RandomState>,
+}
+
+impl Met {
+    /// Notes that `group` has `value`, and says whether that is new.
+    fn insert(&mut self, group: u32, value: usize) -> bool {
+        if value >= self.first.len() {
+            self.first.resize(value + 1, NO_GROUP);
+        }
+        let first = &mut self.first[value];
+        if *first == NO_GROUP {
+            *first = group;
+            return true;
+        }
+        *first != group && self.later.insert((group, value as u32))
+    }
+
+    /// How many groups and values go together.
+    fn len(&self) -> usize {
+        self.first.iter().filter(|group| **group != NO_GROUP).count() + self.later.len()
+    }
+
+    /// Takes the groups that are emitted with their values, in no order; the others stay, under the
+    /// numbers that they have then.
+    fn take(&mut self, emitted: usize) -> Vec<(u32, u32)> {
+        let mut taken = Vec::new();
+        for (value, group) in self.first.iter_mut().enumerate() {
+            if *group == NO_GROUP {
+                continue;
+            }
+            match (*group as usize).checked_sub(emitted) {
+                None => {
+                    taken.push((*group, value as u32));
+                    *group = NO_GROUP;
+                }
+                Some(left) => *group = left as u32,
+            }
+        }
+        for (group, value) in std::mem::take(&mut self.later) {
+            match (group as usize).checked_sub(emitted) {
+                None => taken.push((group, value)),
+                // It may be the first one now.
+                Some(left) => {
+                    self.insert(left as u32, value as usize);
+                }
+            }
+        }
+        taken
+    }
+
+    fn size(&self) -> usize {
+        self.first.capacity() * size_of::<u32>() + self.later.allocation_size()
+    }
+}
+
 /// The values of all groups.
 pub(super) struct Pairs {
     kind: DataType,
     /// Gives each value its number.
     values: Box<dyn GroupValues>,
-    /// A group's number and a value's.
-    met: HashSet<(u32, u32), RandomState>,
+    met: Met,
     /// How many values each group has.
     counts: Vec<i64>,
     /// The numbers of a batch's values.
@@ -110,7 +176,7 @@ impl Pairs {
         Ok(Self {
             kind,
             values: new_group_values(schema, &GroupOrdering::None)?,
-            met: HashSet::default(),
+            met: Met::default(),
             counts: Vec::new(),
             numbers: Vec::new(),
         })
@@ -133,34 +199,19 @@ impl Pairs {
             if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
                 continue;
             }
-            self.counts[group] += i64::from(self.met.insert((group as u32, *number as u32)));
+            self.counts[group] += i64::from(self.met.insert(group as u32, *number));
         }
         Ok(())
     }
 
-    /// Takes the pairs of the groups that are emitted, in no order; the others stay, under the numbers
-    /// that their groups have then.
-    fn take_met(&mut self, emitted: usize) -> Vec<(u32, u32)> {
-        let (mut taken, mut stay) = (Vec::new(), HashSet::default());
-        for (group, value) in std::mem::take(&mut self.met) {
-            match (group as usize).checked_sub(emitted) {
-                None => taken.push((group, value)),
-                Some(group) => {
-                    stay.insert((group as u32, value));
-                }
-            }
-        }
-        self.met = stay;
-        taken
-    }
-
     /// Gives the values of the groups that stay, of all there were, new numbers.
     fn number_again(&mut self, values: &ArrayRef) -> Result<()> {
-        let stay: Vec<(u32, u32)> = std::mem::take(&mut self.met).into_iter().collect();
+        let stay = std::mem::take(&mut self.met).take(usize::MAX);
         let still = UInt32Array::from_iter_values(stay.iter().map(|(_, value)| *value));
         self.values.intern(&[take(values, &still, None)?], &mut self.numbers)?;
-        let numbers = self.numbers.iter().map(|number| *number as u32);
-        self.met = stay.iter().map(|(group, _)| *group).zip(numbers).collect();
+        for ((group, _), number) in stay.iter().zip(&self.numbers) {
+            self.met.insert(*group, *number);
+        }
         Ok(())
     }
 }
@@ -188,11 +239,11 @@ impl GroupsAccumulator for Pairs {
         let counts = emit_to.take_needed(&mut self.counts);
         match emit_to {
             EmitTo::All => {
-                self.met = HashSet::default();
+                self.met = Met::default();
                 self.values.clear_shrink(0);
             }
             EmitTo::First(groups) => {
-                drop(self.take_met(groups));
+                drop(self.met.take(groups));
                 // Values of groups that have left are forgotten when most are.
                 if self.met.len() < self.values.len() / 2 {
                     let values = self.values.emit(EmitTo::All)?.remove(0);
@@ -205,7 +256,7 @@ impl GroupsAccumulator for Pairs {
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let counts = emit_to.take_needed(&mut self.counts);
-        let mut met = self.take_met(counts.len());
+        let mut met = self.met.take(counts.len());
         met.sort_unstable();
         let values = self.values.emit(EmitTo::All)?.remove(0);
         let emitted = UInt32Array::from_iter_values(met.iter().map(|(_, value)| *value));
@@ -255,7 +306,7 @@ impl GroupsAccumulator for Pairs {
     fn size(&self) -> usize {
         size_of::<Self>()
             + self.values.size()
-            + self.met.allocation_size()
+            + self.met.size()
             + self.counts.capacity() * size_of::<i64>()
             + self.numbers.capacity() * size_of::<usize>()
     }

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Date32Type, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use huiliu_sdk::{Error, ErrorKind, Result, WriteMode};
 
-use super::Positions;
+use super::{Incoming, Positions};
 
 /// A chunk of rows with all that is computed of it.
 pub(super) struct Chunk<'a> {
@@ -13,12 +13,23 @@ pub(super) struct Chunk<'a> {
     pub(super) hashes: Vec<u128>,
     pub(super) keys: Vec<u128>,
     pub(super) versions: Option<Vec<Box<[u8]>>>,
+    /// The column of the versions.
+    pub(super) version: Option<ArrayRef>,
     pub(super) positions: &'a Positions,
 }
 
 impl Chunk<'_> {
     pub(super) fn version(&self, row: usize) -> Option<&[u8]> {
         self.versions.as_ref().map(|versions| versions[row].as_ref())
+    }
+
+    /// Whether the row says that its key is deleted of a version older than `other`. Deletes that
+    /// bring no version are of now.
+    pub(super) fn is_late_delete(&self, incoming: Incoming, other: Option<&[u8]>) -> bool {
+        let has_version = |column: &ArrayRef| column.is_valid(incoming.row);
+        incoming.delete
+            && self.version.as_ref().is_some_and(has_version)
+            && self.version(incoming.row) < other
     }
 }
 

@@ -22,6 +22,8 @@ enum Meeting {
     Same,
     /// It is of an older version.
     Older,
+    /// It deletes an older version.
+    Late,
     /// It takes the earlier one's place.
     Newer,
 }
@@ -41,6 +43,7 @@ impl Merge {
                     continue;
                 }
                 Meeting::Older => older.push(incoming.row),
+                Meeting::Late => {}
                 Meeting::Same => self.balance.unchanged += 1,
             }
             settled.push(*key);
@@ -82,6 +85,7 @@ impl Merge {
                         continue;
                     }
                     Meeting::Older => older.push(incoming.row),
+                    Meeting::Late => {}
                     Meeting::Same => self.balance.unchanged += 1,
                 }
                 winners.remove(key);
@@ -121,9 +125,12 @@ impl Merge {
                 if stored.closed(index) {
                     continue;
                 }
-                if incoming.delete {
+                if chunk.is_late_delete(incoming, stored.version(index)) {
+                    winners.remove(key);
+                    continue;
+                } else if incoming.delete {
                     self.balance.deleted += 1;
-                } else if stored.hashes[index] == incoming.hash {
+                } else if stored.hashes[index] == chunk.hashes[incoming.row] {
                     self.balance.unchanged += 1;
                     winners.remove(key);
                     continue;
@@ -137,6 +144,13 @@ impl Merge {
                 superseded.keys.push(*key);
             }
             self.supersede(&superseded)?;
+        }
+        // A late delivery of a case says nothing about rows that came to it since.
+        if let Some(hasher) = self.group_hasher.as_ref().filter(|_| !older.is_empty()) {
+            let cases = hasher.hash(&chunk.data)?;
+            for row in &older {
+                self.grouped.spare(cases[*row]);
+            }
         }
         self.write_older(chunk, older)
     }
@@ -224,8 +238,8 @@ impl Merge {
 /// Compares a row with an earlier one of the same commit that has this hash and version.
 fn compare(chunk: &Chunk<'_>, incoming: Incoming, hash: u128, version: Option<&[u8]>) -> Meeting {
     if incoming.delete {
-        Meeting::Newer
-    } else if hash == incoming.hash {
+        if chunk.is_late_delete(incoming, version) { Meeting::Late } else { Meeting::Newer }
+    } else if hash == chunk.hashes[incoming.row] {
         Meeting::Same
     } else if chunk.version(incoming.row) < version {
         Meeting::Older

@@ -38,7 +38,7 @@ use self::target::{KeyRange, Target};
 use crate::file::read_deletes;
 use crate::filter::FilterCache;
 use crate::hash::{Identity, RowHasher};
-use crate::parallel::side_by_side;
+use crate::parallel::{Haste, side_by_side};
 use crate::row::meta_fields;
 use crate::{
     DeleteFileWriter, FileWriter, Lake, LakeTable, RowStamp, TableChange, fault_point,
@@ -72,11 +72,11 @@ pub struct Merge {
     balance: Balance,
 }
 
-/// One row of the chunk being merged.
+/// One row of the chunk being merged. Its hash is left to the chunk: the map of a full chunk's rows
+/// is in half the memory without.
 #[derive(Clone, Copy)]
 struct Incoming {
     row: usize,
-    hash: u128,
     delete: bool,
 }
 
@@ -172,6 +172,11 @@ impl Merge {
         self.balance
     }
 
+    /// By which a caller that does not wait for a chunk to be merged says so.
+    pub fn haste(&self) -> Haste {
+        self.stage.haste.clone()
+    }
+
     /// Merges a chunk of rows and returns those that have no key.
     pub fn merge(
         &mut self,
@@ -180,10 +185,11 @@ impl Merge {
         positions: &Positions,
     ) -> Result<Vec<UnkeyedRow>> {
         let data = storage_batch(batch, &self.data)?;
-        let hashes = self.row_hasher.hash(&data)?;
+        let hashes = self.row_hasher.hash_in(&self.stage.haste, &data)?;
         if self.plan.key.is_empty() {
             self.balance.read += hashes.len() as u64;
-            let chunk = Chunk { data, hashes, keys: Vec::new(), versions: None, positions };
+            let (keys, versions, version) = (Vec::new(), None, None);
+            let chunk = Chunk { data, hashes, keys, versions, version, positions };
             let rows = self.not_held(&chunk)?;
             self.append(&chunk, &rows)?;
             return Ok(Vec::new());
@@ -191,7 +197,9 @@ impl Merge {
         let (keyed, unkeyed) = self.split_unkeyed(&data, positions)?;
         let keys = self.key_hasher.hash(&data)?;
         let versions = self.encode_versions(&data)?;
-        let chunk = Chunk { data, hashes, keys, versions, positions };
+        let version = self.plan.version.as_ref().map(|name| column(&data, name).cloned());
+        let version = version.transpose()?;
+        let chunk = Chunk { data, hashes, keys, versions, version, positions };
         let mut winners = self.winners(&chunk, &keyed, ops)?;
         self.note_keys(&chunk, &winners)?;
         self.meet_staged(&chunk, &mut winners)?;
@@ -325,7 +333,7 @@ impl Merge {
                 self.balance.read += 1;
             }
             let key = chunk.keys[row];
-            let incoming = Incoming { row, hash: chunk.hashes[row], delete };
+            let incoming = Incoming { row, delete };
             let Some(earlier) = winners.get_mut(&key) else {
                 winners.insert(key, incoming);
                 continue;
@@ -337,7 +345,7 @@ impl Merge {
             };
             if !loser.delete {
                 self.balance.deduplicated += 1;
-                if loser.hash != earlier.hash {
+                if chunk.hashes[loser.row] != chunk.hashes[earlier.row] {
                     losers.push(loser.row);
                 }
             }

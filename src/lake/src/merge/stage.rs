@@ -5,6 +5,7 @@
 //! memory of one file and five bytes for each row of the others.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::path::Path;
 
 use arrow::record_batch::RecordBatch;
@@ -16,6 +17,7 @@ use super::target::{self, Found, Target};
 use crate::file::Deleted;
 use crate::filter::{FilterCache, KeyFilter};
 use crate::hash::{Identity, RowHasher};
+use crate::parallel::Haste;
 use crate::{DeleteFileWriter, FileWriter, LakeTable, NewDataFile, NewDeleteFile};
 
 /// Rows of one file.
@@ -28,6 +30,8 @@ pub(super) struct Stage {
     table: LakeTable,
     key: Vec<String>,
     file_rows: i64,
+    /// Whether somebody waits for the rows to be written.
+    pub(super) haste: Haste,
     writer: Option<FileWriter>,
     /// The keys of the file being written.
     latest: Latest,
@@ -48,6 +52,7 @@ impl Stage {
             table,
             key,
             file_rows: file_rows.unwrap_or(FILE_ROWS),
+            haste: Haste::default(),
             writer: None,
             latest: Latest::default(),
             deleted: Vec::new(),
@@ -116,7 +121,10 @@ impl Stage {
     ) -> Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(FileWriter::create(&self.table)?),
+            None => {
+                let created = FileWriter::create(&self.table)?;
+                self.writer.insert(created.with_haste(&self.haste))
+            }
         };
         let first = u32::try_from(writer.rows()).map_err(|_| too_many())?;
         writer.write(rows)?;
@@ -141,9 +149,16 @@ impl Stage {
     /// Ends the file being written.
     fn roll(&mut self) -> Result<()> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
-        let file = writer.finish()?;
         let latest = std::mem::take(&mut self.latest);
-        let filter = (!self.key.is_empty()).then(|| KeyFilter::new(latest.keys(), latest.len()));
+        let is_keyed = !self.key.is_empty();
+        // The filter is made while the disk takes in what is left of the file.
+        let (file, filter) = std::thread::scope(|scope| {
+            let filter =
+                is_keyed.then(|| scope.spawn(|| KeyFilter::new(latest.keys(), latest.len())));
+            let file = writer.finish();
+            (file, filter.map(|made| made.join().unwrap_or_else(|panic| resume_unwind(panic))))
+        });
+        let file = file?;
         let mut deleted = std::mem::take(&mut self.deleted);
         deleted.sort_unstable_by_key(|row| row.position);
         self.targets.push(Target::of_stage(&file, deleted, filter));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, Date32Array, Int64Array, TimestampMicrosecondArray, UInt64Array, new_null_array,
 };
-use arrow::compute::take_record_batch;
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use huiliu_sdk::{Result, WriteMode};
@@ -13,6 +13,7 @@ use huiliu_sdk::{Result, WriteMode};
 use super::Merge;
 use super::chunk::{Chunk, mode_fields};
 use crate::FileWriter;
+use crate::parallel::in_haste;
 use crate::row::{meta_arrays, meta_fields};
 
 impl Merge {
@@ -23,7 +24,10 @@ impl Merge {
             chunk.data.clone()
         } else {
             let indices = UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64));
-            take_record_batch(&chunk.data, &indices)?
+            let columns = in_haste(&self.stage.haste, chunk.data.num_columns(), |column| {
+                take(chunk.data.column(column), &indices, None)
+            })?;
+            RecordBatch::try_new(chunk.data.schema(), columns)?
         };
         let positions: ArrayRef = Arc::new(chunk.positions.text(rows.iter().copied())?);
         let hashes: Vec<u128> = rows.iter().map(|row| chunk.hashes[*row]).collect();

@@ -25,6 +25,8 @@ impl Mover<'_> {
         self.staged_rows += taken.batch.num_rows() as u64;
         self.staged_bytes += taken.bytes as u64;
         let mut merge = self.take_merge().await?;
+        self.haste = merge.haste();
+        self.haste.set(false);
         self.merging = Some(tokio::task::spawn_blocking(move || {
             let result = merge.merge(&taken.batch, &taken.ops, &taken.positions);
             (merge, result)
@@ -40,6 +42,7 @@ impl Mover<'_> {
 
     /// Waits for the chunk that is being merged.
     async fn await_merge(&mut self) -> Result<()> {
+        self.haste.set(true);
         let Some(merging) = self.merging.take() else { return Ok(()) };
         let (merge, result) = merging.await.map_err(broken_off)?;
         self.merge = Some(merge);
