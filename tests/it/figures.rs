@@ -12,7 +12,7 @@ fn names(folder: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_model_audit_and_metric_has_a_case_and_all_cases_pass() {
+fn every_model_reconciliation_audit_and_metric_has_a_case_and_all_cases_pass() {
     let hub = Hub::shipped();
     let report = hub.run_json(&["test"]).expect(0).json();
     assert!(report["passed"].as_u64().unwrap() >= 3, "{report}");
@@ -23,6 +23,13 @@ fn every_model_audit_and_metric_has_a_case_and_all_cases_pass() {
     for schema in ["standard", "reconciled"] {
         for model in names(&format!("pipelines/models/{schema}")) {
             assert!(asked.contains(&format!("{schema}.{model}")), "no case asks for {model}");
+        }
+    }
+    for entity in names("pipelines/reconcile") {
+        for made in
+            [format!("from reconciled.{entity}s"), format!("from reconciled.{entity}_ledger")]
+        {
+            assert!(asked.contains(&made), "no case asks for the reconciliation {entity}: {made}");
         }
     }
     for audit in names("pipelines/audits") {
@@ -47,7 +54,7 @@ fn a_case_that_is_not_as_its_file_says_fails_and_touches_no_data() {
 #[test]
 fn a_figure_is_explained_by_steps_and_a_seal_outlives_what_it_was_counted_from() {
     let hub = Hub::edited();
-    hub.demo(7);
+    hub.prepared(7);
     let figure = |hub: &Hub| {
         let shown = hub.run_json(&["metric", "show", "consistent_ratio"]).expect(0).json();
         shown["figures"][0].clone()
@@ -85,7 +92,7 @@ fn a_figure_is_explained_by_steps_and_a_seal_outlives_what_it_was_counted_from()
 #[tokio::test]
 async fn a_seal_that_was_tampered_with_does_not_hold() {
     let hub = Hub::edited();
-    hub.demo(8);
+    hub.prepared(7);
     hub.run(&["metric", "seal", "items_total", "--reason", "公布"]).expect(0);
     let mut database = crate::lake::sqlite(&hub.database()).await;
     sqlx::query("update huiliu_sealed_figure set numerator = numerator + 1, value = numerator + 1")

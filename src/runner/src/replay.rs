@@ -5,18 +5,20 @@
 //! newer; else, or when they are equal, what was received after the row was set aside is newer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use arrow::array::{UInt64Array, make_comparator};
-use arrow::compute::{SortOptions, cast, take_record_batch};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, UInt64Array, make_comparator};
+use arrow::compute::{SortOptions, cast, is_not_null, take_record_batch};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset};
+use huiliu_core::identifier::id_card_rounded;
 use huiliu_lake::{
     Commit, LakeTable, Merge, MergePlan, Positions, RowStamp, StoredRow, storage_batch,
 };
 use huiliu_sdk::{
-    Cell, ColumnType, ConfigErrors, Error, Ops, OriginalValue, Result, RowBuilder, StreamSettings,
-    WriteMode, read_original,
+    Cell, ColumnType, ConfigErrors, Error, Op, Ops, OriginalValue, Policy, Result, RowBuilder,
+    StreamSettings, WriteMode, read_original,
 };
 use huiliu_store::{Balance, Lease, QuarantineRow, RunState, SealedRow, StepRow, StreamState};
 use serde::Serialize;
@@ -31,6 +33,8 @@ use crate::rewind::check_state;
 const PAGE: u32 = 2_000;
 /// Rows tried at once.
 const MOST: usize = 65_536;
+/// The column of a table of snapshots that says of which day a row is.
+const DAY: &str = "_snapshot";
 
 /// What became of the rows of one stream that were tried again.
 #[derive(Debug, Clone, Serialize)]
@@ -209,10 +213,7 @@ impl Hub {
         let history = lake.ensure_table(&mut tx, "history", &name, &history_schema).await?;
         tx.commit().await?;
         let (batch, rows) = group.fitting(&current, batch, rows, &mut outcome)?;
-        let key = match group.settings.write {
-            WriteMode::Append => Vec::new(),
-            _ => group.settings.key.clone(),
-        };
+        let key = group.key();
         let order = group.order(&batch);
         let (batch, rows) = if key.is_empty() {
             (batch, rows)
@@ -230,8 +231,9 @@ impl Hub {
         let table_id = current.table_id;
         let plan = MergePlan { mode, key, cursor: order, ..MergePlan::default() };
         let mut merge = Merge::start(lake, current, history, &batch.schema(), plan, stamp).await?;
+        let ops = group.ops(&batch)?;
         let merged = tokio::task::spawn_blocking(move || {
-            let unkeyed = merge.merge(&batch, &Ops::Upsert, &positions)?;
+            let unkeyed = merge.merge(&batch, &ops, &positions)?;
             Ok::<_, Error>((merge.finish()?, unkeyed))
         });
         let (result, unkeyed) =
@@ -336,14 +338,19 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// The columns as they are declared now; else as the lake has them; else text.
+    /// The columns as they are declared now; else as the lake has them; else text. Without those
+    /// that the contract keeps out of the table.
     fn columns(&self, table: Option<&LakeTable>) -> Result<Vec<(String, ColumnType, bool)>> {
         let mut faults = ConfigErrors::default();
         let declared = self.settings.declared_columns("columns", &mut faults);
+        let evolves = self.settings.contract.columns == Policy::Evolve;
         let mut columns = Vec::with_capacity(self.shape.names.len());
         for name in &self.shape.names {
             let own = declared.get(name);
             let stored = table.and_then(|table| table.schema.field_with_name(name).ok());
+            if !evolves && table.is_some() && stored.is_none() {
+                continue;
+            }
             let kind = own
                 .and_then(|own| own.kind)
                 .or_else(|| stored.and_then(|field| kind_of(field.data_type())))
@@ -366,18 +373,95 @@ impl Group<'_> {
         } else {
             self.settings.source_zone("zone", hub_zone, &mut faults)
         };
+        let agreed: BTreeSet<&str> = columns.iter().map(|(name, ..)| name.as_str()).collect();
         let mut builder = RowBuilder::new(columns, zone, hub_zone);
         for (index, candidate) in self.candidates.iter().enumerate() {
-            let cells: Vec<Cell<'_>> =
-                candidate.values.iter().map(|(_, value)| value.cell()).collect();
+            if let Some((code, reason)) = self.misfit(candidate, &agreed) {
+                outcome.refuse(candidate.row.quarantine_id, code, reason);
+                continue;
+            }
+            let values = candidate.values.iter();
+            let cells: Vec<Cell<'_>> = values
+                .filter(|(name, _)| agreed.contains(name.as_str()))
+                .map(|(_, value)| value.cell())
+                .collect();
             if let Err(refused) = builder.push(index as u64, &cells) {
                 let reason = format!("column `{}`: {}", refused.column, refused.reason);
                 outcome.refuse(candidate.row.quarantine_id, refused.code, reason);
             }
         }
         let (batch, positions) = builder.finish()?;
-        let rows = positions.into_iter().map(|p| usize::try_from(p).unwrap_or(0)).collect();
-        Ok((batch, rows))
+        let rows: Vec<usize> =
+            positions.into_iter().map(|p| usize::try_from(p).unwrap_or(0)).collect();
+        match self.settings.write {
+            WriteMode::Snapshot => Ok((self.on_its_day(&batch, &rows, hub_zone)?, rows)),
+            _ => Ok((batch, rows)),
+        }
+    }
+
+    /// Why a row that can be decoded must stay, as when it was read.
+    fn misfit(
+        &self,
+        candidate: &Candidate,
+        agreed: &BTreeSet<&str>,
+    ) -> Option<(&'static str, String)> {
+        candidate.values.iter().find_map(|(name, value)| {
+            if *value != OriginalValue::Null && !agreed.contains(name.as_str()) {
+                let reason = format!("the column {name} is not agreed and has a value");
+                return Some(("E-CONTRACT-COLUMN", reason));
+            }
+            let tag = self.settings.columns.get(name).and_then(|spec| spec.tag.as_deref());
+            let OriginalValue::Text(text) = value else { return None };
+            (tag == Some("id_number") && id_card_rounded(text)).then(|| {
+                let reason = format!("the identity number in {name} was rounded by a spreadsheet");
+                ("E-EXCEL-ROUNDED", reason)
+            })
+        })
+    }
+
+    /// The rows with the day on which their read was taken: a snapshot of that day lacks them.
+    fn on_its_day(
+        &self,
+        batch: &RecordBatch,
+        rows: &[usize],
+        zone: chrono_tz::Tz,
+    ) -> Result<RecordBatch> {
+        let mut days = Vec::with_capacity(rows.len());
+        for index in rows {
+            let taken = set_aside_at(&self.candidates[*index].row.quarantined_at)?;
+            days.push(Date32Type::from_naive_date(taken.with_timezone(&zone).date_naive()));
+        }
+        let days: ArrayRef = Arc::new(Date32Array::from(days));
+        let mut fields: Vec<Arc<Field>> = batch.schema().fields().iter().cloned().collect();
+        let mut columns = batch.columns().to_vec();
+        fields.push(Arc::new(Field::new(DAY, DataType::Date32, true)));
+        columns.push(days);
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    }
+
+    /// What tells rows of the table apart. Snapshots have each row once a day.
+    fn key(&self) -> Vec<String> {
+        let mut key = self.settings.key.clone();
+        match self.settings.write {
+            WriteMode::Append => key.clear(),
+            WriteMode::Snapshot if !key.is_empty() => key.push(DAY.to_owned()),
+            _ => {}
+        }
+        key
+    }
+
+    /// What the rows do: those that the source marks as deleted delete what the lake has of them.
+    fn ops(&self, batch: &RecordBatch) -> Result<Ops> {
+        let marks = self.settings.deleted.as_ref().and_then(|name| batch.column_by_name(name));
+        let Some(marks) = marks else { return Ok(Ops::Upsert) };
+        let deleted = match marks.data_type() {
+            kind if kind.is_temporal() => is_not_null(marks)?,
+            _ => cast(marks, &DataType::Boolean)?.as_boolean().clone(),
+        };
+        let op = |row: usize| {
+            if deleted.is_valid(row) && deleted.value(row) { Op::Delete } else { Op::Upsert }
+        };
+        Ok(Ops::PerRow((0..batch.num_rows()).map(op).collect()))
     }
 
     /// The rows that also fit the columns the lake has.
@@ -398,7 +482,7 @@ impl Group<'_> {
                     .with_metadata(std::collections::HashMap::new()),
             );
         }
-        let schema: SchemaRef = std::sync::Arc::new(Schema::new(fields));
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
         if storage_batch(&batch, &schema).is_ok() {
             return Ok((batch, rows));
         }
@@ -485,9 +569,12 @@ fn is_newer(
             return Ok(compared.is_gt());
         }
     }
-    let set_aside = DateTime::parse_from_rfc3339(set_aside)
-        .map_err(|e| Error::internal("a row does not say when it was set aside").cause(e))?;
-    Ok(stored.received_at >= set_aside.timestamp_micros())
+    Ok(stored.received_at >= set_aside_at(set_aside)?.timestamp_micros())
+}
+
+fn set_aside_at(text: &str) -> Result<DateTime<FixedOffset>> {
+    DateTime::parse_from_rfc3339(text)
+        .map_err(|e| Error::internal("a row does not say when it was set aside").cause(e))
 }
 
 /// The type an operator would declare for a column of the lake.

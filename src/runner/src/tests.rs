@@ -12,6 +12,7 @@ mod push;
 mod quiet;
 mod receipt;
 mod refresh;
+mod replay;
 mod script;
 mod stop;
 mod together;
