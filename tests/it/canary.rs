@@ -197,7 +197,7 @@ async fn ask(service: &Service, analyst: &Caller, token: &str, heard: &mut Heard
 async fn no_secret_and_no_person_is_in_anything_the_service_says() {
     let hub = Hub::edited();
     std::fs::remove_file(hub.project().join("config/jobs.toml")).unwrap();
-    hub.demo(62);
+    hub.prepared(62);
     let numbers = persons(&hub);
     let plain = hub.run(&["query", PERSONS, "--limit", "1000000"]).expect(0).out;
     assert!(number_in(&plain, &numbers).is_some(), "whoever owns the folder sees them");

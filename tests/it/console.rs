@@ -202,7 +202,7 @@ fn make_accounts(service: &Service) -> Desk {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_whole_in_both_languages_wide_and_narrow() {
     let hub = Hub::edited();
-    hub.demo(61);
+    hub.prepared(61);
     let mut service = Service::start(&hub).await;
     let mut admin = make_accounts(&service);
     for (path, name) in [
@@ -340,7 +340,7 @@ fn by_keyboard(service: &Service) {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_do_their_work_there() {
     let hub = Hub::edited();
-    hub.demo(61);
+    hub.prepared(61);
     let mut service = Service::start(&hub).await;
     let _admin = make_accounts(&service);
     let mut operator = Desk::new(&service, "zh-CN");

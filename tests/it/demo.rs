@@ -124,10 +124,10 @@ fn figures(report: &Value) -> BTreeMap<String, (Value, Value, Value)> {
 #[tokio::test]
 async fn a_second_demo_finds_the_same_city_and_moves_nothing() {
     let hub = Hub::shipped();
-    let first = hub.demo(17);
+    let first = hub.prepared(7);
     let snapshot = lake::newest_snapshot(&hub.database()).await;
     let received = lake::received(&hub.city()).await;
-    let second = hub.demo(17);
+    let second = hub.demo(7);
     for part in ["streams", "models", "metrics", "pushes"] {
         for step in second[part].as_array().unwrap() {
             assert_eq!(step["state"], "unchanged", "{step}");
@@ -146,10 +146,10 @@ async fn a_second_demo_finds_the_same_city_and_moves_nothing() {
 #[test]
 fn a_hundred_changed_rows_move_exactly_a_hundred() {
     let hub = Hub::shipped();
-    let first = hub.demo(23);
+    let first = hub.prepared(7);
     let changed = hub.run_json(&["demo", "change", "--rows", "100"]).expect(0).json();
     assert_eq!(changed["changed"], 100);
-    let second = hub.demo(23);
+    let second = hub.demo(7);
     for stream in second["streams"].as_array().unwrap() {
         let expected = if stream["node"] == "city_cases.accepted" { 100 } else { 0 };
         assert_eq!(stream["written"], expected, "{stream}");

@@ -41,7 +41,7 @@ fn attention(hub: &Hub) -> Vec<Value> {
 #[test]
 fn a_run_writes_a_page_with_the_figures_and_balances_that_the_program_shows() {
     let hub = Hub::shipped();
-    hub.demo(7);
+    hub.prepared(7);
     let html = page(&hub.data().join("reports/daily.html"));
     let figures = hub.run_json(&["metric", "show"]).expect(0).json();
     let figures = figures["figures"].as_array().unwrap();
@@ -84,7 +84,7 @@ fn a_run_writes_a_page_with_the_figures_and_balances_that_the_program_shows() {
 #[tokio::test]
 async fn a_page_says_how_figures_moved_since_the_day_before() {
     let hub = Hub::edited();
-    hub.demo(7);
+    hub.prepared(7);
     let total = |hub: &Hub| {
         let shown = hub.run_json(&["metric", "show", "consistent_ratio"]).expect(0).json();
         shown["figures"][0].clone()
@@ -135,7 +135,7 @@ async fn a_page_says_how_figures_moved_since_the_day_before() {
 #[test]
 fn a_run_that_went_wrong_writes_a_page_that_says_so() {
     let hub = Hub::edited();
-    hub.demo(7);
+    hub.prepared(7);
     // The demo's endpoints are down by now, and nobody waits for them.
     hub.edit("config/hub.toml", "parallel = 4", "parallel = 4\nretries = 0");
     let report = hub.run_json(&["run"]).expect(4).json();
@@ -153,7 +153,7 @@ fn a_run_that_went_wrong_writes_a_page_that_says_so() {
 #[test]
 fn a_page_that_cannot_be_written_fails_its_step_and_leaves_the_old_one() {
     let hub = Hub::edited();
-    hub.demo(7);
+    hub.prepared(7);
     let file = hub.data().join("reports/daily.html");
     let before = std::fs::read(&file).unwrap();
     hub.edit("config/hub.toml", "\"reports/daily.html\"", "\"huiliu.db/daily.html\"");

@@ -107,7 +107,7 @@ fn reports(hub: &Hub, name: &str) -> Vec<Value> {
 #[test]
 fn the_shipped_reports_say_what_the_lake_says() {
     let hub = Hub::shipped();
-    hub.demo(41);
+    hub.prepared(7);
     hub.run(&["metric", "seal", "items_total", "--reason", "published"]).expect(0);
 
     hub.run(&["metric", "seal", "red_cards", "--reason", "published"]).expect(0);

@@ -16,7 +16,7 @@ async fn other_cities_give_their_own_figures_and_everything_that_was_planted() {
     for seed in FIRST..FIRST + seeds {
         println!("seed {seed}, scale {scale}");
         let hub = Hub::shipped();
-        let report = hub.demo_of(seed, &scale);
+        let report = if scale == SCALE { hub.prepared(seed) } else { hub.demo_of(seed, &scale) };
         demo::check_city(&hub, &report).await;
         reconcile::check_ledger(&hub, &report);
         item_findings::check_findings(&hub, &report);

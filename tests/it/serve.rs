@@ -159,7 +159,7 @@ async fn psql_lists_the_tables_shows_a_figure_and_sigterm_ends_it() {
     let hub = Hub::edited();
     // Without jobs nothing runs beside the questions, whatever the time is.
     std::fs::remove_file(hub.project().join("config/jobs.toml")).unwrap();
-    hub.demo(61);
+    hub.prepared(61);
     let token = with_analyst(&hub);
     let mut service = Service::start(&hub).await;
     assert_eq!(service.first, None, "there is an account");

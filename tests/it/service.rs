@@ -19,7 +19,7 @@ const PASSWORD: &str = "tide-Lantern-orbit-42";
 pub(crate) fn city(seed: u64) -> Hub {
     let hub = Hub::edited();
     std::fs::remove_file(hub.project().join("config/jobs.toml")).unwrap();
-    hub.demo(seed);
+    hub.prepared(seed);
     hub
 }
 

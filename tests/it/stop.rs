@@ -39,7 +39,7 @@ async fn started(hub: &Hub, arguments: &[&str], line: &str) -> Child {
 #[test]
 fn a_second_writer_is_told_who_holds_the_folder() {
     let hub = Hub::shipped();
-    hub.demo(71);
+    hub.prepared(7);
     let mut lock = File::create(hub.data().join("huiliu.lock")).unwrap();
     lock.try_lock().unwrap();
     write!(lock, "process 4711").unwrap();

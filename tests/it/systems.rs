@@ -124,7 +124,7 @@ fn check_cards(hub: &Hub, truth: &Value) {
 #[test]
 fn cards_and_cases_finished_in_time_are_shown_by_county_and_department() {
     let hub = Hub::shipped();
-    let report = hub.demo(77);
+    let report = hub.prepared(7);
     let figures = report["figures"].as_array().unwrap();
     for (key, by) in [
         ("red_cards", "county"),
@@ -149,7 +149,7 @@ fn cards_and_cases_finished_in_time_are_shown_by_county_and_department() {
 #[test]
 fn every_figure_of_the_report_is_there_and_in_proportion() {
     let hub = Hub::shipped();
-    let report = hub.demo(73);
+    let report = hub.prepared(7);
     let lines = std::fs::read_to_string(hub.project().join("pipelines/reports/2018.csv")).unwrap();
     let mut missing = Vec::new();
     for line in lines.lines().skip(1) {
@@ -173,7 +173,7 @@ fn files(hub: &Hub, folder: &str) -> Vec<(std::path::PathBuf, String)> {
 #[test]
 fn what_is_tried_out_is_read_and_compared_and_counted_nowhere() {
     let hub = Hub::shipped();
-    let report = hub.demo(74);
+    let report = hub.prepared(7);
     let truth = hub.truth();
     for (stream, table) in ON_TRIAL {
         let step = step(&report, "streams", stream);
@@ -270,7 +270,7 @@ const PUSHES: [(&str, &str, &str, bool); 5] = [
 #[tokio::test]
 async fn every_push_is_answered_for_as_its_target_notes_it() {
     let hub = Hub::shipped();
-    let report = hub.demo(76);
+    let report = hub.prepared(7);
     let mut refused = 0;
     for (push, file, name, is_at_once) in PUSHES {
         let mut target = crate::lake::sqlite(&hub.city().join(file)).await;
