@@ -24,6 +24,8 @@ use crate::setup::{Failure, Setup};
 const SEALED: &str = "sealed:";
 /// There is no database yet, or what opens it is being set right.
 const NO_AUDIT: [&str; 3] = ["E-NO-DATA", "E-SECRET-MISSING", "E-KEY"];
+/// Why secrets are sealed, for the audit.
+const SEAL_REASON: &str = "stood in the file as they are";
 /// The most bytes that are read as a secret.
 const MAX_INPUT: u64 = 64 << 10;
 
@@ -94,12 +96,29 @@ impl Secrets {
     /// Keeps values, sealed. `head` is a comment before them.
     pub(crate) fn put(&self, head: Option<&str>, values: &[(String, String)]) -> Result<()> {
         self.make_folder()?;
+        pairs::change(&self.file, |lines| {
+            pairs::set(lines, head, &self.sealed(values)?);
+            Ok(())
+        })
+    }
+
+    /// Seals those that anybody who has the file can read, and says how many they were.
+    fn seal(&self) -> Result<usize> {
+        pairs::change(&self.file, |lines| {
+            let plain = only_plain(pairs::parse(&self.file, lines)?);
+            pairs::set(lines, None, &self.sealed(&plain)?);
+            Ok(plain.len())
+        })
+    }
+
+    /// Values as they are kept. Called in turn with others, who may be about to make the key too.
+    fn sealed(&self, values: &[(String, String)]) -> Result<Vec<(String, String)>> {
         let key = load_key(&self.key)?;
         let sealed = values.iter().map(|(name, value)| {
             let sealed = key.seal(format!("{name}\0{value}").as_bytes())?;
             Ok((name.clone(), format!("{SEALED}{}", BASE64.encode(sealed))))
         });
-        pairs::put(&self.file, head, &sealed.collect::<Result<Vec<_>>>()?)
+        sealed.collect()
     }
 
     /// A secret may be the first thing that a data folder gets.
@@ -115,10 +134,13 @@ impl Secrets {
 
     /// Those that anybody who has the file can read.
     pub(crate) fn plain(&self) -> Result<Vec<(String, String)>> {
-        let mut all = pairs::read(&self.file)?;
-        all.retain(|(_, value)| !value.starts_with(SEALED));
-        Ok(all)
+        Ok(only_plain(pairs::read(&self.file)?))
     }
+}
+
+fn only_plain(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    pairs.retain(|(_, value)| !value.starts_with(SEALED));
+    pairs
 }
 
 fn open(key: &SealKey, name: &str, sealed: &str) -> Option<String> {
@@ -173,11 +195,13 @@ pub(crate) async fn secret(setup: &Setup, command: SecretCommand) -> Result<u8, 
             pairs::remove(&secrets.file, &name)?;
         }
         SecretCommand::Seal => {
-            let plain = secrets.plain()?;
-            if !plain.is_empty() {
-                secrets.put(None, &plain)?;
-            }
-            let count = plain.len();
+            let names: Vec<String> = secrets.plain()?.into_iter().map(|(name, _)| name).collect();
+            let count = if names.is_empty() {
+                0
+            } else {
+                note(setup, "secret.seal", &names.join(" "), SEAL_REASON).await?;
+                secrets.seal()?
+            };
             if printer.is_json() {
                 printer.json(&json!({ "encrypted": count }));
             } else {

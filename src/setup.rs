@@ -7,7 +7,7 @@ use std::sync::Arc;
 use huiliu_core::config::{Faults, Resolver};
 use huiliu_core::policy::exit;
 use huiliu_runner::{Hub, HubOptions, LoadFailure, Project};
-use huiliu_sdk::{Error, ErrorKind, SystemClock};
+use huiliu_sdk::{AllowedHosts, Error, ErrorKind, SystemClock};
 use huiliu_store::StoreAddress;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -111,7 +111,12 @@ impl Setup {
 
     /// Reads and checks the project.
     pub(crate) fn load(&self) -> Result<Project, Failure> {
-        Ok(Project::load(&self.project, &registry(), &self.resolver()?)?)
+        let project = Project::load(&self.project, &registry(), &self.resolver()?)?;
+        if let Some(network) = &project.hub.network {
+            let allowed = AllowedHosts::parse(&network.allow).map_err(no_host)?;
+            allowed.enforce();
+        }
+        Ok(project)
     }
 
     /// Reads the project and opens its data.
@@ -151,6 +156,12 @@ impl Setup {
         }
         self.open_project(project).await
     }
+}
+
+fn no_host(entry: String) -> Error {
+    let message = format!("`{entry}` in `allow` under [network] of config/hub.toml is no host");
+    Error::new(ErrorKind::Config, "E-NETWORK", message)
+        .hint("write ranges such as 10.0.0.0/8, addresses, and names without a scheme and a port")
 }
 
 /// Sets `cancel` on Ctrl-C or SIGTERM and says which exit code that is. It listens from the

@@ -70,6 +70,15 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
+    /// Ask a user for the codes of an authenticator app beside the password, in the place of earlier
+    /// ones. What the app needs is printed once; sessions end.
+    Totp {
+        /// Ask for no more codes instead, as when the phone is lost.
+        #[arg(long)]
+        remove: bool,
+        #[command(flatten)]
+        reason: ReasonArgs,
+    },
     /// The tokens of programs.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -209,6 +218,22 @@ async fn with(setup: &Setup, accounts: &Accounts, command: UserCommand) -> Resul
             let user = accounts.reset_password(&name, &password, &by).await?;
             changed(printer, &user, is_made.then_some(password.as_str()));
         }
+        UserCommand::Totp { remove: true, reason: ReasonArgs { name, reason } } => {
+            changed(printer, &accounts.remove_second_factor(&name, &by(&reason)?).await?, None);
+        }
+        UserCommand::Totp { remove: false, reason: ReasonArgs { name, reason } } => {
+            let uri = accounts.add_second_factor(&name, &by(&reason)?).await?;
+            if printer.is_json() {
+                printer.json(&json!({ "user": name, "uri": uri }));
+            } else {
+                printer.line(&uri);
+                print_note(
+                    printer,
+                    "the address is shown this once; an authenticator app makes the codes from it",
+                    "该地址只显示这一次，在验证器应用中添加后生成动态验证码",
+                );
+            }
+        }
         UserCommand::Token(command) => token(setup, accounts, command).await?,
     }
     Ok(())
@@ -300,13 +325,14 @@ fn print_user(printer: Printer, user: &User) {
         (false, true) => printer.pick("must change the password", "须修改口令"),
         (false, false) => "",
     };
+    let factor = if user.second_factor { printer.pick("  codes", "  动态验证码") } else { "" };
     let last = user.last_login_at.as_deref().unwrap_or("-");
     let limits = match user.limits.is_open() {
         true => String::new(),
         false => format!("  {} {}", printer.pick("only", "仅限"), user.limits),
     };
     printer.line(&format!(
-        "{:<20} {:<9} {}  {last}  {state}{limits}",
+        "{:<20} {:<9} {}  {last}  {state}{factor}{limits}",
         user.name,
         user.role.as_str(),
         user.title

@@ -37,6 +37,29 @@ fn a_system_in_its_quiet_hours_is_left_alone_unless_somebody_insists() {
     assert!(refused.err.contains("`8-18` is not a stretch of the day"), "{}", refused.err);
 }
 
+#[test]
+fn a_system_outside_of_what_the_hub_may_connect_to_is_not_asked() {
+    let service = Service::start();
+    let office = Office::new("http", &service.system(""));
+    let file = office.hub.project().join("config/hub.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let allow = |entry: &str| {
+        std::fs::write(&file, format!("{text}\n[network]\nallow = [\"{entry}\"]\n")).unwrap();
+    };
+    allow("10.0.0.0/8");
+    let report = office.hub.run_json(&["run"]).json();
+    let step = crate::hub::step(&report, "streams", "office.cases");
+    assert_eq!(step["code"], "E-FORBIDDEN-ADDRESS", "{step}");
+    assert!(step["hint"].as_str().unwrap().contains("[network]"), "{step}");
+    assert!(service.is_quiet(), "the system was asked");
+    allow("127.0.0.0/8");
+    let allowed = start(&office, &["run"]);
+    service.next().answer("200 OK", LIST);
+    ended(allowed, "run").expect(0);
+    allow("10.0.0.0/99");
+    assert!(office.hub.run(&["check"]).expect(2).err.contains("E-NETWORK"));
+}
+
 #[tokio::test]
 async fn two_processes_share_the_connections_of_a_system() {
     let service = Service::start();

@@ -62,6 +62,8 @@ async fn secrets_are_kept_encrypted_and_come_back_in_references() {
         check.said()
     );
     hub.run(&["secret", "seal"]).expect(0);
+    let audit = hub.run(&["audit", "list"]).expect(0).said();
+    assert!(audit.contains("secret.seal") && audit.contains("by_hand"), "{audit}");
     assert_eq!(holds(&hub.data(), b"plain-4712"), None);
     assert!(std::fs::read_to_string(&file).unwrap().starts_with("# ours\n"));
     assert!(!hub.run(&["check"]).expect(0).err.contains("by_hand"));

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use huiliu_sdk::{Error, ErrorKind};
+use huiliu_sdk::{Error, ErrorKind, RefusedAddress};
 use reqwest::header::LOCATION;
 use reqwest::{StatusCode, Url};
 
-use crate::guard::Refused;
 use crate::{Answer, Request};
 
 /// A request that did not succeed.
@@ -115,10 +114,8 @@ pub(crate) fn cut(request: &Request) -> Failure {
 }
 
 /// A request to an address that is never connected to.
-pub(crate) fn of_refused(request: &Request, refused: Refused) -> Failure {
-    Error::new(ErrorKind::Config, "E-FORBIDDEN-ADDRESS", format!("{}: {refused}", request.name()))
-        .hint("write the address of the system itself under url")
-        .into()
+pub(crate) fn of_refused(request: &Request, refused: RefusedAddress) -> Failure {
+    refused.of(&request.name()).into()
 }
 
 /// Whether TLS is what went wrong. An error of the socket may hold one that its `source` passes over.
@@ -130,10 +127,10 @@ fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     held.is_some_and(|held| is_of_tls(held)) || error.source().is_some_and(is_of_tls)
 }
 
-fn refused_in(error: &reqwest::Error) -> Option<Refused> {
+fn refused_in(error: &reqwest::Error) -> Option<RefusedAddress> {
     let mut inner: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = inner {
-        if let Some(refused) = error.downcast_ref::<Refused>() {
+        if let Some(refused) = error.downcast_ref::<RefusedAddress>() {
             return Some(*refused);
         }
         inner = error.source();

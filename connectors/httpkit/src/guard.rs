@@ -1,26 +1,10 @@
 //! Which addresses are never connected to, whatever a name, a link or a redirect says.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use huiliu_sdk::{RefusedAddress, check_addresses, is_this_machine};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-
-/// Addresses at which clouds hand out credentials, beside the link-local one.
-const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-
-/// An address that is never connected to, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refused(&'static str);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the address is {}", self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
 
 /// Looks up names and refuses them whole if one of their addresses is refused. What was checked
 /// is what is connected to, so an answer that changes in between changes nothing.
@@ -38,9 +22,7 @@ impl Resolve for Guard {
             } else {
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect()
             };
-            for address in &found {
-                check(address.ip(), loopback)?;
-            }
+            check_addresses(name.as_str(), found.iter().map(SocketAddr::ip), loopback)?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
@@ -48,54 +30,15 @@ impl Resolve for Guard {
 
 /// Fails if the host of `url` is written as an address that is refused. Names are checked when
 /// they are looked up.
-pub(crate) fn check_literal(url: &Url, loopback: bool) -> Result<(), Refused> {
-    match literal(url) {
-        Some(address) => check(address, loopback),
-        None => Ok(()),
-    }
+pub(crate) fn check_literal(url: &Url, loopback: bool) -> Result<(), RefusedAddress> {
+    let host = url.host_str().unwrap_or_default();
+    let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    check_addresses(host, literal, loopback)
 }
 
 /// Whether `url` itself says that the system is on this machine.
 pub fn is_loopback(url: &Url) -> bool {
-    literal(url).is_some_and(|address| plain(address).is_loopback())
-        || url.host_str().is_some_and(|host| host == "localhost" || host.ends_with(".localhost"))
-}
-
-fn literal(url: &Url) -> Option<IpAddr> {
-    url.host_str()?.trim_matches(['[', ']']).parse().ok()
-}
-
-/// The IPv4 address that an IPv6 address stands for, if it does.
-fn plain(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
-    let [a, b, c, d, e, f, ..] = v6.segments();
-    let embeds = [a, b, c, d, e] == [0; 5] && (f == 0xffff || f == 0)
-        || [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0];
-    if !embeds || v6.is_loopback() || v6.is_unspecified() {
-        return address;
-    }
-    let [.., w, x, y, z] = v6.octets();
-    IpAddr::V4(Ipv4Addr::new(w, x, y, z))
-}
-
-fn check(address: IpAddr, loopback: bool) -> Result<(), Refused> {
-    let address = plain(address);
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    let reason = if address == METADATA_V4 || address == METADATA_V6 {
-        "one at which a cloud hands out credentials"
-    } else if link_local {
-        "link-local"
-    } else if address.is_unspecified() || address.is_multicast() || address == Ipv4Addr::BROADCAST {
-        "of no single machine"
-    } else if address.is_loopback() && !loopback {
-        "this machine's own, which only the url itself may name"
-    } else {
-        return Ok(());
-    };
-    Err(Refused(reason))
+    url.host_str().is_some_and(is_this_machine)
 }
 
 #[cfg(test)]

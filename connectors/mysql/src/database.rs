@@ -1,13 +1,16 @@
 //! Connecting, setting the session, quoting identifiers.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use huiliu_sdk::{Cx, Error, ErrorKind, Result};
-use sqlx::mysql::MySqlConnection;
+use huiliu_sdk::{Cx, Error, ErrorKind, Result, check_addresses};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::config::Settings;
 use crate::fault::fault;
+
+const CONNECTING: &str = "connecting to the database";
 
 /// How long a server may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -31,17 +34,12 @@ pub(crate) enum Purpose {
 pub(crate) async fn open(settings: &Settings, purpose: Purpose) -> Result<MySqlConnection> {
     let connect = settings.connect.clone().disable_statement_logging();
     let connecting = async {
-        let mut db = MySqlConnection::connect_with(&connect).await?;
-        sqlx::raw_sql(SESSION).execute(&mut db).await?;
-        let isolation = "set session transaction isolation level repeatable read";
-        sqlx::raw_sql(isolation).execute(&mut db).await?;
-        if purpose == Purpose::Read {
-            sqlx::raw_sql("set session transaction read only").execute(&mut db).await?;
-        }
+        let mut db = dial(&connect).await?;
+        prepare(&mut db, purpose).await.map_err(|cause| fault(CONNECTING, cause))?;
         Ok(db)
     };
-    match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-        Ok(connected) => connected.map_err(|cause| fault("connecting to the database", cause)),
+    match tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(connecting)).await {
+        Ok(connected) => connected,
         Err(_) => Err(Error::new(
             ErrorKind::Unreachable,
             "E-MYSQL-LOST",
@@ -49,6 +47,39 @@ pub(crate) async fn open(settings: &Settings, purpose: Purpose) -> Result<MySqlC
         )
         .hint("check host and port in `url`, and the network to the server")),
     }
+}
+
+/// Connects, unless one of the host's addresses is refused. By TLS whoever answers proves to have the
+/// host's name; without it nobody is connected to but the addresses that were checked.
+async fn dial(options: &MySqlConnectOptions) -> Result<MySqlConnection> {
+    let failed = |cause| fault(CONNECTING, cause);
+    let host = options.get_host();
+    let found = tokio::net::lookup_host((host, options.get_port())).await;
+    let found: Vec<SocketAddr> = found.map_err(|cause| failed(cause.into()))?.collect();
+    check_addresses(host, found.iter().map(SocketAddr::ip), true)
+        .map_err(|refused| refused.of(CONNECTING))?;
+    if !matches!(options.get_ssl_mode(), MySqlSslMode::Disabled) {
+        return MySqlConnection::connect_with(options).await.map_err(failed);
+    }
+    let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable).into();
+    for address in found {
+        let options = options.clone().host(&address.ip().to_string());
+        match MySqlConnection::connect_with(&options).await {
+            Err(cause @ sqlx::Error::Io(_)) => last = cause,
+            connected => return connected.map_err(failed),
+        }
+    }
+    Err(failed(last))
+}
+
+async fn prepare(db: &mut MySqlConnection, purpose: Purpose) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(SESSION).execute(&mut *db).await?;
+    let isolation = "set session transaction isolation level repeatable read";
+    sqlx::raw_sql(isolation).execute(&mut *db).await?;
+    if purpose == Purpose::Read {
+        sqlx::raw_sql("set session transaction read only").execute(&mut *db).await?;
+    }
+    Ok(())
 }
 
 /// Runs a statement that gives no rows.

@@ -1,7 +1,9 @@
 //! Connections, what is set for them, and quoted names.
 
-use huiliu_sdk::{Cx, Error, ErrorKind, Result};
-use sqlx::postgres::PgRow;
+use std::net::SocketAddr;
+
+use huiliu_sdk::{Cx, Error, ErrorKind, Result, check_addresses};
+use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
 use crate::config::{Settings, TableName};
@@ -36,9 +38,7 @@ pub(crate) struct Session {
 pub(crate) async fn connect(settings: &Settings, cx: &Cx, zone: chrono_tz::Tz) -> Result<Session> {
     let options = settings.connect.clone().disable_statement_logging();
     let connecting = async {
-        let mut db = PgConnection::connect_with(&options)
-            .await
-            .map_err(|cause| fault("connecting to the database", cause))?;
+        let mut db = dial(&options).await?;
         let failed = |cause| fault("preparing the connection", cause);
         sqlx::query(SESSION)
             .persistent(false)
@@ -74,6 +74,33 @@ pub(crate) async fn connect(settings: &Settings, cx: &Cx, zone: chrono_tz::Tz) -
             .hint("check the host and the port in `url`, or raise `connect_timeout`")))
         }
     }
+}
+
+/// Connects, unless one of the host's addresses is refused. By TLS whoever answers proves to have the
+/// host's name; without it nobody is connected to but the addresses that were checked.
+async fn dial(options: &PgConnectOptions) -> Result<PgConnection> {
+    const DOING: &str = "connecting to the database";
+    let failed = |cause| fault(DOING, cause);
+    let host = options.get_host().trim_matches(['[', ']']);
+    if options.get_socket().is_some() || host.starts_with('/') {
+        return PgConnection::connect_with(options).await.map_err(failed);
+    }
+    let found = tokio::net::lookup_host((host, options.get_port())).await;
+    let found: Vec<SocketAddr> = found.map_err(|cause| failed(cause.into()))?.collect();
+    check_addresses(host, found.iter().map(SocketAddr::ip), true)
+        .map_err(|refused| refused.of(DOING))?;
+    if !matches!(options.get_ssl_mode(), PgSslMode::Disable) {
+        return PgConnection::connect_with(options).await.map_err(failed);
+    }
+    let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable).into();
+    for address in found {
+        let options = options.clone().host(&address.ip().to_string());
+        match PgConnection::connect_with(&options).await {
+            Err(cause @ sqlx::Error::Io(_)) => last = cause,
+            connected => return connected.map_err(failed),
+        }
+    }
+    Err(failed(last))
 }
 
 /// Ends `step` early when the caller asks to stop. The connection is of no more use then, and

@@ -4,6 +4,7 @@
 //! This crate must never import a connector, DataFusion, sqlx, an HTTP client or anything of
 //! the hub's `src/`: a leaf connector builds on it alone.
 
+mod address;
 mod bounds;
 mod clock;
 mod column;
@@ -20,6 +21,7 @@ mod settings;
 mod sink;
 mod wall;
 
+pub use address::{AllowedHosts, RefusedAddress, check_addresses, is_this_machine};
 pub use bounds::Bounds;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use column::{ColumnSpec, ColumnType, DeclaredColumn, OWNER_TAGS, parse_type, type_word};

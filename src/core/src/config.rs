@@ -15,7 +15,7 @@ mod system;
 
 pub use alerts::{AlertLanguage, AlertsFile, ChannelConfig, ChannelKind, ExpectationConfig};
 pub use document::{Document, Fault, Faults};
-pub use hub::{HubConfig, MaintenanceConfig, ServeConfig, StoreConfig, TlsConfig};
+pub use hub::{HubConfig, MaintenanceConfig, NetworkConfig, ServeConfig, StoreConfig, TlsConfig};
 pub use job::{CalendarWord, CatchUpWord, JobConfig, JobsFile, OverlapWord};
 pub use limits::{Limits, QuietHours};
 pub(crate) use merge::schema_of;

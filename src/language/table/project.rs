@@ -58,6 +58,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("E-METRIC", "指标不存在，或没有口径定义", "核对指标名称和 pipelines/metrics 下的指标文件"),
     ("E-MOMENT", "无法识别的快照号或日期", "填写快照号，或形如 2018-12-13 的日期"),
     (
+        "E-NETWORK",
+        "config/hub.toml 中 [network] 的 `allow` 有一项不是地址、网段或主机名",
+        "填写网段（如 10.0.0.0/8）、地址或主机名，不带协议和端口",
+    ),
+    (
         "E-NO-COMMIT",
         "没有与该快照相应的提交记录",
         "执行 `huiliu state show` 查看最近的提交，或用 --from-start 从头读取",

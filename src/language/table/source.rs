@@ -83,8 +83,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("E-FOLDER", "`path` 所指的不是目录", "将 `path` 改为存放文件的目录"),
     (
         "E-FORBIDDEN-ADDRESS",
-        "目标地址属于禁止连接的范围（如链路本地地址、云平台元数据地址、本机地址）",
-        "在 `url` 中直接填写对方系统自身的地址",
+        "目标地址属于禁止连接的范围（如链路本地地址、云平台元数据地址、本机地址），或不在允许连接的范围内",
+        "直接填写对方系统自身的地址；确需连接的，由管理员加入 config/hub.toml 中 [network] 的 `allow`",
     ),
     (
         "E-FOREIGN-HOST",

@@ -15,6 +15,7 @@ mod limits;
 mod login;
 mod matrix;
 mod psql;
+mod second_factor;
 mod served;
 mod site;
 mod statements;

@@ -79,10 +79,56 @@ async fn only_who_may_query_comes_in_and_nobody_stays_who_may_not() {
     assert!(!world.psql(&["-c", "select 1"]).await.status.success(), "the token is revoked");
 }
 
-/// The bytes of a startup message of user `x`.
-fn startup() -> Vec<u8> {
+#[tokio::test(flavor = "multi_thread")]
+async fn each_token_of_a_user_opens_by_its_id() {
+    let world = World::open().await;
+    // By the clock, for the newest counts where none is named.
+    world.clock.advance(chrono::TimeDelta::seconds(1));
+    let newer = token_of(&world.accounts, ANALYST).await;
+    let older = world.token.clone();
+    let is_in = async |user: &str, token: &str| {
+        let mut psql = world.psql_command();
+        psql.env("PGUSER", user).env("PGPASSWORD", token).args(["-At", "-c", "select 1"]);
+        psql.output().await.unwrap().stdout == b"1\n"
+    };
+    for token in [&older, &newer] {
+        assert!(is_in(&format!("{ANALYST}/{}", &token[3..15]), token).await);
+    }
+    assert!(is_in(ANALYST, &newer).await);
+    assert!(!is_in(ANALYST, &older).await, "the newest counts");
+    assert!(!is_in(&format!("{ANALYST}/{}", &older[3..15]), &newer).await, "of another id");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_cannot_be_ends_the_login() {
+    let world = World::open().await;
+    for (name, value) in [
+        ("huiliu.snapshot", "yesterday"),
+        ("options", "-c huiliu.snapshot=-1"),
+        ("options", "-c statement_timeout=soon"),
+        ("search_path", "nowhere"),
+    ] {
+        let mut socket = TcpStream::connect(world.server.address).await.unwrap();
+        socket.write_all(&startup(&[(name, value)])).await.unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.unwrap();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.starts_with('E') && text.contains("SFATAL\0"), "{name}: {text}");
+        assert!(text.contains("C22023\0"), "{name}: {text}");
+    }
+    let psql =
+        world.psql_command().env("PGOPTIONS", "-c huiliu.snapshot=x").output().await.unwrap();
+    let errors = String::from_utf8(psql.stderr).unwrap();
+    assert!(errors.contains("FATAL:  invalid value for setting huiliu.snapshot: x"), "{errors}");
+}
+
+/// The bytes of a startup message of user `x` with other parameters.
+fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
     let mut body = 196_608_i32.to_be_bytes().to_vec();
-    body.extend_from_slice(b"user\0x\0\0");
+    for (name, value) in [("user", "x")].iter().chain(parameters) {
+        body.extend_from_slice(format!("{name}\0{value}\0").as_bytes());
+    }
+    body.push(0);
     let mut message = i32::try_from(body.len() + 4).unwrap().to_be_bytes().to_vec();
     message.extend(body);
     message
@@ -108,7 +154,7 @@ async fn a_client_that_skips_the_login_gets_nothing() {
     ];
     for guess in guesses {
         let mut socket = TcpStream::connect(world.server.address).await.unwrap();
-        let mut bytes = startup();
+        let mut bytes = startup(&[]);
         bytes.extend(guess);
         bytes.extend(&query);
         bytes.extend(message(b'X', b""));

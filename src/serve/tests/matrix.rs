@@ -76,6 +76,7 @@ set_limits m
 disable_user m
 enable_user m
 reset_password m
+reset_second_factor m
 make_user_token m
 tokens m
 revoke_token m
@@ -140,6 +141,7 @@ page_user m
 form_user_role m
 form_user_limits m
 form_user_password m
+form_user_second_factor m
 form_user_disable m
 form_user_enable m
 form_user_session m
@@ -209,6 +211,7 @@ page_user user sessions tokens
 form_user_role set_role
 form_user_limits set_limits
 form_user_password reset_password
+form_user_second_factor reset_second_factor
 form_user_disable disable_user
 form_user_enable enable_user
 form_user_session end_session

@@ -224,6 +224,9 @@ async fn a_snapshot_can_be_pinned_for_a_connection() {
     let expected = ["150", &before, "100", "100", "150", "100", "150", "150"];
     assert_eq!(numbers, expected, "{said}");
     assert_eq!(world.rows(count).await, "150", "another connection reads the newest");
+    let mut psql = world.psql_command();
+    psql.env("PGOPTIONS", format!("-c huiliu.snapshot={before}")).args(["-At", "-c", count]);
+    assert_eq!(psql.output().await.unwrap().stdout, b"100\n", "pinned when it connects");
     for wrong in ["-1", "'yesterday'", "99999999999999999999"] {
         let refusal = world.refusal(&format!("set huiliu.snapshot = {wrong}")).await;
         assert!(refusal.contains("22023"), "{wrong}: {refusal}");

@@ -193,7 +193,7 @@ pub(crate) async fn add_user(accounts: &Accounts, name: &str, role: Role) {
     let password = "first-Garden-anchor-77".to_owned();
     let new = NewUser { name: name.into(), title, role, password: password.clone() };
     accounts.add_user(&new, &by()).await.unwrap();
-    let visitor = accounts.login(name, &password, "local").await.unwrap().visitor;
+    let visitor = accounts.login(name, &password, "", "local").await.unwrap().visitor;
     accounts.change_password(&visitor, &password, PASSWORD).await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::database::Dialect;
 use crate::{Row, Store, Tx, args};
 
-const TABLES: [&str; 4] = [
+const TABLES: [&str; 5] = [
     "create table if not exists huiliu_user (
        name text primary key,
        title text not null,
@@ -40,6 +40,11 @@ const TABLES: [&str; 4] = [
        last_used_at text,
        revoked_at text
      )",
+    "create table if not exists huiliu_second_factor (
+       user_name text primary key,
+       secret text not null,
+       last_step bigint not null
+     )",
     "create index if not exists huiliu_session_by_user on huiliu_session (user_name)",
 ];
 
@@ -69,6 +74,17 @@ pub struct UserRow {
     pub last_login_at: Option<String>,
     /// To which rows the user is limited, as `huiliu_core::access::Limits` writes it; none sees all.
     pub limits: Option<String>,
+    /// Whether a code is asked for beside the password. Only read here.
+    pub second_factor: bool,
+}
+
+/// What the codes of a user are made of. Not `Serialize`, because it holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondFactorRow {
+    /// Their secret, sealed, as hexadecimal digits.
+    pub secret: String,
+    /// The step of time of the newest code that was used; none up to it opens again.
+    pub last_step: i64,
 }
 
 /// One session in a browser.
@@ -135,7 +151,9 @@ macro_rules! select {
     (user $rest:literal) => {
         concat!(
             "select name, title, role, password, must_change, disabled, created_at, password_at,
-                    last_login_at, limits from huiliu_user ",
+                    last_login_at, limits,
+                    exists (select 1 from huiliu_second_factor where user_name = name)
+             from huiliu_user ",
             $rest
         )
     };
@@ -166,6 +184,7 @@ fn user_row(row: &Row) -> Result<UserRow> {
         password_at: row.get(7)?,
         last_login_at: row.get(8)?,
         limits: row.get(9)?,
+        second_factor: row.get(10)?,
     })
 }
 
@@ -206,6 +225,22 @@ impl Store {
     pub async fn users(&self) -> Result<Vec<UserRow>> {
         let rows = self.all("list users", select!(user "order by name"), args![]).await?;
         rows.iter().map(user_row).collect()
+    }
+
+    /// What the codes of a user are made of, if they are asked for.
+    pub async fn second_factor(&self, name: &str) -> Result<Option<SecondFactorRow>> {
+        let sql = "select secret, last_step from huiliu_second_factor where user_name = ?";
+        let Some(row) = self.one("read a second factor", sql, args![name]).await? else {
+            return Ok(None);
+        };
+        Ok(Some(SecondFactorRow { secret: row.get(0)?, last_step: row.get(1)? }))
+    }
+
+    /// Notes that a user's code of `step` was used. False when it or a later one was before.
+    pub async fn take_step(&self, name: &str, step: i64) -> Result<bool> {
+        let sql = "update huiliu_second_factor set last_step = ?
+                   where user_name = ? and last_step < ?";
+        Ok(self.run("use a code", sql, args![step, name, step]).await? == 1)
     }
 
     /// The session whose token has this hash.
@@ -348,6 +383,24 @@ impl Tx {
         let sql = "update huiliu_user set limits = ? where name = ?";
         let changed = self.run("limit a user", sql, args![limits, name]).await?;
         if changed == 1 { Ok(()) } else { Err(Error::internal("a user vanished")) }
+    }
+
+    /// Keeps what the codes of a user are made of, in the place of what there was.
+    pub async fn put_second_factor(&mut self, name: &str, secret: &str) -> Result<()> {
+        self.run(
+            "keep a second factor",
+            "insert into huiliu_second_factor (user_name, secret, last_step) values (?, ?, 0)
+             on conflict (user_name) do update set secret = excluded.secret, last_step = 0",
+            args![name, secret],
+        )
+        .await
+        .map(drop)
+    }
+
+    /// Asks a user for no more codes. False when none were asked for.
+    pub async fn remove_second_factor(&mut self, name: &str) -> Result<bool> {
+        let sql = "delete from huiliu_second_factor where user_name = ?";
+        Ok(self.run("remove a second factor", sql, args![name]).await? == 1)
     }
 
     /// Begins a session.

@@ -44,7 +44,7 @@ mod twin;
 mod upkeep;
 mod verdict;
 
-pub use account::{LoginRow, TokenRow, UserRow};
+pub use account::{LoginRow, SecondFactorRow, TokenRow, UserRow};
 pub use address::{DEFAULT_SCHEMA, PostgresAddress, StoreAddress};
 pub use alert::{Alert, News, Notice};
 pub use answer::KeptAnswer;

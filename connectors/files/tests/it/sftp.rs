@@ -244,6 +244,10 @@ async fn another_host_key_a_stranger_and_a_dead_port_are_told_apart() {
     let error = probe(system).await;
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unreachable, "E-CONNECT"));
     let mut system = server.options();
+    system["sftp"]["host"] = json!("169.254.169.254");
+    let error = probe(system).await;
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Config, "E-FORBIDDEN-ADDRESS"));
+    let mut system = server.options();
     system["path"] = json!("/nowhere");
     assert_eq!(probe(system).await.code(), "E-FILE-MISSING");
 }

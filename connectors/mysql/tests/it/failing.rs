@@ -53,6 +53,18 @@ async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
 }
 
 #[tokio::test]
+async fn addresses_at_which_no_database_is_are_refused() {
+    for (host, options) in [
+        ("169.254.169.254", json!({})),
+        ("[::ffff:169.254.169.254]", json!({ "tls": "off" })),
+        ("0.0.0.0", json!({ "tls": "off" })),
+    ] {
+        let error = failure(format!("mysql://u:p@{host}:3306/d"), options).await;
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Config, "E-FORBIDDEN-ADDRESS"));
+    }
+}
+
+#[tokio::test]
 async fn missing_rights_are_a_permission_error() {
     let mut database = Database::with("create table t (a int); create table other (a int)").await;
     let (user, name) = (database.name.clone(), database.name.clone());

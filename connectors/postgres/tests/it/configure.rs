@@ -75,6 +75,9 @@ async fn what_the_server_refuses_has_its_own_kind() {
     assert!(!unknown.to_string().contains("wrong"));
     let closed_port = configured(raw("postgresql://a@127.0.0.1:1/d")).probe(&cx).await.unwrap_err();
     assert_eq!((closed_port.kind(), closed_port.code()), (ErrorKind::Unreachable, "E-CONNECT"));
+    let metadata =
+        configured(raw("postgresql://a@169.254.169.254/d")).probe(&cx).await.unwrap_err();
+    assert_eq!((metadata.kind(), metadata.code()), (ErrorKind::Config, "E-FORBIDDEN-ADDRESS"));
 
     database.execute(&format!("drop owned by {role}; drop role {role}")).await;
     database.drop().await;

@@ -54,6 +54,11 @@ pub struct HubConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = serde_json::Value::Null))]
     pub store: Option<StoreConfig>,
+    /// To which addresses the hub connects when it reads from systems, pushes to them and tells of
+    /// alerts. Without it to all, but those at which no system can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = serde_json::Value::Null))]
+    pub network: Option<NetworkConfig>,
     /// How the lake is kept in order.
     #[serde(default)]
     pub maintenance: MaintenanceConfig,
@@ -106,6 +111,16 @@ pub struct StoreConfig {
     #[serde(default = "default_schema")]
     #[schemars(example = &"hub")]
     pub schema: String,
+}
+
+/// To which addresses the hub connects.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Ranges such as `10.0.0.0/8`, single addresses, and names of hosts as the systems' files have
+    /// them; whatever is none of these is refused, addresses of this machine too.
+    #[schemars(example = ["10.0.0.0/8", "db.city.gov"])]
+    pub allow: Vec<String>,
 }
 
 fn default_schema() -> String {

@@ -63,14 +63,18 @@ pub(super) struct LoginRequest {
     user: String,
     /// The password.
     password: String,
+    /// The code of the authenticator app, for an account that has one.
+    code: Option<String>,
 }
 
 pub(super) async fn login(
     State(app): State<Arc<App>>,
     Address(address): Address,
-    input::Json(LoginRequest { user, password }): input::Json<LoginRequest>,
+    input::Json(LoginRequest { user, password, code }): input::Json<LoginRequest>,
 ) -> Result<Response, Failure> {
-    let logged_in = Box::pin(app.accounts().login(user.trim(), &password, &address)).await?;
+    let code = code.unwrap_or_default();
+    let login = app.accounts().login(user.trim(), &password, &code, &address);
+    let logged_in = Box::pin(login).await?;
     with_cookie(&app, &logged_in)
 }
 
@@ -303,6 +307,15 @@ pub(super) async fn reset_password(
 ) -> Answer<User> {
     let by = by(&visitor, &reason)?;
     Ok(Json(Box::pin(app.accounts().reset_password(&name, &password, &by)).await?))
+}
+
+pub(super) async fn reset_second_factor(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+    input::Json(Reason { reason }): input::Json<Reason>,
+) -> Answer<User> {
+    Ok(Json(app.accounts().remove_second_factor(&name, &by(&visitor, &reason)?).await?))
 }
 
 pub(super) async fn make_user_token(

@@ -95,9 +95,15 @@ const fn may(permission: huiliu_core::access::Permission) -> Need {
 
 const ALL: &[Operation] = &[
     // Oneself.
-    change!("login", "/login", Need::Nothing, account::login, "Begins a session with a password.")
-        .takes::<account::LoginRequest>()
-        .gives::<account::Me>(),
+    change!(
+        "login",
+        "/login",
+        Need::Nothing,
+        account::login,
+        "Begins a session with a password, and a code for who has a second factor."
+    )
+    .takes::<account::LoginRequest>()
+    .gives::<account::Me>(),
     change!(
         "first_admin",
         "/first-admin",
@@ -490,6 +496,15 @@ const ALL: &[Operation] = &[
         "Gives a user another password, which must be changed at the next login."
     )
     .takes::<account::PasswordReset>()
+    .gives::<data::User>(),
+    change!(
+        "reset_second_factor",
+        "/users/{name}/second-factor/reset",
+        may(Accounts),
+        account::reset_second_factor,
+        "Asks a user for no more codes beside the password; the user's sessions end."
+    )
+    .takes::<operate::Reason>()
     .gives::<data::User>(),
     change!(
         "make_user_token",

@@ -98,6 +98,9 @@ pub(crate) const ROUTES: &[Route] = &[
     deed("form_user_password", "/users/{name}/password", Accounts, || {
         post(keeping::reset_password)
     }),
+    deed("form_user_second_factor", "/users/{name}/second-factor", Accounts, || {
+        post(keeping::reset_second_factor)
+    }),
     deed("form_user_disable", "/users/{name}/disable", Accounts, || post(keeping::disable)),
     deed("form_user_enable", "/users/{name}/enable", Accounts, || post(keeping::enable)),
     deed("form_user_session", "/users/{name}/sessions/end", Accounts, || {

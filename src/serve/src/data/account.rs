@@ -17,6 +17,8 @@ pub struct User {
     pub limits: Limits,
     /// Whether the password must be changed before anything else.
     pub must_change: bool,
+    /// Whether a code of an authenticator app is asked for beside the password.
+    pub second_factor: bool,
     /// Whether the user may not come in.
     pub disabled: bool,
     /// When the account was made, UTC.

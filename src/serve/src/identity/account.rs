@@ -64,6 +64,7 @@ impl Accounts {
             password_at: now,
             last_login_at: None,
             limits: None,
+            second_factor: false,
         })
     }
 
@@ -220,7 +221,7 @@ impl Accounts {
 }
 
 /// A user as somebody else is about to change it.
-async fn changeable(tx: &mut Tx, name: &str, by: &By) -> Result<UserRow> {
+pub(super) async fn changeable(tx: &mut Tx, name: &str, by: &By) -> Result<UserRow> {
     let row = tx.user(name).await?.ok_or_else(|| unknown(name))?;
     if by.who == name {
         let message = "nobody changes the own account";
@@ -270,13 +271,14 @@ pub(super) fn limits(row: &UserRow) -> Result<Limits> {
         .map_err(|e| Error::internal("the limits of a user are not readable").cause(e))
 }
 
-fn user(row: &UserRow) -> Result<User> {
+pub(super) fn user(row: &UserRow) -> Result<User> {
     Ok(User {
         name: row.name.clone(),
         title: row.title.clone(),
         role: role(row)?,
         limits: limits(row)?,
         must_change: row.must_change,
+        second_factor: row.second_factor,
         disabled: row.disabled,
         created_at: row.created_at.clone(),
         password_at: row.password_at.clone(),

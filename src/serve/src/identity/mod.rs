@@ -7,6 +7,7 @@
 mod account;
 mod first;
 mod password;
+mod second_factor;
 pub(crate) mod secret;
 mod session;
 mod throttle;

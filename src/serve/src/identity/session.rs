@@ -42,14 +42,21 @@ pub(super) fn wait(wait: TimeDelta) -> Error {
 }
 
 fn refused() -> Error {
-    Error::new(ErrorKind::Auth, "E-SIGN-IN", "the name or the password is wrong")
-        .hint("an administrator can give you another password")
+    Error::new(ErrorKind::Auth, "E-SIGN-IN", "the name, the password or the code is wrong")
+        .hint("an administrator can give you another password, or lift the second factor")
 }
 
 impl Accounts {
-    /// Begins a session. The answer and its time are the same for a wrong password, a name that
-    /// nobody has, and a disabled account.
-    pub async fn login(&self, name: &str, password: &str, address: &str) -> Result<LoggedIn> {
+    /// Begins a session. `code` is the one of the authenticator app, empty for who has none. The
+    /// answer and its time are the same for a wrong password, a wrong code, a name that nobody has,
+    /// and a disabled account.
+    pub async fn login(
+        &self,
+        name: &str,
+        password: &str,
+        code: &str,
+        address: &str,
+    ) -> Result<LoggedIn> {
         let now = self.clock_now();
         // What is no name may be a password in the wrong field, so it is not written down.
         let object = if is_user_name(name) { name } else { "?" };
@@ -59,9 +66,15 @@ impl Accounts {
             return Err(wait(late));
         }
         let row = self.store().user(name).await?;
+        let second = self.store().second_factor(name).await?;
+        let code = self.code(name, second.as_ref(), code)?;
         let kept = row.as_ref().map(|row| row.password.as_str());
         let is_right = self.inner.hasher.is_right(password, kept).await?;
-        let Some(row) = row.filter(|row| is_right && !row.disabled) else {
+        let mut row = row.filter(|row| is_right && !row.disabled);
+        if row.is_some() && !self.use_code(name, code).await? {
+            row = None;
+        }
+        let Some(row) = row else {
             let entry = AuditEntry {
                 at: self.now(),
                 who: object.to_owned(),

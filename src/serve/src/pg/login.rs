@@ -178,7 +178,7 @@ impl StartupHandler for Login {
     async fn on_startup<C>(
         &self,
         client: &mut C,
-        message: PgWireFrontendMessage,
+        mut message: PgWireFrontendMessage,
     ) -> PgWireResult<()>
     where
         C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -187,6 +187,13 @@ impl StartupHandler for Login {
     {
         if self.places.available_permits() == 0 {
             return Err(full());
+        }
+        // A client is told that it has come in as soon as its proof holds, so what it wants to be
+        // set is looked at before.
+        if let PgWireFrontendMessage::Startup(startup) = &mut message {
+            let mut settings = std::mem::take(&mut startup.parameters).into_iter().collect();
+            setting::begin(&mut settings)?;
+            startup.parameters = settings.into_iter().collect();
         }
         let proven = self.scram.on_startup(client, message).await;
         let name = client.metadata().get("user").cloned().unwrap_or_default();
@@ -201,7 +208,6 @@ impl StartupHandler for Login {
         }
         self.enter(&name).await?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
-        setting::begin(client.metadata_mut())?;
         let (process_id, secret) = client.pid_and_secret_key();
         self.entry.register(place, process_id, secret);
         self.done.store(true, Ordering::Release);

@@ -34,15 +34,17 @@ const FREE: [(&str, &str); 9] = [
 
 type Metadata = HashMap<String, String>;
 
-/// Takes the settings of their own that clients bring along (`options=-c name=value`).
+/// Takes the settings of their own that clients bring along when they connect, by name or as
+/// `options=-c name=value`.
 pub(crate) fn begin(metadata: &mut Metadata) -> PgWireResult<()> {
-    if let Some(path) = metadata.remove(SEARCH_PATH) {
-        set(metadata, SEARCH_PATH, &path)?;
+    let own = [SEARCH_PATH, SNAPSHOT, TIMEOUT];
+    let named = metadata.extract_if(|name, _| own.iter().any(|own| own.eq_ignore_ascii_case(name)));
+    for (name, value) in named.collect::<Vec<_>>() {
+        set(metadata, &name.to_lowercase(), &value)?;
     }
     let options = metadata.get("options").cloned().unwrap_or_default();
     for (name, value) in given(&options) {
-        let is_own = [SEARCH_PATH, SNAPSHOT, TIMEOUT].contains(&name.as_str())
-            || FREE.iter().any(|(free, _)| *free == name);
+        let is_own = own.contains(&name.as_str()) || FREE.iter().any(|(free, _)| *free == name);
         if is_own {
             set(metadata, &name, &value)?;
         }
@@ -311,5 +313,14 @@ mod tests {
         assert_eq!(show(&metadata, "application_name", longest).unwrap().1, "a b");
         metadata.insert("options".into(), "-csearch_path=nowhere".into());
         assert!(begin(&mut metadata).is_err());
+        for (name, value) in [("options", "-c huiliu.snapshot=7"), ("Huiliu.Snapshot", "7")] {
+            let mut metadata = Metadata::from([(name.to_owned(), value.to_owned())]);
+            begin(&mut metadata).unwrap();
+            assert_eq!(snapshot(&metadata), Some(7), "{name}");
+        }
+        for (name, value) in [("huiliu.snapshot", "-7"), ("statement_timeout", "soon")] {
+            let mut metadata = Metadata::from([(name.to_owned(), value.to_owned())]);
+            assert!(begin(&mut metadata).is_err(), "{name}");
+        }
     }
 }

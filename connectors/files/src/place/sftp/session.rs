@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::net::ToSocketAddrs;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use huiliu_sdk::{Error, ErrorKind, Result};
+use huiliu_sdk::{Error, ErrorKind, Result, check_addresses};
 use tempfile::NamedTempFile;
 
 use super::wire::{self, Attributes, Packet, Reply};
@@ -39,6 +40,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn start(options: &Sftp) -> Result<Self> {
+        check_host(options)?;
         let failed = |cause| broken("of the connection", cause);
         let mut known = NamedTempFile::new().map_err(failed)?;
         for key in &options.host_keys {
@@ -233,16 +235,26 @@ impl Session {
         }
         let connects = ["refused", "timed out", "resolve", "no route", "unreachable"];
         if has(&connects) {
-            return Error::new(
-                ErrorKind::Unreachable,
-                "E-CONNECT",
-                format!("{host} could not be reached"),
-            )
-            .hint("check `host` and `port`, and that the network lets this machine through");
+            return unreachable(host);
         }
         Error::new(ErrorKind::Unreachable, "E-CUT", format!("the connection to {host} ended"))
             .hint("check the network and whether the server was restarted; try again")
     }
+}
+
+/// Refuses servers at addresses that are never connected to or not allowed. The client looks the name
+/// up once more; whoever answers it must have the pinned key.
+fn check_host(options: &Sftp) -> Result<()> {
+    let host = &options.host;
+    let found = (host.as_str(), options.port).to_socket_addrs();
+    let found = found.map_err(|cause| unreachable(host).cause(cause))?;
+    check_addresses(host, found.map(|address| address.ip()), true)
+        .map_err(|refused| refused.of(host))
+}
+
+fn unreachable(host: &str) -> Error {
+    Error::new(ErrorKind::Unreachable, "E-CONNECT", format!("{host} could not be reached"))
+        .hint("check `host` and `port`, and that the network lets this machine through")
 }
 
 impl Drop for Session {

@@ -36,7 +36,9 @@ pub(in crate::console) async fn login(
     let name = form.get("name").unwrap_or_default().trim().to_owned();
     let to = form.get("to").unwrap_or_default().to_owned();
     let password = form.get("password").unwrap_or_default();
-    match desk.app.accounts().login(&name, password, &address).await {
+    let code = form.get("code").unwrap_or_default();
+    let login = desk.app.accounts().login(&name, password, code, &address);
+    match Box::pin(login).await {
         Ok(logged_in) => come_in(&desk, &logged_in, &to),
         Err(error) => desk.show_fault(&error, |page| door::login(page, &name, &to)),
     }

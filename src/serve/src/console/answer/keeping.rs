@@ -96,6 +96,16 @@ pub(in crate::console) async fn reset_password(
     back(&name, "changed")
 }
 
+/// Asks a user for no more codes.
+pub(in crate::console) async fn reset_second_factor(
+    desk: Desk,
+    Path(name): Path<String>,
+) -> Answer {
+    let by = By::visitor(desk.visitor()?);
+    desk.app.accounts().remove_second_factor(&name, &by).await?;
+    back(&name, "changed")
+}
+
 /// Lets a user in no more.
 pub(in crate::console) async fn disable(desk: Desk, Path(name): Path<String>) -> Answer {
     desk.app.accounts().disable(&name, &By::visitor(desk.visitor()?)).await?;

@@ -11,6 +11,7 @@ pub(crate) fn login(page: &Page, name: &str, to: &str) -> Sheet {
         input type="hidden" name="to" value=(to);
         (text_field("name", page.t("User name", "用户名"), name, "required username autofocus"))
         (text_field("password", page.t("Password", "密码"), "", "password required current-password"))
+        (text_field("code", page.t("Code of the app, if you have one", "动态验证码（未启用的留空）"), "", "one-time-code"))
         (button(page.t("Sign in", "登录")))
     };
     Sheet::new(page.t("Sign in", "登录"), post_form(page, "/login", "stacked", form))

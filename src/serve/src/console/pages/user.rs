@@ -83,6 +83,9 @@ pub(crate) fn user(page: &Page, user: &User, logins: &[Login], tokens: &[Token])
                 (page.t("Account", "账号"), state(page, standing(user))),
                 (page.t("Last login", "最近登录"), page.times.moment(user.last_login_at.as_deref())),
                 (page.t("Password set", "密码设于"), page.times.moment(Some(&user.password_at))),
+                (page.t("Second factor", "双因素验证"), html! { @if user.second_factor {
+                    (page.t("codes of an app", "动态验证码"))
+                } @else { (page.t("none", "未启用")) } }),
                 (page.t("Made", "创建"), page.times.moment(Some(&user.created_at))),
             ]))
         }
@@ -123,6 +126,12 @@ fn changes(page: &Page, user: &User, path: &str) -> Markup {
                     (text_field("password", page.t("New password, to be changed at the next login", "新密码（下次登录须更改）"), "", "password required new-password"))
                     button type="submit" { (page.t("Set the password", "重设密码")) }
                 }))
+                @if user.second_factor {
+                    h3.second { (page.t("Second factor", "双因素验证")) }
+                    (post_form(page, &format!("{path}/second-factor"), "", html! {
+                        button type="submit" { (page.t("Ask for no more codes", "重置双因素验证")) }
+                    }))
+                }
                 h3.second { (page.t("Account", "账号")) }
                 @if user.disabled {
                     (post_form(page, &format!("{path}/enable"), "", html! { button type="submit" { (page.t("Let in again", "恢复账号")) } }))

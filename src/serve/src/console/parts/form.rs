@@ -24,8 +24,9 @@ impl Choice {
 pub(crate) fn text_field(name: &str, label: &str, value: &str, more: &str) -> Markup {
     let has = |word: &str| more.split(' ').any(|part| part == word);
     let kind = ["password", "date", "number", "search"].into_iter().find(|kind| has(kind));
-    let complete =
-        ["username", "current-password", "new-password", "off"].into_iter().find(|word| has(word));
+    let complete = ["username", "current-password", "new-password", "one-time-code", "off"]
+        .into_iter()
+        .find(|word| has(word));
     html! {
         div.field {
             label for=(name) { (label) }

@@ -417,6 +417,7 @@ impl Of<'_> {
             role: Role::Analyst,
             limits: Limits { divisions: vec![self.s()], departments: vec![self.s()] },
             must_change: true,
+            second_factor: true,
             disabled: false,
             created_at: AT.into(),
             password_at: AT.into(),
